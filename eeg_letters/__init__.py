@@ -1,0 +1,3 @@
+"""Classify imagined letters from EEG band powers."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,81 @@
+"""Compiling a fitted pipeline to a scorer, and proof that both answer the same."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline
+
+from eeg_letters.pipelines import to_frame
+from eeg_letters.recordings import Recording
+from eeg_letters.scorer import Floats, Scorer
+
+TOLERANCE = 1e-9
+
+
+class CompilationError(Exception):
+    """A scorer that does not answer what its pipeline does."""
+
+
+def compile_pipeline(pipeline: Pipeline) -> Scorer:
+    """Compile a fitted pipeline of `eeg_letters.pipelines.build_pipeline`.
+
+    Parameters
+    ----------
+    pipeline : sklearn.pipeline.Pipeline
+        L2 normalisation, then linear discriminant analysis or a multi-layer perceptron, fitted.
+
+    Returns
+    -------
+    Scorer
+
+    Raises
+    ------
+    TypeError
+        When the classifier is neither.
+    """
+    match classifier := pipeline[-1]:
+        case LinearDiscriminantAnalysis():
+            weights, biases = [classifier.coef_.T], [classifier.intercept_]
+        case MLPClassifier():
+            weights, biases = [*classifier.coefs_], [*classifier.intercepts_]
+        case _:
+            raise TypeError(f"no compiled form of {type(classifier).__name__}")
+    if len(classifier.classes_) == 2:
+        weights[-1], biases[-1] = _two_outputs(weights[-1], biases[-1])
+    return Scorer(
+        np.asarray(classifier.classes_, np.int64),
+        tuple(np.ascontiguousarray(weight, np.float64) for weight in weights),
+        tuple(np.ascontiguousarray(bias, np.float64) for bias in biases),
+    )
+
+
+def check_scorer(scorer: Scorer, pipeline: Pipeline, recording: Recording) -> None:
+    """Make sure that scorer and pipeline agree on every row of a recording.
+
+    Raises
+    ------
+    CompilationError
+        When a label differs, or a probability by more than `TOLERANCE`; names the first such line.
+    """
+    frame = to_frame(recording)
+    lines = list(recording.rows)
+    differ = scorer.predict(recording.band_powers) != pipeline.predict(frame)
+    if differ.any():
+        raise CompilationError(
+            f"{recording.path}, line {lines[differ.argmax()]}: the compiled scorer and the"
+            " pipeline give different labels"
+        )
+    gaps = np.abs(scorer.predict_proba(recording.band_powers) - pipeline.predict_proba(frame))
+    if not gaps.max() <= TOLERANCE:
+        raise CompilationError(
+            f"{recording.path}, line {lines[gaps.max(axis=1).argmax()]}: the probabilities of the"
+            f" compiled scorer and the pipeline differ by {gaps.max():.2g}"
+        )
+
+
+def _two_outputs(weight: Floats, bias: Floats) -> tuple[Floats, Floats]:
+    # scikit-learn scores two classes by one output and a logistic function, which is a softmax
+    # of that output against zero.
+    return np.hstack([np.zeros_like(weight), weight]), np.hstack([np.zeros_like(bias), bias])

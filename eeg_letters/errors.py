@@ -1,0 +1,48 @@
+"""What can go wrong: mistakes told to the person at the terminal, problems told to an HTTP client."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+
+class UserError(Exception):
+    """A mistake that its user can mend; the message is one sentence that says where and how."""
+
+
+class RecordingError(UserError):
+    """A recording that cannot be read, with file, line and column."""
+
+
+class StoreError(UserError):
+    """A model store that cannot be served from."""
+
+
+class Problem(Exception):
+    """An HTTP error, answered as ``application/problem+json`` (RFC 9457).
+
+    Parameters
+    ----------
+    status : http.HTTPStatus
+        Status code of the answer; its phrase becomes the title.
+    detail : str
+        One sentence for the client's developer: what is wrong and where.
+    headers : tuple of (bytes, bytes)
+        Further response headers, such as ``Allow``; names in lower case.
+    """
+
+    def __init__(
+        self, status: HTTPStatus, detail: str, headers: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = headers
+
+    def body(self) -> dict[str, str | int]:
+        """Members of the problem document."""
+        return {
+            "type": "about:blank",
+            "title": self.status.phrase,
+            "status": self.status.value,
+            "detail": self.detail,
+        }

@@ -1,0 +1,103 @@
+"""The pipelines to train, each with its own normalisation."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from typing import TextIO, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import Normalizer
+from threadpoolctl import threadpool_limits
+
+from eeg_letters.models import LDA, MLP, Model
+from eeg_letters.recordings import FEATURES, Recording
+
+MAX_ITERATIONS = 1000
+
+
+def build_pipeline(model: Model) -> Pipeline:
+    """Unfitted pipeline of a model: L2-normalised rows, then the classifier."""
+    classifiers = {
+        LDA: lambda: LinearDiscriminantAnalysis(),
+        MLP: lambda: MLPClassifier(
+            hidden_layer_sizes=(500,),
+            activation="relu",
+            solver="adam",
+            alpha=1e-4,
+            max_iter=MAX_ITERATIONS,
+            random_state=0,
+        ),
+    }
+    return Pipeline([("normalise", Normalizer(norm="l2")), ("classify", classifiers[model]())])
+
+
+def to_frame(recording: Recording) -> pd.DataFrame:
+    """Band powers of a recording with named columns, shape (n_rows, 160)."""
+    return pd.DataFrame(recording.band_powers, columns=list(FEATURES))
+
+
+def fit(
+    pipeline: Pipeline,
+    frame: pd.DataFrame,
+    letters: NDArray[np.int64],
+    on_epoch: Callable[[int, float], None],
+) -> None:
+    """Fit a pipeline in place.
+
+    Parameters
+    ----------
+    pipeline : sklearn.pipeline.Pipeline
+        From `build_pipeline`.
+    frame : pandas.DataFrame of float64, shape (n_rows, 160)
+        Band powers, from `to_frame`.
+    letters : ndarray of int64, shape (n_rows,)
+        Labels, of at least two letters.
+    on_epoch : callable
+        Told the number of each epoch of the perceptron and its loss.
+
+    Raises
+    ------
+    ValueError, numpy.linalg.LinAlgError
+        When there is nothing to learn from in the rows.
+    """
+    classifier = pipeline[-1]
+    verbose = {"verbose": True} if isinstance(classifier, MLPClassifier) else {}
+    # One thread: the sums, and so the fitted numbers to the last bit, depend on how many there are.
+    with (
+        threadpool_limits(1),
+        redirect_stdout(cast(TextIO, _EpochLines(on_epoch))),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        # MLPClassifier.fit answers Ctrl-C with a warning and a half-fitted model.
+        warnings.filterwarnings("error", message="Training interrupted", category=UserWarning)
+        try:
+            classifier.set_params(**verbose)
+            pipeline.fit(frame, letters)
+        except UserWarning:
+            raise KeyboardInterrupt from None
+        finally:
+            classifier.set_params(**dict.fromkeys(verbose, False))
+
+
+class _EpochLines:
+    """Reads what a verbose MLPClassifier prints; it has no other way to tell its progress."""
+
+    def __init__(self, on_epoch: Callable[[int, float], None]) -> None:
+        self._on_epoch = on_epoch
+
+    def write(self, text: str) -> int:
+        if match := re.match(r"Iteration (\d+), loss = ([\d.]+)", text):
+            self._on_epoch(int(match[1]), float(match[2]))
+        return len(text)
+
+    def flush(self) -> None: ...

@@ -1,0 +1,224 @@
+"""The format of a recording: its electrodes, bands and letters, and how to read one."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import math
+import reprlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeg_letters.errors import RecordingError
+
+ELECTRODES = (
+    "Cz Fz Fp1 F7 F3 FC1 C3 FC5 FT9 T7 TP9 CP5 CP1 P3 P7 O1 "
+    "Pz Oz O2 P8 P4 CP2 CP6 TP10 T8 FT10 FC6 C4 FC2 F4 F8 Fp2"
+).split()
+BANDS = ("theta", "alpha", "betaL", "betaH", "gamma")
+FEATURES = tuple(f"{electrode}/{band}" for electrode in ELECTRODES for band in BANDS)
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+LINE_COLUMN = "Line"
+LETTER_COLUMN = "# Letter"
+COLUMNS = (LINE_COLUMN, LETTER_COLUMN, *FEATURES)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording as it was read, checked.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The file it came from.
+    sha256 : str
+        Checksum of the file's bytes, hexadecimal.
+    rows : dict of int to dict
+        Each row as the file has it, by its line number: column name to value.
+    letters : ndarray of int64, shape (n_rows,)
+        The letter thought of, 0 is A.
+    band_powers : ndarray of float64, shape (n_rows, 160)
+        Band powers in the order of `FEATURES`, in the unit of the file (µV²).
+    """
+
+    path: Path
+    sha256: str
+    rows: dict[int, dict[str, Any]]
+    letters: NDArray[np.int64]
+    band_powers: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def read_recording(path: str | Path) -> Recording:
+    """Read a recording from CSV, or from JSON where the file's name ends in ``.json``.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        CSV with a header of `COLUMNS` (blanks around a name do not count, the order is free), or
+        a JSON object of rows keyed by line number.
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    RecordingError
+        When the file is missing or empty, or has anything but one finite number in each of the
+        `COLUMNS` of each row, a letter outside 0…25, or a line number twice. The message names
+        file, line and column.
+    """
+    path = Path(path)
+    content = _read_bytes(path)
+    text = _decode(path, content)
+    rows = _json_rows(path, text) if path.suffix.lower() == ".json" else _csv_rows(path, text)
+    return _recording(path, hashlib.sha256(content).hexdigest(), rows)
+
+
+# A row on its way in: where it stands, for messages, and its values by column.
+_Row = tuple[str, dict[str, Any]]
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise RecordingError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be read: {error.strerror}") from None
+    if not content.strip():
+        raise RecordingError(f"{path}: the file is empty")
+    return content
+
+
+def _decode(path: Path, content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise RecordingError(f"{path}, line {line}: not UTF-8 text") from None
+
+
+def _csv_rows(path: Path, text: str) -> Iterator[_Row]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [name.strip() for name in next(reader)]
+        _check_columns(f"{path}, line {reader.line_num}", header)
+        for cells in reader:
+            where = f"{path}, line {reader.line_num}"
+            if not cells:
+                continue
+            if len(cells) < len(header):
+                raise RecordingError(
+                    f"{where}, column {header[len(cells)]}: the line ends after {len(cells)} of"
+                    f" {len(header)} values; is the file truncated?"
+                )
+            if len(cells) > len(header):
+                raise RecordingError(f"{where}: {len(cells)} values for {len(header)} columns")
+            yield where, dict(zip(header, cells, strict=True))
+    except csv.Error as error:
+        raise RecordingError(f"{path}, line {reader.line_num}: not CSV: {error}") from None
+
+
+def _json_rows(path: Path, text: str) -> Iterator[_Row]:
+    try:
+        document = json.loads(text, object_pairs_hook=_Pairs)
+    except json.JSONDecodeError as error:
+        raise RecordingError(
+            f"{path}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}"
+        ) from None
+    except (RecursionError, ValueError) as error:
+        raise RecordingError(f"{path}: not a recording: {error}") from None
+    if not isinstance(document, _Pairs):
+        raise RecordingError(f"{path}: not a JSON object of rows keyed by line number")
+    for key, pairs in document.pairs:
+        where = f"{path}, line {key!r}"
+        if not isinstance(pairs, _Pairs):
+            raise RecordingError(f"{where}: not a JSON object of columns")
+        _check_columns(where, [name for name, _ in pairs.pairs])
+        row = dict(pairs.pairs)
+        if str(row[LINE_COLUMN]) != key:
+            raise RecordingError(
+                f"{where}, column {LINE_COLUMN}: {reprlib.repr(row[LINE_COLUMN])} differs from the row's key"
+            )
+        yield where, row
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """A JSON object before a dict could hide a name that stands twice."""
+
+    pairs: Sequence[tuple[str, Any]]
+
+
+def _check_columns(where: str, names: Sequence[str]) -> None:
+    if tuple(names) == COLUMNS:
+        return
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise RecordingError(f"{where}, column {name}: the column stands twice")
+        if name not in COLUMNS:
+            raise RecordingError(f"{where}, column {reprlib.repr(name)}: no such column in a recording")
+        seen.add(name)
+    for name in COLUMNS:
+        if name not in seen:
+            raise RecordingError(f"{where}, column {name}: the column is missing")
+
+
+def _recording(path: Path, sha256: str, incoming: Iterable[_Row]) -> Recording:
+    rows: dict[int, dict[str, Any]] = {}
+    letters: list[int] = []
+    band_powers: list[list[float]] = []
+    for where, row in incoming:
+        line = _whole_number(where, row, LINE_COLUMN)
+        if line in rows:
+            raise RecordingError(f"{where}, column {LINE_COLUMN}: line {line} stands twice")
+        letter = _whole_number(where, row, LETTER_COLUMN)
+        if letter >= len(LETTERS):
+            raise RecordingError(
+                f"{where}, column {LETTER_COLUMN}: {letter} is not a letter"
+                f" (0 is A, {len(LETTERS) - 1} is Z)"
+            )
+        rows[line] = row
+        letters.append(letter)
+        band_powers.append([_finite_number(where, row, name) for name in FEATURES])
+    if not rows:
+        raise RecordingError(f"{path}: the file has no rows")
+    return Recording(path, sha256, rows, np.array(letters, np.int64), np.array(band_powers))
+
+
+
+
+
+def _whole_number(where: str, row: Mapping[str, Any], column: str) -> int:
+    number = _finite_number(where, row, column)
+    if not number.is_integer() or number < 0:
+        raise RecordingError(f"{where}, column {column}: {reprlib.repr(row[column])} is not a whole number")
+    return int(number)
+
+
+def _finite_number(where: str, row: Mapping[str, Any], column: str) -> float:
+    value = row[column]
+    try:
+        # float() would take True for 1 and "1_0" for 10.
+        if isinstance(value, bool) or (isinstance(value, str) and "_" in value):
+            raise ValueError
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        if isinstance(value, str) and not value.strip():
+            raise RecordingError(f"{where}, column {column}: the value is missing") from None
+        raise RecordingError(f"{where}, column {column}: {reprlib.repr(value)} is not a number") from None
+    if not math.isfinite(number):
+        raise RecordingError(f"{where}, column {column}: {reprlib.repr(value)} is not a finite number")
+    return number

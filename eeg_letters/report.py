@@ -1,0 +1,54 @@
+"""What training tells the person at the terminal: progress while it fits, then a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from eeg_letters.recordings import Recording
+from eeg_letters.training import Progress as OnEpoch
+from eeg_letters.training import TrainedModel
+
+
+@contextmanager
+def fitting(console: Console) -> Iterator[OnEpoch]:
+    """Show what is being fitted while it is, on a terminal; nothing elsewhere."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as display:
+        task = display.add_task("Fitting")
+
+        def on_epoch(what: str, epoch: int, loss: float) -> None:
+            display.update(task, description=f"{what}: epoch {epoch}, loss {loss:.4f}")
+
+        yield on_epoch
+
+
+def accuracy_table(
+    trained: Sequence[TrainedModel], training: Recording, test: Recording
+) -> Table:
+    """How well each model does, and on what."""
+    table = Table(
+        title=f"Trained on {training.path} ({len(training)} rows), tested on {test.path}"
+        f" ({len(test)} rows)",
+        caption="Estimate: fitted to the first half of each letter's training rows, scored on the"
+        " second.\nThe test recording is the harder question wherever it is another session.",
+    )
+    for heading in ("Model", "Rows", "Classes", "Fit", "Test accuracy", "Estimate"):
+        table.add_column(heading, justify="left" if heading == "Model" else "right")
+    for model in trained:
+        blocked = model.blocked_accuracy
+        table.add_row(
+            f"{model.model.title} ({model.model.name})",
+            str(len(training)),
+            str(len(model.scorer.classes)),
+            f"{model.fit_seconds:.2f} s",
+            f"{model.test_accuracy:.4f}",
+            "–" if blocked is None else f"{blocked:.4f}",
+        )
+    return table

@@ -1,0 +1,119 @@
+"""The compiled scorer: a fitted pipeline as plain NumPy arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+# scikit-learn's Normalizer leaves a row of a smaller norm as it is.
+_SMALLEST_NORM = 10 * np.finfo(np.float64).eps
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """L2 normalisation, dense layers with ReLU between them, softmax.
+
+    Linear discriminant analysis is one layer, a multi-layer perceptron several.
+
+    Attributes
+    ----------
+    classes : ndarray of int64, shape (n_classes,)
+        The labels, ascending.
+    weights : sequence of ndarray of float64, each of shape (n_inputs, n_outputs)
+        Weights of each layer, the first one of 160 inputs, the last one of ``n_classes`` outputs.
+    biases : sequence of ndarray of float64, each of shape (n_outputs,)
+        Bias of each layer.
+    """
+
+    classes: NDArray[np.int64]
+    weights: Sequence[Floats]
+    biases: Sequence[Floats]
+
+    def label(self, row: Floats) -> int:
+        """Label of one row of band powers, shape (160,)."""
+        norm = math.sqrt(row.dot(row))
+        signal = row / norm if norm >= _SMALLEST_NORM else row
+        last = len(self.weights) - 1
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            signal = signal.dot(weight)
+            signal += bias
+            if layer < last:
+                np.maximum(signal, 0, out=signal)
+        return int(self.classes[signal.argmax()])
+
+    def predict(self, rows: Floats) -> NDArray[np.int64]:
+        """Labels of rows of band powers.
+
+        Parameters
+        ----------
+        rows : ndarray of float64, shape (n_rows, 160)
+            Finite band powers, in the order of `eeg_letters.recordings.FEATURES`.
+
+        Returns
+        -------
+        ndarray of int64, shape (n_rows,)
+        """
+        return self.classes[self._logits(rows).argmax(axis=1)]
+
+    def predict_proba(self, rows: Floats) -> Floats:
+        """Probability of each of `classes`.
+
+        Parameters
+        ----------
+        rows : ndarray of float64, shape (n_rows, 160)
+            Finite band powers, in the order of `eeg_letters.recordings.FEATURES`.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_rows, n_classes)
+            Each row sums to 1.
+        """
+        logits = self._logits(rows)
+        logits -= logits.max(axis=1, keepdims=True)
+        np.exp(logits, out=logits)
+        logits /= logits.sum(axis=1, keepdims=True)
+        return logits
+
+    def _logits(self, rows: Floats) -> Floats:
+        norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+        norms[norms < _SMALLEST_NORM] = 1
+        signal = rows / norms[:, np.newaxis]
+        last = len(self.weights) - 1
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            signal = signal @ weight
+            signal += bias
+            if layer < last:
+                np.maximum(signal, 0, out=signal)
+        return signal
+
+    def save(self, file: BinaryIO) -> None:
+        """Write an ``.npz`` whose bytes depend on the arrays alone."""
+        arrays = {"classes": self.classes}
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            arrays |= {f"weight_{layer}": weight, f"bias_{layer}": bias}
+        np.savez(file, allow_pickle=False, **arrays)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Scorer:
+        """Read what `save` wrote; no pickle is opened.
+
+        Raises
+        ------
+        ValueError, KeyError, OSError
+            When the file is not such an ``.npz``.
+        """
+        with np.load(path, allow_pickle=False) as arrays:
+            layers = range(sum(name.startswith("weight_") for name in arrays.files))
+            return cls(
+                arrays["classes"],
+                tuple(arrays[f"weight_{layer}"] for layer in layers),
+                tuple(arrays[f"bias_{layer}"] for layer in layers),
+            )

@@ -1,0 +1,49 @@
+"""Settings of the service, read from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from eeg_letters.errors import UserError
+
+DATA = Path(__file__).resolve().parent.parent / "data"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be set.
+
+    Attributes
+    ----------
+    test_data : pathlib.Path
+        ``EEG_TEST_DATA``: the recording whose rows are served; JSON or CSV.
+    max_body_bytes : int
+        ``EEG_MAX_BODY_BYTES``: the largest request body that is read.
+    """
+
+    test_data: Path = DATA / "test.json"
+    max_body_bytes: int = 8 * 1024 * 1024
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Settings from environment variables; an empty one counts as absent.
+
+    Raises
+    ------
+    UserError
+        When a variable cannot be understood.
+    """
+    defaults = Settings()
+    return Settings(
+        test_data=Path(environment.get("EEG_TEST_DATA") or defaults.test_data),
+        max_body_bytes=_positive(environment, "EEG_MAX_BODY_BYTES", defaults.max_body_bytes),
+    )
+
+
+def _positive(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name) or str(default)
+    if not text.isdecimal() or int(text) < 1:
+        raise UserError(f"{name}={text}: not a whole number above zero")
+    return int(text)

@@ -1,0 +1,174 @@
+"""The models in the BentoML model store: written by training, verified and read by serving."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import bentoml
+from bentoml.exceptions import BentoMLException, NotFound
+from bentoml.models import ModelContext
+
+from eeg_letters.errors import StoreError
+from eeg_letters.models import Model
+from eeg_letters.scorer import Scorer
+
+# BentoML reports its usage over the network unless told not to.
+os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+
+# The name under which bentoml.sklearn.load_model looks for the pipeline.
+PIPELINE_FILE = "saved_model.pkl"
+SCORER_FILE = "scorer.npz"
+
+_FILES = "files"
+_REMEDY = "run `make train` (or `python train.py`)"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is stored of one model.
+
+    Attributes
+    ----------
+    model : Model
+        Which of the models it is.
+    files : dict of str to bytes
+        Contents by file name: `PIPELINE_FILE` and `SCORER_FILE`.
+    metadata : dict
+        Scores, classes, feature names, checksum of the recordings, library versions.
+    """
+
+    model: Model
+    files: Mapping[str, bytes]
+    metadata: Mapping[str, Any]
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """SHA-256 of each file, hexadecimal."""
+        return {name: hashlib.sha256(data).hexdigest() for name, data in self.files.items()}
+
+    @property
+    def tag(self) -> bentoml.Tag:
+        """Name and version; the version is a digest of all that is stored."""
+        content = json.dumps({**self.metadata, _FILES: self.checksums}, sort_keys=True)
+        return bentoml.Tag(self.model.name, hashlib.sha256(content.encode()).hexdigest()[:16])
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model as serving uses it: its scorer and what the store says of it."""
+
+    model: Model
+    version: str
+    scorer: Scorer
+    metadata: Mapping[str, Any]
+
+
+def save_entries(entries: Sequence[Entry]) -> None:
+    """Store all entries or none, and make each the latest of its name.
+
+    An entry that is there already and whole is left alone.
+
+    Raises
+    ------
+    StoreError
+        When the store cannot be written; nothing new is in it then.
+    """
+    with ExitStack() as undo:
+        try:
+            for entry in entries:
+                if not _is_whole(entry):
+                    undo.callback(_delete, entry.tag)
+                    _delete(entry.tag)
+                    _write(entry)
+            for entry in entries:
+                _make_latest(entry.tag)
+        except (OSError, BentoMLException) as error:
+            raise StoreError(f"the models cannot be saved: {error}") from None
+        undo.pop_all()
+
+
+def load_model(model: Model) -> StoredModel:
+    """Read a model's scorer, or the version of it that the running Bento pins.
+
+    No pickle is opened.
+
+    Raises
+    ------
+    StoreError
+        When there is no such model, or its files are not those that training wrote.
+    """
+    try:
+        stored = bentoml.models.get(model.name)
+    except NotFound:
+        raise StoreError(
+            f"there is no model {model.name} in the BentoML model store: {_REMEDY}"
+        ) from None
+    except BentoMLException as error:
+        raise StoreError(f"model {model.name} cannot be read ({error}): {_REMEDY}") from None
+    checksums = stored.info.metadata.get(_FILES)
+    if not isinstance(checksums, dict) or SCORER_FILE not in checksums:
+        raise StoreError(f"model {stored.tag} was saved without a compiled scorer: {_REMEDY}")
+    _verify(stored, checksums)
+    try:
+        scorer = Scorer.load(stored.path_of(SCORER_FILE))
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise StoreError(f"model {stored.tag}, {SCORER_FILE}: {error}: {_REMEDY}") from None
+    return StoredModel(model, stored.tag.version or "", scorer, stored.info.metadata)
+
+
+def _verify(stored: bentoml.Model, checksums: Mapping[str, Any]) -> None:
+    for name, expected in checksums.items():
+        try:
+            actual = hashlib.sha256(Path(stored.path_of(name)).read_bytes()).hexdigest()
+        except OSError as error:
+            raise StoreError(
+                f"model {stored.tag}, {name}: {error.strerror}: {_REMEDY}"
+            ) from None
+        if actual != expected:
+            raise StoreError(
+                f"model {stored.tag}, {name}: the checksum is not the one training wrote"
+                f" down: {_REMEDY}"
+            )
+
+
+def _is_whole(entry: Entry) -> bool:
+    try:
+        stored = bentoml.models.get(entry.tag)
+        _verify(stored, entry.checksums)
+    except (BentoMLException, StoreError):
+        return False
+    return dict(stored.info.metadata.get(_FILES, {})) == entry.checksums
+
+
+def _write(entry: Entry) -> None:
+    with bentoml.models.create(
+        entry.tag,
+        module="bentoml.sklearn",
+        signatures={"predict": {"batchable": True}, "predict_proba": {"batchable": True}},
+        metadata={**entry.metadata, _FILES: entry.checksums},
+        context=ModelContext("sklearn", {"scikit-learn": entry.metadata["versions"]["scikit-learn"]}),
+    ) as stored:
+        for name, data in entry.files.items():
+            Path(stored.path_of(name)).write_bytes(data)
+
+
+def _delete(tag: bentoml.Tag) -> None:
+    with suppress(NotFound):
+        bentoml.models.delete(tag)
+
+
+def _make_latest(tag: bentoml.Tag) -> None:
+    # BentoML moves this pointer only when it writes an entry, so that training again on earlier
+    # recordings would leave it at the models of the later ones.
+    pointer = Path(bentoml.models.get(tag).path).with_name("latest")
+    aside = pointer.with_name(".latest")
+    aside.write_text(str(tag.version))
+    aside.replace(pointer)

@@ -1,0 +1,56 @@
+"""Train both models and save them to the BentoML model store."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from eeg_letters.compiler import CompilationError
+from eeg_letters.errors import UserError
+from eeg_letters.models import MODELS
+from eeg_letters.recordings import read_recording
+from eeg_letters.report import accuracy_table, fitting
+from eeg_letters.settings import DATA
+from eeg_letters.store import save_entries
+from eeg_letters.training import check_trainable, make_entry, train
+
+
+def main(train_file: Path, test_file: Path, console: Console) -> None:
+    training, test = read_recording(train_file), read_recording(test_file)
+    check_trainable(training)
+    with fitting(console) as progress:
+        trained = [train(model, training, test, progress) for model in MODELS]
+    entries = [make_entry(model, training, test) for model in trained]
+    save_entries(entries)
+    console.print(accuracy_table(trained, training, test))
+    for entry in entries:
+        console.print(f"Saved {entry.tag}", highlight=False)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--train", type=Path, default=DATA / "train.csv", help="recording to fit (%(default)s)"
+    )
+    parser.add_argument(
+        "--test", type=Path, default=DATA / "test.json", help="recording to score (%(default)s)"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    arguments = parse_arguments()
+    try:
+        main(arguments.train, arguments.test, Console())
+    except UserError as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        sys.exit(2)
+    except CompilationError as error:
+        print(f"train.py: nothing saved: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("train.py: interrupted, nothing saved", file=sys.stderr)
+        sys.exit(130)
