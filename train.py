@@ -19,6 +19,7 @@ from eeg_letters.training import check_trainable, make_entry, train
 
 
 def main(train_file: Path, test_file: Path, console: Console) -> None:
+    """Read both recordings, fit both models, save both or neither, and show how they do."""
     training, test = read_recording(train_file), read_recording(test_file)
     check_trainable(training)
     with fitting(console) as progress:
@@ -31,6 +32,7 @@ def main(train_file: Path, test_file: Path, console: Console) -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--train", type=Path, default=DATA / "train.csv", help="recording to fit (%(default)s)"

@@ -1,4 +1,4 @@
-"""What can go wrong: mistakes told to the person at the terminal, problems told to an HTTP client."""
+"""Mistakes told to the person at the terminal, problems told to an HTTP client."""
 
 from __future__ import annotations
 

@@ -149,7 +149,8 @@ def _json_rows(path: Path, text: str) -> Iterator[_Row]:
         row = dict(pairs.pairs)
         if str(row[LINE_COLUMN]) != key:
             raise RecordingError(
-                f"{where}, column {LINE_COLUMN}: {reprlib.repr(row[LINE_COLUMN])} differs from the row's key"
+                f"{where}, column {LINE_COLUMN}: {reprlib.repr(row[LINE_COLUMN])} differs from"
+                " the row's key"
             )
         yield where, row
 
@@ -169,7 +170,9 @@ def _check_columns(where: str, names: Sequence[str]) -> None:
         if name in seen:
             raise RecordingError(f"{where}, column {name}: the column stands twice")
         if name not in COLUMNS:
-            raise RecordingError(f"{where}, column {reprlib.repr(name)}: no such column in a recording")
+            raise RecordingError(
+                f"{where}, column {reprlib.repr(name)}: no such column in a recording"
+            )
         seen.add(name)
     for name in COLUMNS:
         if name not in seen:
@@ -198,13 +201,12 @@ def _recording(path: Path, sha256: str, incoming: Iterable[_Row]) -> Recording:
     return Recording(path, sha256, rows, np.array(letters, np.int64), np.array(band_powers))
 
 
-
-
-
 def _whole_number(where: str, row: Mapping[str, Any], column: str) -> int:
     number = _finite_number(where, row, column)
     if not number.is_integer() or number < 0:
-        raise RecordingError(f"{where}, column {column}: {reprlib.repr(row[column])} is not a whole number")
+        raise RecordingError(
+            f"{where}, column {column}: {reprlib.repr(row[column])} is not a whole number"
+        )
     return int(number)
 
 
@@ -218,7 +220,11 @@ def _finite_number(where: str, row: Mapping[str, Any], column: str) -> float:
     except (TypeError, ValueError, OverflowError):
         if isinstance(value, str) and not value.strip():
             raise RecordingError(f"{where}, column {column}: the value is missing") from None
-        raise RecordingError(f"{where}, column {column}: {reprlib.repr(value)} is not a number") from None
+        raise RecordingError(
+            f"{where}, column {column}: {reprlib.repr(value)} is not a number"
+        ) from None
     if not math.isfinite(number):
-        raise RecordingError(f"{where}, column {column}: {reprlib.repr(value)} is not a finite number")
+        raise RecordingError(
+            f"{where}, column {column}: {reprlib.repr(value)} is not a finite number"
+        )
     return number

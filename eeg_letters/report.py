@@ -29,9 +29,7 @@ def fitting(console: Console) -> Iterator[OnEpoch]:
         yield on_epoch
 
 
-def accuracy_table(
-    trained: Sequence[TrainedModel], training: Recording, test: Recording
-) -> Table:
+def accuracy_table(trained: Sequence[TrainedModel], training: Recording, test: Recording) -> Table:
     """How well each model does, and on what."""
     table = Table(
         title=f"Trained on {training.path} ({len(training)} rows), tested on {test.path}"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +61,8 @@ class Scorer:
         -------
         ndarray of int64, shape (n_rows,)
         """
-        return self.classes[self._logits(rows).argmax(axis=1)]
+        labels: NDArray[np.int64] = self.classes[self._logits(rows).argmax(axis=1)]
+        return labels
 
     def predict_proba(self, rows: Floats) -> Floats:
         """Probability of each of `classes`.
@@ -85,7 +86,7 @@ class Scorer:
     def _logits(self, rows: Floats) -> Floats:
         norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))
         norms[norms < _SMALLEST_NORM] = 1
-        signal = rows / norms[:, np.newaxis]
+        signal: Floats = rows / norms[:, np.newaxis]
         last = len(self.weights) - 1
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             signal = signal @ weight
@@ -96,7 +97,7 @@ class Scorer:
 
     def save(self, file: BinaryIO) -> None:
         """Write an ``.npz`` whose bytes depend on the arrays alone."""
-        arrays = {"classes": self.classes}
+        arrays: dict[str, NDArray[Any]] = {"classes": self.classes}
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             arrays |= {f"weight_{layer}": weight, f"bias_{layer}": bias}
         np.savez(file, allow_pickle=False, **arrays)

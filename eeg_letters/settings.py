@@ -18,7 +18,7 @@ class Settings:
     Attributes
     ----------
     test_data : pathlib.Path
-        ``EEG_TEST_DATA``: the recording whose rows are served; JSON or CSV.
+        ``EEG_TEST_DATA``: the recording whose rows are served; JSON or CSV. Absolute.
     max_body_bytes : int
         ``EEG_MAX_BODY_BYTES``: the largest request body that is read.
     """
@@ -37,7 +37,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     """
     defaults = Settings()
     return Settings(
-        test_data=Path(environment.get("EEG_TEST_DATA") or defaults.test_data),
+        test_data=Path(environment.get("EEG_TEST_DATA") or defaults.test_data).absolute(),
         max_body_bytes=_positive(environment, "EEG_MAX_BODY_BYTES", defaults.max_body_bytes),
     )
 

@@ -1,0 +1,116 @@
+"""Both models and the stored rows: all that an answer is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+
+from eeg_letters.models import MODELS
+from eeg_letters.recordings import LETTERS, Recording, read_recording
+from eeg_letters.scorer import Floats
+from eeg_letters.settings import Settings
+from eeg_letters.store import StoredModel, load_model
+
+
+@dataclass(frozen=True)
+class Inference:
+    """Answers about stored rows and about rows of a client's own.
+
+    Attributes
+    ----------
+    models : sequence of StoredModel
+        Every model that answers, in the order of the answers.
+    lines : dict of int to bytes
+        Each stored row by its line number, as JSON.
+    rows : dict of int to ndarray of float64, shape (160,)
+        The band powers of each stored row by its line number.
+    score : dict of str to float
+        Accuracy of each model over all stored rows.
+    """
+
+    models: Sequence[StoredModel]
+    lines: dict[int, bytes]
+    rows: dict[int, Floats]
+    score: dict[str, float]
+
+    def line(self, line: int) -> dict[str, Any]:
+        """Stored row, as the recording has it.
+
+        Raises
+        ------
+        KeyError
+            When no stored row has that line number.
+        """
+        row: dict[str, Any] = orjson.loads(self.lines[line])
+        return row
+
+    def prediction(self, line: int) -> dict[str, int]:
+        """Label that each model gives a stored row.
+
+        Raises
+        ------
+        KeyError
+            When no stored row has that line number.
+        """
+        row = self.rows[line]
+        return {
+            f"prediction {stored.model.title}": stored.scorer.label(row) for stored in self.models
+        }
+
+    def predict(self, rows: Floats) -> list[dict[str, dict[str, Any]]]:
+        """Label, letter and probabilities that each model gives each row.
+
+        Parameters
+        ----------
+        rows : ndarray of float64, shape (n_rows, 160)
+            Finite band powers.
+
+        Returns
+        -------
+        list of dict
+            For each row, by the model's title: ``label``, ``letter`` and ``probabilities``, an
+            ndarray of float64 of shape (26,), zero for letters that the model was not trained on.
+        """
+        answers: list[dict[str, dict[str, Any]]] = [{} for _ in range(len(rows))]
+        for stored in self.models:
+            title = stored.model.title
+            probabilities = _by_letter(stored, rows)
+            labels = probabilities.argmax(axis=1).tolist()
+            for answer, label, row in zip(answers, labels, probabilities, strict=True):
+                answer[title] = {"label": label, "letter": LETTERS[label], "probabilities": row}
+        return answers
+
+
+def load_inference(settings: Settings) -> Inference:
+    """Load both models and the stored rows, and make sure that they work.
+
+    Raises
+    ------
+    eeg_letters.errors.UserError
+        When a model or the recording cannot be used; the message says what to do.
+    """
+    models = [load_model(model) for model in MODELS]
+    recording = read_recording(settings.test_data)
+    return Inference(
+        models,
+        {line: orjson.dumps(row) for line, row in recording.rows.items()},
+        dict(zip(recording.rows, recording.band_powers, strict=True)),
+        {f"Score {stored.model.title}": _accuracy(stored, recording) for stored in models},
+    )
+
+
+def _accuracy(stored: StoredModel, recording: Recording) -> float:
+    return float(np.mean(stored.scorer.predict(recording.band_powers) == recording.letters))
+
+
+def _by_letter(stored: StoredModel, rows: Floats) -> Floats:
+    probabilities = stored.scorer.predict_proba(rows)
+    if len(stored.scorer.classes) == len(LETTERS):
+        return probabilities
+    by_letter = np.zeros((len(rows), len(LETTERS)))
+    by_letter[:, stored.scorer.classes] = probabilities
+    return by_letter

@@ -1,0 +1,240 @@
+"""The OpenAPI document of the routes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eeg_letters import __version__
+from eeg_letters.models import MODELS
+from eeg_letters.recordings import COLUMNS, FEATURES, LETTERS
+
+_EXAMPLE_LINE = 232
+_EXAMPLE_LABEL = 3
+_EXAMPLE_ROW = [round(0.5 + 0.01 * number, 2) for number in range(len(FEATURES))]
+_EXAMPLE_PROBABILITIES = [
+    0.75 if label == _EXAMPLE_LABEL else 0.01 for label in range(len(LETTERS))
+]
+
+
+def document() -> dict[str, Any]:
+    """OpenAPI 3.1 document, with an example of each body and answer."""
+    by_line = [
+        {
+            "name": "line",
+            "in": "path",
+            "required": True,
+            "description": f"The row's number in the column {COLUMNS[0]}.",
+            "schema": {"type": "integer", "format": "int64"},
+            "example": _EXAMPLE_LINE,
+        }
+    ]
+    line_body = _json_body({"$ref": "#/components/schemas/Line"}, {"line": _EXAMPLE_LINE})
+    row, prediction, score = (
+        _answer(description, name, example)
+        for description, name, example in (
+            (
+                "The row as the recording has it",
+                "StoredRow",
+                dict(zip(COLUMNS, _stored(), strict=True)),
+            ),
+            ("One label a model; 0 is A", "Prediction", _by_model("prediction", _EXAMPLE_LABEL)),
+            (
+                "Share of the stored rows labelled rightly, by model",
+                "Score",
+                _by_model("Score", 0.7),
+            ),
+        )
+    )
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "eeg-letters",
+            "version": __version__,
+            "description": "Which letter was thought of, from the band powers of an EEG.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": {
+            "/line/{line}": _both("line", "A stored row", row, [400, 404], by_line),
+            "/prediction/{line}": _both(
+                "prediction",
+                "What both models say of a stored row",
+                prediction,
+                [400, 404],
+                by_line,
+            ),
+            "/score": _both("score", "Accuracy over all stored rows", score, []),
+            "/predict": {
+                "post": _operation(
+                    "predict",
+                    "What both models say of rows of your own",
+                    _answer("For each row, what each model says", "Predictions", _predictions()),
+                    [400, 408, 413, 415, 422],
+                    body=_json_body(
+                        {"$ref": "#/components/schemas/Rows"}, {"rows": [_EXAMPLE_ROW]}
+                    ),
+                )
+            },
+            "/line": {
+                "post": _operation(
+                    "lineByBody",
+                    "A stored row, as BentoML's client asks for it",
+                    row,
+                    [400, 404, 408, 413, 415, 422],
+                    body=line_body,
+                )
+            },
+            "/prediction": {
+                "post": _operation(
+                    "predictionByBody",
+                    "What both models say of a stored row, as BentoML's client asks for it",
+                    prediction,
+                    [400, 404, 408, 413, 415, 422],
+                    body=line_body,
+                )
+            },
+            "/livez": {"get": _operation("livez", "Whether the process lives", _well(), [])},
+            "/readyz": {"get": _operation("readyz", "Whether it can answer", _well(), [])},
+        },
+        "components": {"schemas": _schemas(), "responses": _problems()},
+    }
+
+
+def _both(
+    operation: str,
+    summary: str,
+    answer: dict[str, Any],
+    problems: list[int],
+    parameters: list[dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    return {
+        **({"parameters": parameters} if parameters else {}),
+        "get": _operation(operation, summary, answer, problems),
+        "post": _operation(f"{operation}ByPost", summary, answer, problems),
+    }
+
+
+def _operation(
+    operation: str,
+    summary: str,
+    answer: dict[str, Any],
+    problems: list[int],
+    body: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    return {
+        "operationId": operation,
+        "summary": summary,
+        **({"requestBody": body} if body else {}),
+        "responses": {
+            "200": answer,
+            **{str(status): {"$ref": f"#/components/responses/{status}"} for status in problems},
+        },
+    }
+
+
+def _json_body(schema: dict[str, Any], example: Any) -> dict[str, Any]:
+    return {
+        "required": True,
+        "content": {"application/json": {"schema": schema, "example": example}},
+    }
+
+
+def _answer(description: str, schema: str, example: Any) -> dict[str, Any]:
+    content = {"schema": {"$ref": f"#/components/schemas/{schema}"}, "example": example}
+    return {"description": description, "content": {"application/json": content}}
+
+
+def _well() -> dict[str, Any]:
+    return {"description": "Yes", "content": {"text/plain": {"schema": {"type": "string"}}}}
+
+
+def _stored() -> list[str]:
+    return [str(_EXAMPLE_LINE), str(_EXAMPLE_LABEL), *map(str, _EXAMPLE_ROW)]
+
+
+def _by_model(prefix: str, value: float) -> dict[str, float]:
+    return {f"{prefix} {model.title}": value for model in MODELS}
+
+
+def _predictions() -> dict[str, Any]:
+    answer = {
+        "label": _EXAMPLE_LABEL,
+        "letter": LETTERS[_EXAMPLE_LABEL],
+        "probabilities": _EXAMPLE_PROBABILITIES,
+    }
+    return {"predictions": [{model.title: answer for model in MODELS}]}
+
+
+def _exactly(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _schemas() -> dict[str, Any]:
+    number = {"type": "number"}
+    label = {"type": "integer", "minimum": 0, "maximum": len(LETTERS) - 1}
+    share = {"type": "number", "minimum": 0, "maximum": 1}
+    answer = _exactly(
+        {
+            "label": label,
+            "letter": {"type": "string", "enum": list(LETTERS)},
+            "probabilities": {
+                "description": "By letter, A first.",
+                "type": "array",
+                "items": share,
+                "minItems": len(LETTERS),
+                "maxItems": len(LETTERS),
+            },
+        }
+    )
+    row_list = {
+        "description": f"Band powers in the order {FEATURES[0]} … {FEATURES[-1]}.",
+        "type": "array",
+        "items": number,
+        "minItems": len(FEATURES),
+        "maxItems": len(FEATURES),
+    }
+    by_model = {model.title: {"$ref": "#/components/schemas/Answer"} for model in MODELS}
+    return {
+        "Line": _exactly({"line": {"type": "integer", "format": "int64"}}),
+        "StoredRow": _exactly({name: {"type": ["string", "number"]} for name in COLUMNS}),
+        "Prediction": _exactly({f"prediction {model.title}": label for model in MODELS}),
+        "Score": _exactly({f"Score {model.title}": share for model in MODELS}),
+        "Row": {"oneOf": [row_list, _exactly(dict.fromkeys(FEATURES, number))]},
+        "Rows": _exactly(
+            {"rows": {"type": "array", "items": {"$ref": "#/components/schemas/Row"}}}
+        ),
+        "Answer": answer,
+        "Predictions": _exactly({"predictions": {"type": "array", "items": _exactly(by_model)}}),
+        "Problem": _exactly(
+            {
+                "type": {"type": "string", "format": "uri-reference"},
+                "title": {"type": "string"},
+                "status": {"type": "integer"},
+                "detail": {"type": "string"},
+            }
+        ),
+    }
+
+
+def _problems() -> dict[str, Any]:
+    descriptions = {
+        400: "The path or the body cannot be parsed",
+        404: "No stored row has that line number",
+        408: "The body did not arrive in time",
+        413: "The body is too large",
+        415: "The body is not declared as application/json, or is compressed",
+        422: "The body is JSON, but not what is asked for; the detail names row and feature",
+    }
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        str(status): {
+            "description": description,
+            "content": {"application/problem+json": {"schema": schema}},
+        }
+        for status, description in descriptions.items()
+    }

@@ -1,0 +1,93 @@
+"""The REST routes: stored rows, their predictions, the score, and rows of a client's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from importlib.resources import files
+from typing import Any, TypeVar
+
+import orjson
+
+from eeg_letters.errors import Problem
+from eeg_letters.http import Response, Route
+from eeg_letters.inference import Inference
+from eeg_letters.rows import parse_member, parse_rows
+
+BOTH = ("GET", "POST")
+Answer = TypeVar("Answer")
+
+
+def build_routes(
+    inference: Inference, openapi: Mapping[str, Any], schema: Mapping[str, Any]
+) -> list[Route]:
+    """Every route of the service.
+
+    Parameters
+    ----------
+    inference : Inference
+        What answers are made of.
+    openapi : dict
+        The OpenAPI document.
+    schema : dict
+        The description that BentoML's own client asks for.
+
+    Returns
+    -------
+    list of Route
+    """
+
+    def line(number: str) -> Response:
+        return Response(_stored(inference.lines.__getitem__, number))
+
+    def prediction(number: str) -> Response:
+        return _json(_stored(inference.prediction, number))
+
+    def line_by_body(body: bytes) -> Response:
+        return line(_line_member(body))
+
+    def prediction_by_body(body: bytes) -> Response:
+        return prediction(_line_member(body))
+
+    def predict(body: bytes) -> Response:
+        return _json({"predictions": inference.predict(parse_rows(body))})
+
+    def fixed(response: Response) -> Callable[[], Response]:
+        return lambda: response
+
+    page = files("eeg_letters").joinpath("page.html").read_bytes()
+    well = fixed(Response(b"\n", b"text/plain; charset=utf-8"))
+    return [
+        Route("/", ("GET",), fixed(Response(page, b"text/html; charset=utf-8"))),
+        Route("/line/{line}", BOTH, line),
+        Route("/line", ("POST",), line_by_body, takes_json=True),
+        Route("/prediction/{line}", BOTH, prediction),
+        Route("/prediction", ("POST",), prediction_by_body, takes_json=True),
+        Route("/score", BOTH, fixed(_json(inference.score))),
+        Route("/predict", ("POST",), predict, takes_json=True),
+        Route("/livez", ("GET",), well),
+        Route("/readyz", ("GET",), well),
+        Route("/docs.json", ("GET",), fixed(_json(openapi))),
+        Route("/schema.json", ("GET",), fixed(_json(schema))),
+    ]
+
+
+def _json(document: Any) -> Response:
+    return Response(orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY))
+
+
+def _stored(look_up: Callable[[int], Answer], number: str) -> Answer:
+    if not re.fullmatch(r"-?[0-9]{1,18}", number):
+        raise Problem(HTTPStatus.BAD_REQUEST, "A line is asked for by its number, such as 232.")
+    try:
+        return look_up(int(number))
+    except KeyError:
+        raise Problem(HTTPStatus.NOT_FOUND, f"There is no stored row with line {number}.") from None
+
+
+def _line_member(body: bytes) -> str:
+    line = parse_member(body, "line")
+    if isinstance(line, bool) or not isinstance(line, int):
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, '"line" must be a whole number.')
+    return str(line)

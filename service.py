@@ -1,0 +1,56 @@
+"""The Bento: which letter was thought of, by both models, over HTTP."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import bentoml
+
+from eeg_letters.bento import HTTPService
+from eeg_letters.errors import UserError
+from eeg_letters.inference import load_inference
+from eeg_letters.rows import to_array
+from eeg_letters.settings import read_settings
+
+
+@bentoml.service(name="eeg-letters", service_class=HTTPService, workers=1)
+class EEGLetters:
+    """Imagined letters from EEG band powers, by linear discriminant analysis and a perceptron."""
+
+    def __init__(self) -> None:
+        self.settings = read_settings(os.environ)
+        self.inference = load_inference(self.settings)
+
+    @bentoml.on_deployment
+    @staticmethod
+    def check() -> None:
+        """End with one sentence, before a worker starts, where one could not serve."""
+        try:
+            settings = read_settings(os.environ)
+            load_inference(settings)
+        except UserError as error:
+            sys.exit(f"eeg-letters: {error}")
+        # A worker of a built Bento starts in the Bento's own folder.
+        os.environ["EEG_TEST_DATA"] = str(settings.test_data)
+
+    @bentoml.api
+    def line(self, line: int) -> dict[str, Any]:
+        """Return the stored row of a line number."""
+        return self.inference.line(line)
+
+    @bentoml.api
+    def prediction(self, line: int) -> dict[str, int]:
+        """Return the label that each model gives a stored row."""
+        return self.inference.prediction(line)
+
+    @bentoml.api
+    def score(self) -> dict[str, float]:
+        """Return the accuracy of each model over all stored rows."""
+        return self.inference.score
+
+    @bentoml.api
+    def predict(self, rows: list[list[float] | dict[str, float]]) -> dict[str, Any]:
+        """Return label, letter and probabilities that each model gives each row."""
+        return {"predictions": self.inference.predict(to_array(rows))}

@@ -1,0 +1,132 @@
+"""What the tests share: a store with both models trained, and services served from it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+START_SECONDS = 60
+
+
+def environment(home: Path, **settings: str) -> dict[str, str]:
+    """This process's environment, for a process that uses the model store in `home`."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("EEG_")}
+    return {
+        **inherited,
+        "BENTOML_HOME": str(home),
+        "BENTOML_DO_NOT_TRACK": "True",
+        "OPENBLAS_NUM_THREADS": "1",
+        **settings,
+    }
+
+
+def run_train(home: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run train.py to its end."""
+    return subprocess.run(
+        [sys.executable, "train.py", *map(str, arguments)],
+        cwd=ROOT,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BENTOML_HOME whose store has both models, trained on the simulated recordings."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    home = shared / "trained"
+    with (shared / "trained.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not home.exists():
+            finished = run_train(home)
+            assert finished.returncode == 0, finished.stderr
+    return home
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def bentoml_command(*arguments: str) -> list[str]:
+    """The command line of this interpreter's BentoML."""
+    return [sys.executable, "-m", "bentoml", *arguments]
+
+
+@contextmanager
+def serve(
+    home: Path, target: str = "service:EEGLetters", **settings: str
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Serve a target with `bentoml serve`, on loopback, until the block ends.
+
+    Yields the base URL and the process, once the service is ready.
+    """
+    port = free_port()
+    process = subprocess.Popen(
+        bentoml_command("serve", target, "--host", "127.0.0.1", "--port", str(port)),
+        cwd=ROOT,
+        env=environment(home, **settings),
+        start_new_session=True,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _await_ready(url, process)
+        yield url, process
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        finally:
+            _kill_group(process)
+
+
+def _await_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"the service ended with status {process.returncode}"
+        try:
+            if httpx.get(f"{url}/readyz", timeout=2).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    pytest.fail(f"the service was not ready within {START_SECONDS} s")
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(process.pid, 9)
+    except ProcessLookupError:
+        return
+
+
+@pytest.fixture(scope="session")
+def server(trained_home: Path) -> Iterator[str]:
+    """Base URL of the service as `make serve` starts it."""
+    with serve(trained_home) as (url, _):
+        yield url
+
+
+@pytest.fixture(scope="session")
+def client(server: str) -> Iterator[httpx.Client]:
+    """An HTTP client of `server`."""
+    with httpx.Client(base_url=server, timeout=30) as client:
+        yield client
