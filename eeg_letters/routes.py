@@ -18,6 +18,9 @@ from eeg_letters.rows import parse_member, parse_rows
 BOTH = ("GET", "POST")
 Answer = TypeVar("Answer")
 
+# More than the float with the most digits has; int() would refuse a few thousand.
+_MOST_DIGITS = 400
+
 
 def build_routes(
     inference: Inference, openapi: Mapping[str, Any], schema: Mapping[str, Any]
@@ -78,8 +81,10 @@ def _json(document: Any) -> Response:
 
 
 def _stored(look_up: Callable[[int], Answer], number: str) -> Answer:
-    if not re.fullmatch(r"-?[0-9]{1,18}", number):
+    if not re.fullmatch("-?[0-9]+", number):
         raise Problem(HTTPStatus.BAD_REQUEST, "A line is asked for by its number, such as 232.")
+    if len(number) > _MOST_DIGITS:
+        raise Problem(HTTPStatus.NOT_FOUND, "There is no stored row with so high a number.")
     try:
         return look_up(int(number))
     except KeyError:
@@ -88,6 +93,9 @@ def _stored(look_up: Callable[[int], Answer], number: str) -> Answer:
 
 def _line_member(body: bytes) -> str:
     line = parse_member(body, "line")
+    # 232.0 is a whole number to JSON Schema, and true is none.
+    if isinstance(line, float) and line.is_integer():
+        line = int(line)
     if isinstance(line, bool) or not isinstance(line, int):
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, '"line" must be a whole number.')
     return str(line)

@@ -18,7 +18,7 @@ from zipfile import BadZipFile
 
 import bentoml
 from bentoml.exceptions import BentoMLException, NotFound
-from bentoml.models import ModelContext, ModelSignature
+from bentoml.models import ModelContext
 
 from eeg_letters.errors import StoreError
 from eeg_letters.models import MODELS, Model
@@ -154,9 +154,6 @@ def _write(entry: Entry) -> None:
     with bentoml.models.create(
         entry.tag,
         module="bentoml.sklearn",
-        signatures={
-            method: ModelSignature(batchable=True) for method in ("predict", "predict_proba")
-        },
         metadata={**entry.metadata, _FILES: entry.checksums},
         context=ModelContext(
             "sklearn", {"scikit-learn": entry.metadata["versions"]["scikit-learn"]}

@@ -1,0 +1,290 @@
+"""Every route and every refusal, over HTTP, of the service as `make serve` starts it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import bentoml
+import httpx
+import numpy as np
+import pytest
+
+from eeg_letters.models import MODELS
+from eeg_letters.recordings import FEATURES, LETTERS, Recording, read_recording
+from eeg_letters.settings import DATA
+
+ROW = [1.0 + 0.01 * number for number in range(len(FEATURES))]
+UNKNOWN_LINE = 99_999
+
+
+@pytest.fixture(scope="module")
+def stored() -> Recording:
+    return read_recording(DATA / "test.json")
+
+
+def assert_problem(response: httpx.Response, status: int, *fragments: str) -> None:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert set(problem) == {"type", "title", "status", "detail"}
+    assert problem["status"] == status
+    for fragment in fragments:
+        assert fragment in problem["detail"]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_line_is_the_row_exactly_as_the_file_has_it(client: httpx.Client, method: str) -> None:
+    document = json.loads((DATA / "test.json").read_text())
+    for line in ("0", "232", "1299"):
+        response = client.request(method, f"/line/{line}")
+        assert response.status_code == 200
+        assert response.headers["content-type"] == "application/json"
+        assert list(response.json().items()) == list(document[line].items())
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_predictions_of_stored_rows_add_up_to_the_score(
+    client: httpx.Client, stored: Recording, method: str
+) -> None:
+    lines = list(stored.rows)
+    predictions = [client.request(method, f"/prediction/{line}").json() for line in lines]
+    score = client.request(method, "/score").json()
+    for title in ("LDA", "Neural Network"):
+        labels = np.array([prediction[f"prediction {title}"] for prediction in predictions])
+        assert score[f"Score {title}"] == pytest.approx((labels == stored.letters).mean())
+    assert set(predictions[0]) == {"prediction LDA", "prediction Neural Network"}
+
+
+def test_head_is_get_without_the_body(client: httpx.Client) -> None:
+    response = client.head("/score")
+    assert response.status_code == 200
+    assert response.content == b""
+
+
+def test_predict_answers_label_letter_and_probabilities(
+    client: httpx.Client, stored: Recording
+) -> None:
+    rows = stored.band_powers[:3].tolist()
+    predictions = client.post("/predict", json={"rows": rows}).json()["predictions"]
+    assert len(predictions) == len(rows)
+    for line, prediction in enumerate(predictions):
+        by_line = client.get(f"/prediction/{line}").json()
+        assert set(prediction) == {model.title for model in MODELS}
+        for title, answer in prediction.items():
+            assert answer["label"] == by_line[f"prediction {title}"]
+            assert answer["letter"] == LETTERS[answer["label"]]
+            assert len(answer["probabilities"]) == 26
+            assert math.fsum(answer["probabilities"]) == pytest.approx(1)
+            assert max(answer["probabilities"]) == answer["probabilities"][answer["label"]]
+
+
+def test_rows_by_name_in_any_order_answer_as_rows_in_order(client: httpx.Client) -> None:
+    named = dict(reversed(list(zip(FEATURES, ROW, strict=True))))
+    in_order, by_name = (
+        client.post("/predict", json={"rows": [row]}).json() for row in (ROW, named)
+    )
+    assert by_name == in_order
+
+
+def test_no_rows_have_no_predictions(client: httpx.Client) -> None:
+    assert client.post("/predict", json={"rows": []}).json() == {"predictions": []}
+
+
+def changed(value: Any, number: int = 1) -> list[Any]:
+    return [ROW, [*ROW[:number], value, *ROW[number + 1 :]]]
+
+
+NAMED = dict(zip(FEATURES, ROW, strict=True))
+BAD_ROWS: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "too narrow": ([ROW, ROW[:-1]], ("Row 1", "159 values", "160")),
+    "too wide": ([ROW, [*ROW, 1.0]], ("Row 1", "161 values")),
+    "empty row": ([[]], ("Row 0", "0 values")),
+    "a string": (changed("1.5"), ("Row 1", "feature Cz/alpha", '"1.5"')),
+    "true": (changed(True), ("Row 1", "feature Cz/alpha", "true")),
+    "false": (changed(False, 159), ("Row 1", "feature Fp2/gamma", "false")),
+    "null": (changed(None), ("Row 1", "feature Cz/alpha", "null")),
+    "a list": (changed([1.0]), ("Row 1", "feature Cz/alpha", "[1.0]")),
+    "not a row": ([ROW, 5], ("Row 1",)),
+    "rows are an object": (NAMED, ("list of rows",)),
+    "a missing name": (
+        [{name: value for name, value in NAMED.items() if name != "Oz/gamma"}],
+        ("Row 0", "no feature Oz/gamma"),
+    ),
+    "an unknown name": ([ROW, {**NAMED, "Az/theta": 1.0}], ("Row 1", '"Az/theta"')),
+    "a named string": ([{**NAMED, "Oz/gamma": "x"}], ("Row 0", "feature Oz/gamma", '"x"')),
+    "a named true": ([{**NAMED, "Oz/gamma": True}], ("Row 0", "feature Oz/gamma", "true")),
+}
+
+
+@pytest.mark.parametrize(("rows", "fragments"), BAD_ROWS.values(), ids=BAD_ROWS.keys())
+def test_a_bad_row_is_refused_by_name(
+    client: httpx.Client, rows: Any, fragments: tuple[str, ...]
+) -> None:
+    assert_problem(client.post("/predict", json={"rows": rows}), 422, *fragments)
+
+
+@pytest.mark.parametrize("token", ["NaN", "Infinity", "-Infinity", "1e999"])
+@pytest.mark.parametrize("shape", ["list", "object"])
+def test_a_number_that_json_does_not_have_is_refused_by_row_and_feature(
+    client: httpx.Client, token: str, shape: str
+) -> None:
+    rows = json.dumps([ROW, ROW] if shape == "list" else [NAMED, NAMED])
+    before, last, after = rows.rpartition("1.01")
+    assert last
+    body = f'{{"rows": {before}{token}{after}}}'
+    response = client.post("/predict", content=body, headers={"content-type": "application/json"})
+    assert_problem(response, 400, "row 1, feature Cz/alpha")
+
+
+BAD_BODIES: dict[str, tuple[bytes, int]] = {
+    "nothing": (b"", 400),
+    "not JSON": (b"rows=1", 400),
+    "cut": (b'{"rows": [[1.0, ', 400),
+    "not UTF-8": (b'{"rows": "\xff"}', 400),
+    "nested deeply": (b"[" * 100_000, 400),
+    "a list": (b"[]", 422),
+    "null": (b"null", 422),
+    "no rows": (b"{}", 422),
+    "rows null": (b'{"rows": null}', 422),
+    "another member": (b'{"rows": [], "model": "LDA"}', 422),
+    "rows twice": (b'{"rows": [], "rows": []}', 422),
+    "a feature twice": (
+        b'{"rows": [' + json.dumps(NAMED).replace("{", '{"Cz/theta": 7, ', 1).encode() + b"]}",
+        422,
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "status"), BAD_BODIES.values(), ids=BAD_BODIES.keys())
+def test_a_body_that_is_no_request_is_refused(
+    client: httpx.Client, body: bytes, status: int
+) -> None:
+    response = client.post("/predict", content=body, headers={"content-type": "application/json"})
+    assert_problem(response, status)
+
+
+@pytest.mark.parametrize("path", ["/predict", "/line", "/prediction"])
+@pytest.mark.parametrize(
+    "content_type",
+    [None, "text/plain", "application/x-www-form-urlencoded", "application/vnd.bentoml+pickle",
+     "multipart/form-data; boundary=x", "application/jsonx"],
+)  # fmt: skip
+def test_only_json_is_accepted(client: httpx.Client, path: str, content_type: str | None) -> None:
+    headers = {"content-type": content_type} if content_type else {}
+    assert_problem(client.post(path, content=b"{}", headers=headers), 415, "application/json")
+
+
+def test_a_compressed_body_is_refused(client: httpx.Client) -> None:
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    assert_problem(client.post("/predict", content=b"{}", headers=headers), 415, "gzip")
+
+
+@pytest.mark.parametrize("path", ["/line", "/prediction"])
+@pytest.mark.parametrize("line", [UNKNOWN_LINE, -1, 10**17, "1300", "9" * 5000])
+def test_an_unknown_line_is_not_found(client: httpx.Client, path: str, line: int | str) -> None:
+    assert_problem(client.get(f"{path}/{line}"), 404, "no stored row")
+
+
+@pytest.mark.parametrize("path", ["/line", "/prediction"])
+@pytest.mark.parametrize("line", ["x", "1.5", "1e3", "٣", "%00", "232%20", "0x10"])
+def test_a_line_that_is_no_number_is_refused(client: httpx.Client, path: str, line: str) -> None:
+    assert_problem(client.get(f"{path}/{line}"), 400)
+
+
+@pytest.mark.parametrize(
+    "path", ["/nope", "/line/", "/line/1/2", "/score/", "/predict/1", "/.env"]
+)  # fmt: skip
+def test_an_unknown_path_is_not_found(client: httpx.Client, path: str) -> None:
+    assert_problem(client.get(path), 404)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("GET", "/predict", "POST"),
+        ("GET", "/prediction", "POST"),
+        ("PUT", "/line/232", "GET, HEAD, POST"),
+        ("DELETE", "/score", "GET, HEAD, POST"),
+        ("POST", "/livez", "GET, HEAD"),
+        ("OPTIONS", "/predict", "POST"),
+        ("TRACE", "/score", "GET, HEAD, POST"),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_ones(
+    client: httpx.Client, method: str, path: str, allow: str
+) -> None:
+    response = client.request(method, path)
+    assert_problem(response, 405, method)
+    assert response.headers["allow"] == allow
+
+
+@pytest.mark.parametrize("line", ["232", True, None, 1.5, [232], {"line": 232}])
+def test_a_line_in_a_body_must_be_a_whole_number(client: httpx.Client, line: Any) -> None:
+    assert_problem(client.post("/prediction", json={"line": line}), 422, "whole number")
+
+
+def test_a_body_over_the_limit_is_refused_and_the_service_goes_on(client: httpx.Client) -> None:
+    def chunks() -> Any:
+        for _ in range(9):
+            yield b" " * 1024 * 1024
+
+    announced = client.post(
+        "/predict", content=b"".join(chunks()), headers={"content-type": "application/json"}
+    )
+    chunked = client.post(
+        "/predict", content=chunks(), headers={"content-type": "application/json"}
+    )
+    for response in (announced, chunked):
+        assert_problem(response, 413, str(8 * 1024 * 1024))
+    assert client.get("/readyz").status_code == 200
+
+
+def test_one_bad_request_harms_no_other_on_its_connection(server: str) -> None:
+    address = urlsplit(server)
+    body = json.dumps({"rows": [ROW]}).encode()
+    good = (
+        b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        b"content-length: %d\r\n\r\n%s" % (len(body), body)
+    )
+    bad = (
+        b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        b"content-length: 2\r\n\r\n{}"
+    )
+    last = b"GET /nope HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    with socket.create_connection((address.hostname, address.port), 10) as connection:
+        connection.sendall(good + bad + good + last)
+        answers = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200", b"422", b"200", b"404"]
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+def test_probes_answer(client: httpx.Client, path: str) -> None:
+    assert client.get(path).status_code == 200
+
+
+def test_the_page_asks_no_other_host(client: httpx.Client) -> None:
+    response = client.get("/")
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert not re.findall(r"//(?!www\.w3\.org/)[\w.-]+\.[a-z]+", response.text)
+
+
+def test_bentomls_own_client_has_the_four_apis(server: str, stored: Recording) -> None:
+    with bentoml.SyncHTTPClient(server) as client:
+        assert client.line(line=232) == stored.rows[232]
+        assert client.prediction(line=232) == httpx.get(f"{server}/prediction/232").json()
+        assert client.score() == httpx.get(f"{server}/score").json()
+        answer = client.predict(rows=[ROW])
+        assert answer == httpx.post(f"{server}/predict", json={"rows": [ROW]}).json()
+        with pytest.raises(bentoml.exceptions.NotFound, match=str(UNKNOWN_LINE)):
+            client.prediction(line=UNKNOWN_LINE)
+
+
+def test_every_native_api_has_a_route(client: httpx.Client) -> None:
+    document = client.get("/docs.json").json()
+    for api in client.get("/schema.json").json()["routes"]:
+        assert "post" in document["paths"][api["route"]]
