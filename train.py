@@ -26,7 +26,10 @@ def main(train_file: Path, test_file: Path, console: Console) -> None:
         trained = [train(model, training, test, progress) for model in MODELS]
     entries = [make_entry(model, training, test) for model in trained]
     save_entries(entries)
-    console.print(accuracy_table(trained, training, test))
+    console.print(
+        f"Trained on {train_file}, tested on {test_file}", markup=False, highlight=False
+    )
+    console.print(accuracy_table(trained))
     for entry in entries:
         console.print(f"Saved {entry.tag}", highlight=False)
 
@@ -46,7 +49,8 @@ def parse_arguments() -> argparse.Namespace:
 if __name__ == "__main__":
     arguments = parse_arguments()
     try:
-        main(arguments.train, arguments.test, Console())
+        # Named, for fitting puts its own file in place of sys.stdout.
+        main(arguments.train, arguments.test, Console(file=sys.stdout))
     except UserError as error:
         print(f"train.py: {error}", file=sys.stderr)
         sys.exit(2)

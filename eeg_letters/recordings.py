@@ -96,17 +96,18 @@ def _read_bytes(path: Path) -> bytes:
         raise RecordingError(f"{path}: there is no such file") from None
     except OSError as error:
         raise RecordingError(f"{path}: cannot be read: {error.strerror}") from None
-    if not content.strip():
-        raise RecordingError(f"{path}: the file is empty")
     return content
 
 
 def _decode(path: Path, content: bytes) -> str:
     try:
-        return content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise RecordingError(f"{path}, line {line}: not UTF-8 text") from None
+    if not text.strip():
+        raise RecordingError(f"{path}: the file is empty")
+    return text
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[_Row]:
@@ -132,13 +133,13 @@ def _csv_rows(path: Path, text: str) -> Iterator[_Row]:
 
 def _json_rows(path: Path, text: str) -> Iterator[_Row]:
     try:
-        document = json.loads(text, object_pairs_hook=_Pairs)
+        document = json.loads(text, object_pairs_hook=_Pairs, parse_int=_parse_int)
     except json.JSONDecodeError as error:
         raise RecordingError(
             f"{path}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}"
         ) from None
-    except (RecursionError, ValueError) as error:
-        raise RecordingError(f"{path}: not a recording: {error}") from None
+    except RecursionError:
+        raise RecordingError(f"{path}: not a recording: nested too deeply") from None
     if not isinstance(document, _Pairs):
         raise RecordingError(f"{path}: not a JSON object of rows keyed by line number")
     for key, pairs in document.pairs:
@@ -160,6 +161,14 @@ class _Pairs:
     """A JSON object before a dict could hide a name that stands twice."""
 
     pairs: Sequence[tuple[str, Any]]
+
+    def __repr__(self) -> str:
+        return "{…}"
+
+
+def _parse_int(digits: str) -> int | float:
+    # int() refuses thousands of digits without saying where they stand.
+    return int(digits) if len(digits) < 1000 else float(digits)
 
 
 def _check_columns(where: str, names: Sequence[str]) -> None:

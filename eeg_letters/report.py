@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from eeg_letters.recordings import Recording
 from eeg_letters.training import Progress as OnEpoch
 from eeg_letters.training import TrainedModel
 
@@ -29,21 +28,20 @@ def fitting(console: Console) -> Iterator[OnEpoch]:
         yield on_epoch
 
 
-def accuracy_table(trained: Sequence[TrainedModel], training: Recording, test: Recording) -> Table:
+def accuracy_table(trained: Sequence[TrainedModel]) -> Table:
     """How well each model does, and on what."""
     table = Table(
-        title=f"Trained on {training.path} ({len(training)} rows), tested on {test.path}"
-        f" ({len(test)} rows)",
-        caption="Estimate: fitted to the first half of each letter's training rows, scored on the"
-        " second.\nThe test recording is the harder question wherever it is another session.",
+        caption="Estimate: the first half of each letter's training rows predicts the second.",
+        caption_justify="left",
     )
-    for heading in ("Model", "Rows", "Classes", "Fit", "Test accuracy", "Estimate"):
-        table.add_column(heading, justify="left" if heading == "Model" else "right")
+    table.add_column("Model")
+    for heading in ("Rows", "Letters", "Fit", "Test accuracy", "Estimate"):
+        table.add_column(heading, justify="right")
     for model in trained:
         blocked = model.blocked_accuracy
         table.add_row(
-            f"{model.model.title} ({model.model.name})",
-            str(len(training)),
+            model.model.title,
+            str(model.n_rows),
             str(len(model.scorer.classes)),
             f"{model.fit_seconds:.2f} s",
             f"{model.test_accuracy:.4f}",

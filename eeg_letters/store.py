@@ -89,8 +89,8 @@ def save_entries(entries: Sequence[Entry]) -> None:
         try:
             for entry in entries:
                 if not _is_whole(entry):
-                    undo.callback(_delete, entry.tag)
                     _delete(entry.tag)
+                    undo.callback(_delete, entry.tag)
                     _write(entry)
             for entry in entries:
                 _make_latest(entry.tag)
@@ -109,14 +109,7 @@ def load_model(model: Model) -> StoredModel:
     StoreError
         When there is no such model, or its files are not those that training wrote.
     """
-    try:
-        stored = bentoml.models.get(model.name)
-    except NotFound:
-        raise StoreError(
-            f"there is no model {model.name} in the BentoML model store: {_REMEDY}"
-        ) from None
-    except BentoMLException as error:
-        raise StoreError(f"model {model.name} cannot be read ({error}): {_REMEDY}") from None
+    stored = _open(model.name)
     checksums = stored.info.metadata.get(_FILES)
     if not isinstance(checksums, dict) or SCORER_FILE not in checksums:
         raise StoreError(f"model {stored.tag} was saved without a compiled scorer: {_REMEDY}")
@@ -126,6 +119,16 @@ def load_model(model: Model) -> StoredModel:
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise StoreError(f"model {stored.tag}, {SCORER_FILE}: {error}: {_REMEDY}") from None
     return StoredModel(model, stored.tag.version or "", scorer, stored.info.metadata)
+
+
+def _open(tag: bentoml.Tag | str) -> bentoml.Model:
+    try:
+        return bentoml.models.get(tag)
+    except NotFound:
+        raise StoreError(f"there is no model {tag} in the BentoML model store: {_REMEDY}") from None
+    except Exception as error:  # What a damaged model.yaml makes BentoML's parsers raise, too.
+        reason = " ".join(str(error).split())
+        raise StoreError(f"model {tag} cannot be read ({reason}): {_REMEDY}") from error
 
 
 def _verify(stored: bentoml.Model, checksums: Mapping[str, Any]) -> None:
@@ -143,9 +146,9 @@ def _verify(stored: bentoml.Model, checksums: Mapping[str, Any]) -> None:
 
 def _is_whole(entry: Entry) -> bool:
     try:
-        stored = bentoml.models.get(entry.tag)
+        stored = _open(entry.tag)
         _verify(stored, entry.checksums)
-    except (BentoMLException, StoreError):
+    except StoreError:
         return False
     return bool(stored.info.metadata.get(_FILES) == entry.checksums)
 

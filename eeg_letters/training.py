@@ -38,6 +38,8 @@ class TrainedModel:
         Fitted to the whole training recording.
     scorer : Scorer
         The same, compiled.
+    n_rows : int
+        Rows that it was fitted to.
     fit_seconds : float
         Time the fit took.
     test_accuracy : float
@@ -50,6 +52,7 @@ class TrainedModel:
     model: Model
     pipeline: Pipeline
     scorer: Scorer
+    n_rows: int
     fit_seconds: float
     test_accuracy: float
     blocked_accuracy: float | None
@@ -111,6 +114,7 @@ def train(model: Model, training: Recording, test: Recording, progress: Progress
         model,
         pipeline,
         scorer,
+        len(training),
         fit_seconds,
         float(pipeline.score(to_frame(test), test.letters)),
         _blocked_accuracy(model, training, progress),
@@ -122,11 +126,14 @@ def make_entry(trained: TrainedModel, training: Recording, test: Recording) -> E
     files = {PIPELINE_FILE: io.BytesIO(), SCORER_FILE: io.BytesIO()}
     joblib.dump(trained.pipeline, files[PIPELINE_FILE])
     trained.scorer.save(files[SCORER_FILE])
+    accuracy = {"test": trained.test_accuracy}
+    if trained.blocked_accuracy is not None:
+        accuracy["blocked"] = trained.blocked_accuracy
     return Entry(
         trained.model,
         {name: buffer.getvalue() for name, buffer in files.items()},
         {
-            "accuracy": {"test": trained.test_accuracy, "blocked": trained.blocked_accuracy},
+            "accuracy": accuracy,
             "classes": trained.scorer.classes.tolist(),
             "feature_names": list(FEATURES),
             "training": {"sha256": training.sha256, "rows": len(training)},
@@ -149,6 +156,10 @@ def _fit(
     pipeline = build_pipeline(model)
     try:
         fit(pipeline, to_frame(recording)[rows], recording.letters[rows], on_epoch)
+    except IndexError:  # scikit-learn's, where discriminant analysis finds no variance
+        raise RecordingError(
+            f"{recording.path}: {model.title} cannot be fitted: the rows of a letter do not differ"
+        ) from None
     except (ValueError, np.linalg.LinAlgError) as error:
         raise RecordingError(
             f"{recording.path}: {model.title} cannot be fitted to these rows: {error}"
