@@ -57,7 +57,7 @@ def check_scorer(scorer: Scorer, pipeline: Pipeline, recording: Recording) -> No
     Raises
     ------
     CompilationError
-        When a label differs, or a probability by more than `TOLERANCE`; names the first such line.
+        When a label differs, or a probability by more than `TOLERANCE`; names such a line.
     """
     frame = to_frame(recording)
     lines = list(recording.rows)

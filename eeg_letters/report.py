@@ -31,7 +31,7 @@ def fitting(console: Console) -> Iterator[OnEpoch]:
 def accuracy_table(trained: Sequence[TrainedModel]) -> Table:
     """How well each model does, and on what."""
     table = Table(
-        caption="Estimate: the first half of each letter's training rows predicts the second.",
+        caption="Estimate: first half of each letter's rows predicts the second half.",
         caption_justify="left",
     )
     table.add_column("Model")

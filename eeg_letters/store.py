@@ -88,6 +88,10 @@ def save_entries(entries: Sequence[Entry]) -> None:
     with ExitStack() as undo:
         try:
             for entry in entries:
+                # BentoML moves the pointer when it writes and when it deletes.
+                with suppress(StoreError):
+                    if (latest := _open(entry.model.name).tag) != entry.tag:
+                        undo.callback(_make_latest, latest)
                 if not _is_whole(entry):
                     _delete(entry.tag)
                     undo.callback(_delete, entry.tag)
