@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Any
 
 import bentoml
 
-from eeg_letters.bento import HTTPService
-from eeg_letters.errors import UserError
+from eeg_letters.bento import HTTPService, check_start
 from eeg_letters.inference import load_inference
 from eeg_letters.rows import to_array
 from eeg_letters.settings import read_settings
@@ -27,13 +25,7 @@ class EEGLetters:
     @staticmethod
     def check() -> None:
         """End with one sentence, before a worker starts, where one could not serve."""
-        try:
-            settings = read_settings(os.environ)
-            load_inference(settings)
-        except UserError as error:
-            sys.exit(f"eeg-letters: {error}")
-        # A worker of a built Bento starts in the Bento's own folder.
-        os.environ["EEG_TEST_DATA"] = str(settings.test_data)
+        check_start()
 
     @bentoml.api
     def line(self, line: int) -> dict[str, Any]:

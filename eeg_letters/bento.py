@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import gc
-from typing import Any
+import os
+import sys
+from multiprocessing import get_context
+from typing import Any, NoReturn
 
 import bentoml
 
 from eeg_letters import openapi
-from eeg_letters.http import Application, ASGIApp, Message, Receive, Scope, Send
+from eeg_letters.errors import UserError
+from eeg_letters.http import Application
+from eeg_letters.inference import Inference, load_inference
 from eeg_letters.routes import build_routes
-from eeg_letters.settings import Settings
+from eeg_letters.settings import Settings, read_settings
 
 
 class HTTPService(bentoml.Service[Any]):
     """A BentoML service whose every path is answered by `eeg_letters.routes`.
 
-    BentoML builds, packs and supervises it, creates the instance and describes it to its clients;
-    docs/decisions/0001-own-http-layer.md says why it does not answer requests.
+    BentoML builds, packs and supervises it and describes it to its clients;
+    docs/decisions/0001-own-http-layer.md says why it does not answer requests. The service's class
+    must have the attributes ``settings`` and ``inference``.
     """
 
     @property
@@ -25,35 +31,48 @@ class HTTPService(bentoml.Service[Any]):
         """The OpenAPI document, which a built Bento carries too."""
         return openapi.document()
 
-    def to_asgi(self, is_main: bool = True) -> ASGIApp:
-        """Build the ASGI application that a worker serves."""
-        lifespan: ASGIApp = super().to_asgi(is_main)
-        application: Application | None = None
-
-        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] == "http" and application is not None:
-                await application(scope, receive, send)
-            elif scope["type"] == "lifespan":
-                await lifespan(scope, receive, starting(send))
-
-        def starting(send: Send) -> Send:
-            async def send_when_ready(message: Message) -> None:
-                nonlocal application
-                if message["type"] == "lifespan.startup.complete":
-                    application = self._build_application(bentoml.get_current_service())
-                await send(message)
-
-            return send_when_ready
-
-        return serve
-
-    def _build_application(self, instance: Any) -> Application:
+    def to_asgi(self, is_main: bool = True) -> Application:  # noqa: ARG002
+        """Build the ASGI application that a worker serves; its models and rows are loaded."""
+        try:
+            instance = self.inner()
+        except UserError as error:
+            _end(error)
         settings: Settings = instance.settings
+        inference: Inference = instance.inference
         application = Application(
-            build_routes(instance.inference, self.openapi_spec, self.schema()),
-            settings.max_body_bytes,
+            build_routes(inference, self.openapi_spec, self.schema()), settings.max_body_bytes
         )
         # A full collection over all that was just loaded would stop the worker for 0.2 s.
         gc.collect()
         gc.freeze()
         return application
+
+
+def check_start() -> None:
+    """End the process with one sentence where a worker could not serve.
+
+    BentoML's supervisor starts a dead worker again and again, so the mistake must be found before.
+    A child looks for it, and takes the memory of what it loads with it.
+    """
+    try:
+        settings = read_settings(os.environ)
+    except UserError as error:
+        _end(error)
+    # A worker of a built Bento starts in the Bento's own folder.
+    os.environ["EEG_TEST_DATA"] = str(settings.test_data)
+    child = get_context("fork").Process(target=_load, args=(settings,))
+    child.start()
+    child.join()
+    if child.exitcode != 0:
+        sys.exit(1)
+
+
+def _load(settings: Settings) -> None:
+    try:
+        load_inference(settings)
+    except UserError as error:
+        _end(error)
+
+
+def _end(error: UserError) -> NoReturn:
+    sys.exit(f"eeg-letters: {error}")

@@ -100,7 +100,10 @@ class Application:
                 self._fixed[template] = methods
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one HTTP request."""
+        """Answer one request."""
+        if scope["type"] != "http":
+            await _answer_protocol(scope, receive, send)
+            return
         try:
             response = await self._respond(scope, receive)
         except Problem as problem:
@@ -149,6 +152,16 @@ class Application:
             if match := pattern.fullmatch(path):
                 return methods, match.groups()
         raise Problem(HTTPStatus.NOT_FOUND, "There is nothing at this path.")
+
+
+async def _answer_protocol(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close"})
+    while scope["type"] == "lifespan":
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
 
 
 class _ClientGone(Exception):

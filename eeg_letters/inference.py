@@ -97,7 +97,7 @@ def load_inference(settings: Settings) -> Inference:
     recording = read_recording(settings.test_data)
     return Inference(
         models,
-        {line: orjson.dumps(row) for line, row in recording.rows.items()},
+        recording.rows,
         dict(zip(recording.rows, recording.band_powers, strict=True)),
         {f"Score {stored.model.title}": _accuracy(stored, recording) for stored in models},
     )

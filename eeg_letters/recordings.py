@@ -8,12 +8,16 @@ import io
 import json
 import math
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from eeg_letters.errors import RecordingError
@@ -29,6 +33,8 @@ LINE_COLUMN = "Line"
 LETTER_COLUMN = "# Letter"
 COLUMNS = (LINE_COLUMN, LETTER_COLUMN, *FEATURES)
 
+_in_order = itemgetter(*FEATURES)
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -40,8 +46,8 @@ class Recording:
         The file it came from.
     sha256 : str
         Checksum of the file's bytes, hexadecimal.
-    rows : dict of int to dict
-        Each row as the file has it, by its line number: column name to value.
+    rows : dict of int to bytes
+        Each row as the file has it, by its line number: a JSON object of values by column.
     letters : ndarray of int64, shape (n_rows,)
         The letter thought of, 0 is A.
     band_powers : ndarray of float64, shape (n_rows, 160)
@@ -50,7 +56,7 @@ class Recording:
 
     path: Path
     sha256: str
-    rows: dict[int, dict[str, Any]]
+    rows: dict[int, bytes]
     letters: NDArray[np.int64]
     band_powers: NDArray[np.float64]
 
@@ -80,13 +86,32 @@ def read_recording(path: str | Path) -> Recording:
     """
     path = Path(path)
     content = _read_bytes(path)
-    text = _decode(path, content)
-    rows = _json_rows(path, text) if path.suffix.lower() == ".json" else _csv_rows(path, text)
-    return _recording(path, hashlib.sha256(content).hexdigest(), rows)
+    read_rows = _json_rows if path.suffix.lower() == ".json" else _csv_rows
+    rows: dict[int, _Row] = {}
+    for row in read_rows(path, _decode(path, content)):
+        if row.line in rows:
+            raise RecordingError(f"{row.where}, column {LINE_COLUMN}: line {row.line} stands twice")
+        rows[row.line] = row
+    if not rows:
+        raise RecordingError(f"{path}: the file has no rows")
+    return Recording(
+        path,
+        hashlib.sha256(content).hexdigest(),
+        {line: row.as_json for line, row in rows.items()},
+        np.array([row.letter for row in rows.values()], np.int64),
+        np.array([row.band_powers for row in rows.values()], np.float64),
+    )
 
 
-# A row on its way in: where it stands, for messages, and its values by column.
-_Row = tuple[str, dict[str, Any]]
+@dataclass(frozen=True, slots=True)
+class _Row:
+    # Rows are brought into this form as they are read: a dict of their 162 strings takes ten times
+    # the memory, and a service reads its recording at every start.
+    where: str
+    line: int
+    letter: int
+    band_powers: array[float]
+    as_json: bytes
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -96,18 +121,17 @@ def _read_bytes(path: Path) -> bytes:
         raise RecordingError(f"{path}: there is no such file") from None
     except OSError as error:
         raise RecordingError(f"{path}: cannot be read: {error.strerror}") from None
+    if not content.strip():
+        raise RecordingError(f"{path}: the file is empty")
     return content
 
 
 def _decode(path: Path, content: bytes) -> str:
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise RecordingError(f"{path}, line {line}: not UTF-8 text") from None
-    if not text.strip():
-        raise RecordingError(f"{path}: the file is empty")
-    return text
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[_Row]:
@@ -126,88 +150,86 @@ def _csv_rows(path: Path, text: str) -> Iterator[_Row]:
                 )
             if len(cells) > len(header):
                 raise RecordingError(f"{where}: {len(cells)} values for {len(header)} columns")
-            yield where, dict(zip(header, cells, strict=True))
+            yield _row(where, dict(zip(header, cells, strict=True)))
     except csv.Error as error:
         raise RecordingError(f"{path}, line {reader.line_num}: not CSV: {error}") from None
 
 
 def _json_rows(path: Path, text: str) -> Iterator[_Row]:
+    def convert(pairs: list[tuple[str, Any]]) -> Any:
+        members = dict(pairs)
+        if LETTER_COLUMN not in members:
+            _check_unique(str(path), [name for name, _ in pairs], "row")
+            return members
+        where = f"{path}, line {reprlib.repr(members.get(LINE_COLUMN))}"
+        _check_columns(where, [name for name, _ in pairs])
+        return _row(where, members)
+
     try:
-        document = json.loads(text, object_pairs_hook=_Pairs, parse_int=_parse_int)
+        document = json.loads(text, object_pairs_hook=convert)
     except json.JSONDecodeError as error:
         raise RecordingError(
             f"{path}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}"
         ) from None
-    except RecursionError:
-        raise RecordingError(f"{path}: not a recording: nested too deeply") from None
-    if not isinstance(document, _Pairs):
+    except (RecursionError, ValueError) as error:
+        raise RecordingError(f"{path}: not a recording: {error}") from None
+    if not isinstance(document, dict):
         raise RecordingError(f"{path}: not a JSON object of rows keyed by line number")
-    for key, pairs in document.pairs:
-        where = f"{path}, line {key!r}"
-        if not isinstance(pairs, _Pairs):
-            raise RecordingError(f"{where}: not a JSON object of columns")
-        _check_columns(where, [name for name, _ in pairs.pairs])
-        row = dict(pairs.pairs)
-        if str(row[LINE_COLUMN]) != key:
+    for key, row in document.items():
+        if not isinstance(row, _Row):
+            raise RecordingError(f"{path}, line {key!r}: not a row: it has no {LETTER_COLUMN}")
+        if str(row.line) != key:
             raise RecordingError(
-                f"{where}, column {LINE_COLUMN}: {reprlib.repr(row[LINE_COLUMN])} differs from"
-                " the row's key"
+                f"{row.where}, column {LINE_COLUMN}: {row.line} differs from the row's key {key!r}"
             )
-        yield where, row
-
-
-@dataclass(frozen=True)
-class _Pairs:
-    """A JSON object before a dict could hide a name that stands twice."""
-
-    pairs: Sequence[tuple[str, Any]]
-
-    def __repr__(self) -> str:
-        return "{…}"
-
-
-def _parse_int(digits: str) -> int | float:
-    # int() refuses thousands of digits without saying where they stand.
-    return int(digits) if len(digits) < 1000 else float(digits)
+        yield row
 
 
 def _check_columns(where: str, names: Sequence[str]) -> None:
     if tuple(names) == COLUMNS:
         return
-    seen: set[str] = set()
+    _check_unique(where, names, "column")
     for name in names:
-        if name in seen:
-            raise RecordingError(f"{where}, column {name}: the column stands twice")
         if name not in COLUMNS:
-            raise RecordingError(
-                f"{where}, column {reprlib.repr(name)}: no such column in a recording"
-            )
-        seen.add(name)
+            raise RecordingError(f"{where}, column {name!r}: no such column in a recording")
     for name in COLUMNS:
-        if name not in seen:
+        if name not in names:
             raise RecordingError(f"{where}, column {name}: the column is missing")
 
 
-def _recording(path: Path, sha256: str, incoming: Iterable[_Row]) -> Recording:
-    rows: dict[int, dict[str, Any]] = {}
-    letters: list[int] = []
-    band_powers: list[list[float]] = []
-    for where, row in incoming:
-        line = _whole_number(where, row, LINE_COLUMN)
-        if line in rows:
-            raise RecordingError(f"{where}, column {LINE_COLUMN}: line {line} stands twice")
-        letter = _whole_number(where, row, LETTER_COLUMN)
-        if letter >= len(LETTERS):
-            raise RecordingError(
-                f"{where}, column {LETTER_COLUMN}: {letter} is not a letter"
-                f" (0 is A, {len(LETTERS) - 1} is Z)"
-            )
-        rows[line] = row
-        letters.append(letter)
-        band_powers.append([_finite_number(where, row, name) for name in FEATURES])
-    if not rows:
-        raise RecordingError(f"{path}: the file has no rows")
-    return Recording(path, sha256, rows, np.array(letters, np.int64), np.array(band_powers))
+def _check_unique(where: str, names: Sequence[str], what: str) -> None:
+    name, count = Counter(names).most_common(1)[0] if names else ("", 0)
+    if count > 1:
+        raise RecordingError(f"{where}, {what} {name}: the {what} stands twice")
+
+
+def _row(where: str, row: dict[str, Any]) -> _Row:
+    letter = _whole_number(where, row, LETTER_COLUMN)
+    if letter >= len(LETTERS):
+        raise RecordingError(
+            f"{where}, column {LETTER_COLUMN}: {letter} is not a letter"
+            f" (0 is A, {len(LETTERS) - 1} is Z)"
+        )
+    return _Row(
+        where,
+        _whole_number(where, row, LINE_COLUMN),
+        letter,
+        _band_powers(where, row),
+        orjson.dumps(row),
+    )
+
+
+def _band_powers(where: str, row: Mapping[str, Any]) -> array[float]:
+    # A service reads 200,000 values at every start: look at each of them only where one is bad.
+    values = _in_order(row)
+    try:
+        if "_" not in "".join(values):
+            numbers = array("d", map(float, values))
+            if all(map(math.isfinite, numbers)):
+                return numbers
+    except (TypeError, ValueError):
+        pass
+    return array("d", [_finite_number(where, row, name) for name in FEATURES])
 
 
 def _whole_number(where: str, row: Mapping[str, Any], column: str) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from importlib.resources import files
 from typing import Any, TypeVar
 
 import orjson
@@ -13,6 +12,7 @@ import orjson
 from eeg_letters.errors import Problem
 from eeg_letters.http import Response, Route
 from eeg_letters.inference import Inference
+from eeg_letters.page import page
 from eeg_letters.rows import parse_member, parse_rows
 
 BOTH = ("GET", "POST")
@@ -59,10 +59,9 @@ def build_routes(
     def fixed(response: Response) -> Callable[[], Response]:
         return lambda: response
 
-    page = files("eeg_letters").joinpath("page.html").read_bytes()
     well = fixed(Response(b"\n", b"text/plain; charset=utf-8"))
     return [
-        Route("/", ("GET",), fixed(Response(page, b"text/html; charset=utf-8"))),
+        Route("/", ("GET",), fixed(page())),
         Route("/line/{line}", BOTH, line),
         Route("/line", ("POST",), line_by_body, takes_json=True),
         Route("/prediction/{line}", BOTH, prediction),

@@ -154,7 +154,7 @@ def _is_whole(entry: Entry) -> bool:
         _verify(stored, entry.checksums)
     except StoreError:
         return False
-    return bool(stored.info.metadata.get(_FILES) == entry.checksums)
+    return bool(stored.info.metadata == {**entry.metadata, _FILES: entry.checksums})
 
 
 def _write(entry: Entry) -> None:

@@ -275,7 +275,7 @@ def test_the_page_asks_no_other_host(client: httpx.Client) -> None:
 
 def test_bentomls_own_client_has_the_four_apis(server: str, stored: Recording) -> None:
     with bentoml.SyncHTTPClient(server) as client:
-        assert client.line(line=232) == stored.rows[232]
+        assert client.line(line=232) == json.loads(stored.rows[232])
         assert client.prediction(line=232) == httpx.get(f"{server}/prediction/232").json()
         assert client.score() == httpx.get(f"{server}/score").json()
         answer = client.predict(rows=[ROW])
