@@ -4,6 +4,9 @@ PYTHON ?= python3
 PORT ?= 3000
 TRAIN ?=
 TEST ?=
+IMAGE ?= eeg-letters
+BASE_IMAGE ?=
+OVERLAY ?= local
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,10 +16,15 @@ export BENTOML_DO_NOT_TRACK := True
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve train test lint bento lock clean
+ENGINE ?= $(shell for engine in docker podman; do $$engine info >/dev/null 2>&1 && { echo $$engine; break; }; done)
+REVISION := $(shell git rev-parse HEAD 2>/dev/null)
+SOURCE := $(shell git config --get remote.origin.url 2>/dev/null)
+BUILD_ARGUMENTS = VERSION=$(VERSION) REVISION=$(REVISION) SOURCE=$(SOURCE) $(if $(BASE_IMAGE),BASE_IMAGE=$(BASE_IMAGE))
+
+.PHONY: help serve train test lint bento image audit test-manifests test-image lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 serve: $(VENV)/train.done ## Serve on PORT=3000; trains first if the store has no model; TEST= names the rows to serve
 	@$(BIN)/python -m eeg_letters.store || $(MAKE) --no-print-directory train
@@ -38,10 +46,30 @@ bento: $(VENV)/train.done ## Build the Bento eeg-letters:VERSION from the latest
 	@$(BIN)/bentoml delete --yes eeg-letters:$(VERSION) >/dev/null 2>&1 || true
 	$(BIN)/bentoml build --version $(VERSION)
 
+image: bento .cache/audit.done ## Build the container image IMAGE:VERSION with ENGINE=docker or podman, measure it, list its packages in dist/
+	@test -n "$(ENGINE)" || { echo "No container engine answers: install and start docker (docs.docker.com/engine/install) or podman (podman.io)." >&2; exit 1; }
+	@# BentoML reads a Dockerfile template only from below the working directory.
+	build=$$(mktemp -d) && cd $$build && trap 'rm -rf '$$build EXIT && \
+	  TMPDIR=$$build $(abspath $(BIN))/bentoml containerize eeg-letters:$(VERSION) --backend $(ENGINE) \
+	    --image-tag $(IMAGE):$(VERSION) $(BUILD_ARGUMENTS:%=--opt build-arg=%)
+	.cache/audit/bin/python -m image.sbom $(ENGINE) $(IMAGE):$(VERSION) dist/eeg-letters-$(VERSION).cdx.json
+	$(BIN)/python -m image.measure $(ENGINE) $(IMAGE):$(VERSION)
+
+audit: .cache/audit.done ## Look the locked requirements up among known vulnerabilities
+	.cache/audit/bin/pip-audit --disable-pip --require-hashes --requirement requirements/serve.txt
+
+test-manifests: $(VENV)/test.done .cache/checkov.done ## Build and check the Kubernetes manifests (needs kubectl)
+	PATH="$(abspath .cache/checkov/bin):$$PATH" $(BIN)/python -m pytest -n auto tests/manifests
+
+test-image: image $(VENV)/test.done ## Build the image and test it as the Deployment runs it
+	EEG_IMAGE=$(IMAGE):$(VERSION) EEG_ENGINE=$(ENGINE) $(BIN)/python -m pytest tests/image
+
 lock: $(VENV)/bin/uv ## Resolve the requirements anew, with hashes
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --output-file requirements/serve.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --output-file requirements/train.txt --extra train -c requirements/serve.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --output-file requirements/test.txt --extra train --extra test -c requirements/train.txt pyproject.toml
+	$(BIN)/uv pip compile $(LOCK_OPTIONS) --output-file requirements/audit.txt --group audit
+	$(BIN)/uv pip compile $(LOCK_OPTIONS) --output-file requirements/checkov.txt --group checkov
 
 LOCK_OPTIONS := --quiet --upgrade --universal --generate-hashes --no-annotate --python-version 3.11 --custom-compile-command "make lock"
 
@@ -57,6 +85,11 @@ $(VENV)/%.done: requirements/%.txt $(VENV)/bin/python
 	$(BIN)/pip install --quiet --require-hashes --requirement $<
 	@touch $@
 
+.cache/%.done: requirements/%.txt $(VENV)/bin/python
+	$(PYTHON) -m venv .cache/$*
+	.cache/$*/bin/pip install --quiet --require-hashes --requirement $<
+	@touch $@
+
 clean: ## Remove the virtual environment and everything that was made here; the model store stays
-	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .cache dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

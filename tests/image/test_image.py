@@ -1,0 +1,153 @@
+"""The real image, run as the Deployment runs it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from contextlib import ExitStack, suppress
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from eeg_letters import __version__, openapi
+from eeg_letters.settings import DATA
+from image.container import Container, deployment_options
+from image.measure import MEMORY_GOAL_MB, SIZE_GOAL_MB, unpacked_megabytes
+from tests.image.conftest import output
+
+DRAIN_SECONDS = 20
+ROW = [1.0] * 160
+
+
+def test_the_deployment_runs_it_with_the_least_privilege() -> None:
+    options = deployment_options()
+    assert {"--user=1034:1034", "--read-only=true", "--cap-drop=ALL"} <= set(options)
+    assert "--security-opt=no-new-privileges" in options
+    assert any(option.startswith("--memory=") for option in options)
+
+
+def test_it_runs_as_a_numeric_user_without_capabilities(container: Container) -> None:
+    status = container.execute("cat", "/proc/1/status")
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert set(fields["Uid"].split()) == set(fields["Gid"].split()) == {"1034"}
+    assert {int(fields[name], 16) for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
+    assert fields["NoNewPrivs"] == "1"
+
+
+def test_the_user_of_the_image_is_numeric(engine: str, image: str) -> None:
+    assert (
+        output(engine, "image", "inspect", "-f", "{{.Config.User}}", image).strip() == "1034:1034"
+    )
+
+
+@pytest.mark.parametrize("path", ["/opt/bento/x", "/opt/venv/x", "/usr/x", "/x"])
+def test_nothing_is_written_outside_tmp(container: Container, path: str) -> None:
+    assert "Read-only file system" in container.execute("touch", path)
+
+
+def test_tmp_can_be_written(container: Container) -> None:
+    assert container.execute("touch", "/tmp/x") == ""
+
+
+@pytest.mark.parametrize("tool", ["pip", "pip3", "uv", "git", "gcc", "cc", "make", "curl"])
+def test_it_has_no_tools_to_build_with(container: Container, tool: str) -> None:
+    script = f"import shutil; print(shutil.which({tool!r}))"
+    assert container.execute("/usr/bin/env", "python3", "-c", script).strip() == "None"
+
+
+@pytest.mark.parametrize("module", ["pip", "ensurepip", "sklearn", "scipy", "pandas", "joblib"])
+def test_it_has_no_module_that_serving_does_not_need(container: Container, module: str) -> None:
+    assert "ModuleNotFoundError" in container.execute("python3", "-c", f"import {module}")
+
+
+def test_its_labels_say_what_it_is(engine: str, image: str) -> None:
+    labels = json.loads(output(engine, "image", "inspect", "-f", "{{json .Config.Labels}}", image))
+    assert labels["org.opencontainers.image.version"] == __version__
+    assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
+    assert len(labels["org.opencontainers.image.revision"]) == 40
+    assert "org.opencontainers.image.source" in labels
+
+
+def test_it_is_as_small_as_promised(engine: str, image: str, container: Container) -> None:
+    assert unpacked_megabytes(engine, image) <= SIZE_GOAL_MB
+    assert container.resident_megabytes() <= MEMORY_GOAL_MB
+
+
+def test_every_route_answers(client: httpx.Client) -> None:
+    stored = json.loads((DATA / "test.json").read_text())
+    assert client.get("/line/232").json() == stored["232"]
+    assert set(client.post("/prediction/232").json()) == {
+        "prediction LDA",
+        "prediction Neural Network",
+    }
+    assert all(0.5 < score < 0.9 for score in client.get("/score").json().values())
+    assert client.post("/prediction", json={"line": 232}).status_code == 200
+    assert client.post("/line", json={"line": 232}).status_code == 200
+    assert len(client.post("/predict", json={"rows": [ROW]}).json()["predictions"]) == 1
+    assert client.get("/docs.json").json() == openapi.document()
+    for path in ("/", "/livez", "/readyz", "/schema.json"):
+        assert client.get(path).status_code == 200
+    assert client.post("/predict", json={"rows": [[1.0]]}).status_code == 422
+
+
+def test_sigterm_under_load_answers_every_request_that_began(mortal: Container) -> None:
+    stopped = threading.Event()
+    statuses: set[int] = set()
+
+    def load() -> None:
+        # A connection that is refused or closed while idle carried no request that began.
+        with (
+            suppress(httpx.TransportError),
+            httpx.Client(base_url=mortal.url, timeout=30) as client,
+        ):
+            while not stopped.is_set():
+                statuses.add(client.get("/prediction/232").status_code)
+
+    threads = [threading.Thread(target=load) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    while not statuses:
+        time.sleep(0.01)
+    body = json.dumps({"rows": [ROW] * 50}).encode()
+    with ExitStack() as stack:
+        begun = [stack.enter_context(begin_predict(mortal.url, len(body))) for _ in range(20)]
+        mortal.signal("TERM")
+        for connection in begun:
+            connection.sendall(body)
+        answers = [connection.makefile("rb").read() for connection in begun]
+    status = mortal.wait(DRAIN_SECONDS)
+    stopped.set()
+    for thread in threads:
+        thread.join()
+    assert status == 0
+    assert [answer.split(b"\r\n", 1)[0] for answer in answers] == [b"HTTP/1.1 200 OK"] * len(begun)
+    assert all(json.loads(answer.split(b"\r\n\r\n", 1)[1])["predictions"] for answer in answers)
+    assert statuses == {200}
+
+
+def begin_predict(url: str, length: int) -> socket.socket:
+    """A connection on which the service has begun to read a request's body, none of it sent yet."""
+    address = urlsplit(url)
+    connection = socket.create_connection((address.hostname, address.port), 30)
+    connection.sendall(
+        b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        b"expect: 100-continue\r\ncontent-length: %d\r\n\r\n" % length
+    )
+    continued = b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert connection.recv(len(continued), socket.MSG_WAITALL) == continued
+    return connection
+
+
+def test_a_dead_worker_ends_the_container_for_the_kubelet_to_restart(mortal: Container) -> None:
+    script = (
+        "import glob, os, signal\n"
+        "for path in glob.glob('/proc/[0-9]*/cmdline'):\n"
+        "    pid = int(path.split('/')[2])\n"
+        "    if pid != os.getpid() and b'_bentoml_impl.worker' in open(path, 'rb').read():\n"
+        "        os.kill(pid, signal.SIGKILL)\n"
+    )
+    mortal.execute("python3", "-c", script)
+    assert mortal.wait(30) != 0
