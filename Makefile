@@ -21,10 +21,10 @@ REVISION := $(shell git rev-parse HEAD 2>/dev/null)
 SOURCE := $(shell git config --get remote.origin.url 2>/dev/null)
 BUILD_ARGUMENTS = VERSION=$(VERSION) REVISION=$(REVISION) SOURCE=$(SOURCE) $(if $(BASE_IMAGE),BASE_IMAGE=$(BASE_IMAGE))
 
-.PHONY: help serve train test lint bento image audit test-manifests test-image lock clean
+.PHONY: help serve train test lint bento image audit test-manifests test-image deploy local-image undeploy e2e version lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 serve: $(VENV)/train.done ## Serve on PORT=3000; trains first if the store has no model; TEST= names the rows to serve
 	@$(BIN)/python -m eeg_letters.store || $(MAKE) --no-print-directory train
@@ -63,6 +63,23 @@ test-manifests: $(VENV)/test.done .cache/checkov.done ## Build and check the Kub
 
 test-image: image $(VENV)/test.done ## Build the image and test it as the Deployment runs it
 	EEG_IMAGE=$(IMAGE):$(VERSION) EEG_ENGINE=$(ENGINE) $(BIN)/python -m pytest tests/image
+
+deploy: $(if $(filter file,$(origin IMAGE)),local-image) ## Deploy OVERLAY=local to the current kubectl context; IMAGE=REGISTRY/NAME:TAG for one the cluster pulls
+	ENGINE=$(ENGINE) k8s/deploy.sh $(OVERLAY) $(VERSION) $(if $(filter file,$(origin IMAGE)),,"$(IMAGE)")
+
+local-image:
+	@$(ENGINE) image inspect eeg-letters:$(VERSION) >/dev/null 2>&1 || $(MAKE) --no-print-directory image
+
+undeploy: ## Delete what OVERLAY=local deployed, with its namespace
+	kubectl delete --ignore-not-found -k k8s/overlays/$(OVERLAY)
+
+e2e: $(VENV)/test.done ## Test the service in the cluster whose kubectl context E2E_CONTEXT= names
+	$(BIN)/python -m pytest tests/e2e
+
+version: ## Set the version, here and in the manifests: VERSION=1.2.3
+	@echo "$(VERSION)" | grep -Eqx '[0-9]+\.[0-9]+\.[0-9]+' || { echo "VERSION=$(VERSION) is not three numbers" >&2; exit 1; }
+	perl -pi -e 's/^(__version__ = ").*(")/$${1}$(VERSION)$$2/' eeg_letters/__init__.py
+	perl -pi -e 's{(newTag|app.kubernetes.io/version): .*}{$$1: $(VERSION)}' k8s/base/kustomization.yaml
 
 lock: $(VENV)/bin/uv ## Resolve the requirements anew, with hashes
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --output-file requirements/serve.txt pyproject.toml

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from eeg_letters.errors import UserError
@@ -25,6 +25,11 @@ class Settings:
 
     test_data: Path = DATA / "test.json"
     max_body_bytes: int = 8 * 1024 * 1024
+
+
+def variables() -> tuple[str, ...]:
+    """Names of the environment variables that are read."""
+    return tuple(f"EEG_{field.name.upper()}" for field in fields(Settings))
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:

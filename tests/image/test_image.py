@@ -17,8 +17,8 @@ from eeg_letters.settings import DATA
 from image.container import Container, deployment_options
 from image.measure import MEMORY_GOAL_MB, SIZE_GOAL_MB, unpacked_megabytes
 from tests.image.conftest import output
+from tests.manifests.rendered import DRAIN_SECONDS
 
-DRAIN_SECONDS = 20
 ROW = [1.0] * 160
 
 

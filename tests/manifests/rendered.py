@@ -1,0 +1,90 @@
+"""What `kubectl kustomize` makes of the directories under k8s/, and ways to look at it."""
+
+from __future__ import annotations
+
+import functools
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+K8S = ROOT / "k8s"
+
+Object = dict[str, Any]
+
+# How long the image's command lets requests in flight go on after SIGTERM.
+DRAIN_SECONDS = int(
+    re.findall(
+        r'"--timeout-graceful-shutdown", "(\d+)"', (ROOT / "image" / "Dockerfile.j2").read_text()
+    )[0]
+)
+
+COMPONENTS = sorted(path.parent.name for path in K8S.glob("components/*/kustomization.yaml"))
+BUILDS = [
+    path.parent.relative_to(K8S).as_posix()
+    for pattern in ("base", "overlays/*", "tests/*")
+    for path in sorted(K8S.glob(f"{pattern}/kustomization.yaml"))
+]
+
+
+def kubectl() -> str:
+    """The path of kubectl. The tests fail without it; they would prove nothing if they skipped."""
+    path = shutil.which("kubectl")
+    if path is None:
+        pytest.fail(
+            "kubectl is not on PATH. Install it, version 1.30 or later:"
+            " https://kubernetes.io/docs/tasks/tools/",
+            pytrace=False,
+        )
+    return path
+
+
+@functools.cache
+def text(build: str) -> str:
+    """The output of ``kubectl kustomize k8s/BUILD``."""
+    done = subprocess.run(
+        [kubectl(), "kustomize", str(K8S / build)], capture_output=True, text=True, timeout=60
+    )
+    if done.returncode:
+        pytest.fail(f"kubectl kustomize k8s/{build}: {done.stderr}", pytrace=False)
+    return done.stdout
+
+
+def read(path: Path) -> list[Object]:
+    """The objects in a file."""
+    return list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+
+
+@functools.cache
+def objects(build: str) -> list[Object]:
+    """The objects of a build. All tests share them: look, do not change."""
+    return list(yaml.safe_load_all(text(build)))
+
+
+def of_kind(build: str, kind: str) -> list[Object]:
+    """All objects of a kind."""
+    return [item for item in objects(build) if item["kind"] == kind]
+
+
+def only(build: str, kind: str) -> Object:
+    """The one object of a kind."""
+    (item,) = of_kind(build, kind)
+    return item
+
+
+def pod_template(build: str) -> Object:
+    """The pod template of the Deployment."""
+    template: Object = only(build, "Deployment")["spec"]["template"]
+    return template
+
+
+def container(build: str) -> Object:
+    """The one container of the pods."""
+    item: Object
+    (item,) = pod_template(build)["spec"]["containers"]
+    return item
