@@ -52,12 +52,15 @@ render() {
   fi
 }
 
+ingress() {
+  kubectl --context "$context" --namespace "$namespace" get ingress eeg-letters -o "jsonpath=$1" 2>/dev/null || true
+}
+
 # Where the Ingress can be reached: its host or the address its controller wrote down.
 url() {
-  local get='kubectl --context '$context' --namespace '$namespace' get ingress eeg-letters -o jsonpath='
   local host address
-  host=$($get'{.spec.rules[0].host}' 2>/dev/null || true)
-  address=$($get'{.status.loadBalancer.ingress[0].ip}{.status.loadBalancer.ingress[0].hostname}' 2>/dev/null || true)
+  host=$(ingress '{.spec.rules[0].host}')
+  address=$(ingress '{.status.loadBalancer.ingress[0].ip}{.status.loadBalancer.ingress[0].hostname}')
   if [ -n "$host" ]; then
     echo "https://$host"
   elif [ -n "$address" ]; then

@@ -1,4 +1,4 @@
-"""What `make deploy` tells kubectl and kind. Both are scripts here, but kubectl's kustomize is real."""
+"""What `make deploy` tells kubectl and kind, which are scripts here; kustomize is the real one."""
 
 from __future__ import annotations
 
