@@ -26,9 +26,7 @@ def main(train_file: Path, test_file: Path, console: Console) -> None:
         trained = [train(model, training, test, progress) for model in MODELS]
     entries = [make_entry(model, training, test) for model in trained]
     save_entries(entries)
-    console.print(
-        f"Trained on {train_file}, tested on {test_file}", markup=False, highlight=False
-    )
+    console.print(f"Trained on {train_file}, tested on {test_file}", markup=False, highlight=False)
     console.print(accuracy_table(trained))
     for entry in entries:
         console.print(f"Saved {entry.tag}", highlight=False)

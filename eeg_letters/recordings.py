@@ -121,17 +121,18 @@ def _read_bytes(path: Path) -> bytes:
         raise RecordingError(f"{path}: there is no such file") from None
     except OSError as error:
         raise RecordingError(f"{path}: cannot be read: {error.strerror}") from None
-    if not content.strip():
-        raise RecordingError(f"{path}: the file is empty")
     return content
 
 
 def _decode(path: Path, content: bytes) -> str:
     try:
-        return content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise RecordingError(f"{path}, line {line}: not UTF-8 text") from None
+    if not text.strip():
+        raise RecordingError(f"{path}: the file is empty")
+    return text
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[_Row]:
@@ -166,13 +167,13 @@ def _json_rows(path: Path, text: str) -> Iterator[_Row]:
         return _row(where, members)
 
     try:
-        document = json.loads(text, object_pairs_hook=convert)
+        document = json.loads(text, object_pairs_hook=convert, parse_int=_parse_int)
     except json.JSONDecodeError as error:
         raise RecordingError(
             f"{path}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}"
         ) from None
-    except (RecursionError, ValueError) as error:
-        raise RecordingError(f"{path}: not a recording: {error}") from None
+    except RecursionError:
+        raise RecordingError(f"{path}: not a recording: nested too deeply") from None
     if not isinstance(document, dict):
         raise RecordingError(f"{path}: not a JSON object of rows keyed by line number")
     for key, row in document.items():
@@ -185,13 +186,20 @@ def _json_rows(path: Path, text: str) -> Iterator[_Row]:
         yield row
 
 
+def _parse_int(digits: str) -> int | float:
+    # orjson writes integers of 64 bits at most, and int() refuses thousands of digits.
+    return int(digits) if len(digits) < 19 else float(digits)
+
+
 def _check_columns(where: str, names: Sequence[str]) -> None:
     if tuple(names) == COLUMNS:
         return
     _check_unique(where, names, "column")
     for name in names:
         if name not in COLUMNS:
-            raise RecordingError(f"{where}, column {name!r}: no such column in a recording")
+            raise RecordingError(
+                f"{where}, column {reprlib.repr(name)}: no such column in a recording"
+            )
     for name in COLUMNS:
         if name not in names:
             raise RecordingError(f"{where}, column {name}: the column is missing")

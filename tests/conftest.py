@@ -11,9 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import yaml
+
+from eeg_letters.models import Model
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
@@ -57,6 +61,35 @@ def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             finished = run_train(home)
             assert finished.returncode == 0, finished.stderr
     return home
+
+
+def latest_entry(home: Path, model: Model) -> Path:
+    """The folder of a model's latest entry in the store in `home`."""
+    versions = home / "models" / model.name
+    return versions / (versions / "latest").read_text()
+
+
+def stored_metadata(home: Path, model: Model) -> dict[str, Any]:
+    """What training wrote down of a model, as the store has it."""
+    text = (latest_entry(home, model) / "model.yaml").read_text()
+    metadata: dict[str, Any] = yaml.safe_load(text)["metadata"]
+    return metadata
+
+
+def flip_a_bit(file: Path) -> None:
+    """Damage a file by one bit in its middle."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def real_recordings() -> Path:
+    """The folder of the real recordings; skips the test where there is none."""
+    named = os.environ.get("EEG_REAL_RECORDINGS")
+    folder = Path(named) if named else ROOT.parent / "shared" / "eeg"
+    if not folder.is_dir():
+        pytest.skip(f"no real recordings in {folder}; EEG_REAL_RECORDINGS names their folder")
+    return folder
 
 
 def free_port() -> int:

@@ -1,0 +1,183 @@
+"""The compiled scorer answers what the pipeline answers, whatever the row."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
+from sklearn.svm import LinearSVC
+
+from eeg_letters.compiler import TOLERANCE, compile_pipeline
+from eeg_letters.models import LDA, MLP, Model
+from eeg_letters.pipelines import build_pipeline, fit, to_frame
+from eeg_letters.recordings import FEATURES, Recording, read_recording
+from eeg_letters.scorer import Floats, Scorer
+from eeg_letters.settings import DATA
+from eeg_letters.store import PIPELINE_FILE, SCORER_FILE
+from tests.conftest import latest_entry
+
+Pair = tuple[Pipeline, Scorer]
+
+# From rows whose squares vanish to rows whose squares overflow; 1e-15 and 1e-17 have norms on
+# either side of the smallest that is scaled.
+SCALES = [1e-300, 1e-160, 1e-17, 1e-15, 1e-6, 1.0, 1e6, 1e160, 1e300]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(model, letters) for letters in (2, 3, 26) for model in (LDA, MLP)],
+    ids=lambda param: f"{param[0].name}, {param[1]} letters",
+)
+def pair(request: pytest.FixtureRequest, trained_home: Path) -> Pair:
+    """A fitted pipeline and its scorer."""
+    model, n_letters = request.param
+    if n_letters == 26:
+        entry = latest_entry(trained_home, model)
+        return joblib.load(entry / PIPELINE_FILE), Scorer.load(entry / SCORER_FILE)
+    return fit_small(model, n_letters)
+
+
+def fit_small(model: Model, n_letters: int) -> Pair:
+    recording: Recording = read_recording(DATA / "train.csv")
+    chosen = (recording.letters < n_letters) & (np.arange(len(recording)) % 5 == 0)
+    pipeline = build_pipeline(model)
+    fit(pipeline, to_frame(recording)[chosen], recording.letters[chosen], lambda *_: None)
+    return pipeline, compile_pipeline(pipeline)
+
+
+def finite(smallest: float, largest: float) -> st.SearchStrategy[float]:
+    return st.floats(smallest, largest, allow_nan=False, allow_infinity=False)
+
+
+@st.composite
+def scaled_rows(draw: st.DrawFn) -> Floats:
+    """Rows like those of a recording, at any scale, some of them with the sign turned."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    shape = (draw(st.integers(1, 4)), len(FEATURES))
+    scale = draw(st.sampled_from(SCALES)) * draw(st.sampled_from([1, -1]))
+    return scale * np.exp(rng.normal(size=shape))
+
+
+ANY_ROWS = st.one_of(
+    scaled_rows(),
+    arrays(np.float64, (2, len(FEATURES)), elements=finite(-1.7e308, 1.7e308)),
+    arrays(np.float64, (2, len(FEATURES)), elements=finite(-100, 100)),
+    arrays(np.float64, (2, len(FEATURES)), elements=finite(-1e-14, 1e-14)),
+)
+
+
+def assert_same_labels(
+    labels: NDArray[np.int64], expected: NDArray[np.int64], probabilities: Floats
+) -> None:
+    """Labels must be the same, but where the two most probable classes tie."""
+    highest = np.sort(probabilities, axis=1)[:, -2:]
+    tied = highest[:, 1] - highest[:, 0] <= TOLERANCE
+    np.testing.assert_array_equal(labels[~tied], expected[~tied])
+
+
+@settings(deadline=None)
+@given(rows=ANY_ROWS)
+@example(rows=np.zeros((1, len(FEATURES))))
+@example(rows=np.full((1, len(FEATURES)), 1e300))
+@example(rows=np.full((1, len(FEATURES)), 1e-300))
+@example(rows=np.full((1, len(FEATURES)), -1.0))
+def test_scorer_and_pipeline_give_the_same_labels_and_probabilities(
+    pair: Pair, rows: Floats
+) -> None:
+    pipeline, scorer = pair
+    frame = pd.DataFrame(rows, columns=list(FEATURES))
+    probabilities = pipeline.predict_proba(frame)
+    np.testing.assert_allclose(scorer.predict_proba(rows), probabilities, rtol=0, atol=TOLERANCE)
+    assert_same_labels(scorer.predict(rows), pipeline.predict(frame), probabilities)
+
+
+@settings(deadline=None)
+@given(rows=ANY_ROWS)
+@example(rows=np.zeros((1, len(FEATURES))))
+def test_a_row_alone_gets_the_label_it_gets_among_others(pair: Pair, rows: Floats) -> None:
+    _, scorer = pair
+    labels = np.array([scorer.label(row) for row in rows])
+    assert_same_labels(labels, scorer.predict(rows), scorer.predict_proba(rows))
+
+
+def test_every_row_of_a_recording_gets_the_label_of_the_pipeline(pair: Pair) -> None:
+    pipeline, scorer = pair
+    recording = read_recording(DATA / "test.json")
+    labels = scorer.predict(recording.band_powers)
+    assert len(set(labels)) == len(scorer.classes)
+    np.testing.assert_array_equal(labels, pipeline.predict(to_frame(recording)))
+    assert labels.tolist() == [scorer.label(row) for row in recording.band_powers]
+
+
+def test_scoring_leaves_the_rows_and_the_scorer_as_they_are(pair: Pair) -> None:
+    _, scorer = pair
+    rows = np.exp(np.random.default_rng(0).normal(size=(3, len(FEATURES))))
+    before = rows.copy()
+    first = scorer.predict_proba(rows), scorer.predict(rows), scorer.label(rows[0])
+    second = scorer.predict_proba(rows), scorer.predict(rows), scorer.label(rows[0])
+    np.testing.assert_array_equal(rows, before)
+    np.testing.assert_array_equal(first[0], second[0])
+    np.testing.assert_allclose(first[0].sum(axis=1), 1, rtol=1e-12)
+
+
+def test_a_scorer_is_read_as_it_was_saved(pair: Pair, tmp_path: Path) -> None:
+    _, scorer = pair
+    with (tmp_path / "scorer.npz").open("wb") as file:
+        scorer.save(file)
+    read = Scorer.load(tmp_path / "scorer.npz")
+    for arrays_read, arrays_saved in [
+        ([read.classes], [scorer.classes]),
+        (read.weights, scorer.weights),
+        (read.biases, scorer.biases),
+    ]:
+        for array_read, array_saved in zip(arrays_read, arrays_saved, strict=True):
+            assert array_read.dtype == array_saved.dtype
+            np.testing.assert_array_equal(array_read, array_saved)
+
+
+def test_the_saved_bytes_depend_on_the_arrays_alone(pair: Pair) -> None:
+    _, scorer = pair
+    files = io.BytesIO(), io.BytesIO()
+    for file in files:
+        scorer.save(file)
+    assert files[0].getvalue() == files[1].getvalue()
+    # The least that a ZIP archive can say of the time.
+    times = {member.date_time for member in zipfile.ZipFile(files[0]).infolist()}
+    assert times == {(1980, 1, 1, 0, 0, 0)}
+
+
+class Trap:
+    """Unpickling it leaves a file behind."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_a_pickle_in_place_of_an_array_is_refused_unopened(tmp_path: Path) -> None:
+    trap = np.array([Trap(tmp_path / "sprung")], dtype=object)
+    np.savez(tmp_path / "trap.npz", classes=np.array([0, 1]), weight_0=trap, bias_0=np.zeros(2))
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        Scorer.load(tmp_path / "trap.npz")
+    assert not (tmp_path / "sprung").exists()
+    with np.load(tmp_path / "trap.npz", allow_pickle=True) as file:
+        assert file["weight_0"].shape == (1,)
+    assert (tmp_path / "sprung").exists()
+
+
+def test_a_classifier_without_a_compiled_form_is_refused_by_name() -> None:
+    with pytest.raises(TypeError, match="no compiled form of LinearSVC"):
+        compile_pipeline(Pipeline([("classify", LinearSVC())]))

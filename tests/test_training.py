@@ -1,0 +1,442 @@
+"""train.py as its user runs it, and what it stores."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import normalize
+
+from eeg_letters.compiler import CompilationError, check_scorer
+from eeg_letters.errors import RecordingError
+from eeg_letters.models import LDA, MLP, MODELS, Model
+from eeg_letters.recordings import FEATURES, read_recording
+from eeg_letters.scorer import Scorer
+from eeg_letters.settings import DATA
+from eeg_letters.store import PIPELINE_FILE, SCORER_FILE
+from eeg_letters.training import TrainedModel, check_trainable, make_entry, train
+from tests.conftest import (
+    ROOT,
+    environment,
+    flip_a_bit,
+    latest_entry,
+    run_train,
+    stored_metadata,
+)
+
+pytestmark = pytest.mark.xdist_group("training")
+
+SIGINT_SECONDS = 120
+
+
+def select_rows(path: Path, letters: Sequence[int], rows: slice) -> Path:
+    """Write some rows of some letters of the simulated training recording as a recording."""
+    with (DATA / "train.csv").open(newline="") as file:
+        header, *everything = csv.reader(file)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        for letter in letters:
+            writer.writerows([row for row in everything if row[1] == str(letter)][rows])
+    return path
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Small recordings; A and B are of different letters."""
+    folder = tmp_path_factory.mktemp("recordings")
+    selections = {
+        "A": ((0, 1, 2), slice(8)),
+        "B": ((3, 4), slice(8)),
+        "test": ((0, 1, 2, 3, 4), slice(30, 34)),
+    }
+    return {
+        name: select_rows(folder / f"{name}.csv", *selection)
+        for name, selection in selections.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def trained_on_a(
+    tmp_path_factory: pytest.TempPathFactory, recordings: dict[str, Path]
+) -> tuple[Path, str]:
+    """A model store in which A was trained, and what train.py printed."""
+    home = tmp_path_factory.mktemp("trained-on-a")
+    return home, train_on(home, recordings, "A")
+
+
+@pytest.fixture(scope="module")
+def lda(recordings: dict[str, Path]) -> TrainedModel:
+    """LDA, trained in this process on A."""
+    training = read_recording(recordings["A"])
+    return train(LDA, training, read_recording(recordings["test"]), lambda *_: None)
+
+
+def train_on(home: Path, recordings: dict[str, Path], name: str) -> str:
+    finished = run_train(home, "--train", recordings[name], "--test", recordings["test"])
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stderr == ""
+    return finished.stdout
+
+
+def entries(home: Path) -> set[str]:
+    """Every entry in a store."""
+    return {f"{path.parent.name}:{path.name}" for path in home.glob("models/*/*") if path.is_dir()}
+
+
+def latest(home: Path) -> set[str]:
+    return {f"{model.name}:{latest_entry(home, model).name}" for model in MODELS}
+
+
+def assert_one_sentence(finished: subprocess.CompletedProcess[str], status: int) -> str:
+    assert finished.returncode == status, finished.stderr
+    assert finished.stdout == ""
+    (sentence,) = finished.stderr.splitlines()
+    assert sentence.startswith("train.py: ")
+    return sentence
+
+
+def test_a_good_recording_ends_in_a_table_of_both_models(
+    trained_on_a: tuple[Path, str], recordings: dict[str, Path]
+) -> None:
+    home, printed = trained_on_a
+    lines = printed.splitlines()
+    assert str(recordings["A"]) in printed.replace("\n", "")
+    for heading in ("Model", "Rows", "Letters", "Fit", "Test accuracy", "Estimate"):
+        assert heading in printed
+    for model in MODELS:
+        accuracy = stored_metadata(home, model)["accuracy"]
+        (line,) = (line for line in lines if line.startswith(f"│ {model.title}"))
+        _, rows, letters, fit, *scores = (cell.strip() for cell in line.strip("│").split("│"))
+        assert (rows, letters) == ("24", "3")
+        assert float(fit.removesuffix(" s")) >= 0
+        assert scores == [f"{accuracy['test']:.4f}", f"{accuracy['blocked']:.4f}"]
+    assert {line.removeprefix("Saved ") for line in lines[-2:]} == latest(home) == entries(home)
+
+
+def test_training_on_a_then_b_then_a_repairs_a_and_makes_it_the_latest_again(
+    trained_on_a: tuple[Path, str], recordings: dict[str, Path], tmp_path: Path
+) -> None:
+    home = Path(shutil.copytree(trained_on_a[0], tmp_path / "home"))
+    a = latest(home)
+    scorer = latest_entry(home, LDA) / SCORER_FILE
+    pipeline = latest_entry(home, MLP) / PIPELINE_FILE
+    whole = scorer.read_bytes(), pipeline.read_bytes()
+    train_on(home, recordings, "B")
+    b = latest(home)
+    assert not a & b
+
+    flip_a_bit(scorer)
+    pipeline.unlink()
+    train_on(home, recordings, "A")
+    assert latest(home) == a
+    assert entries(home) == a | b
+    assert (scorer.read_bytes(), pipeline.read_bytes()) == whole
+
+
+def test_an_unwritable_store_ends_in_one_sentence_and_neither_model(
+    tmp_path: Path, recordings: dict[str, Path]
+) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / MLP.name).touch()
+    finished = run_train(tmp_path, "--train", recordings["A"], "--test", recordings["test"])
+    assert "cannot be saved" in assert_one_sentence(finished, 2)
+    assert entries(tmp_path) == set()
+
+
+def broken(folder: Path, recordings: dict[str, Path], mistake: str) -> Path:
+    """A recording with a mistake."""
+    good = recordings["A"].read_text()
+    path = folder / f"{mistake}.csv"
+    match mistake:
+        case "truncated":
+            path.write_text(good[:-200])
+        case "one letter":
+            select_rows(path, (5,), slice(8))
+        case "a row a letter":
+            select_rows(path, (0, 1, 2), slice(1))
+        case "one row again and again":
+            header, first = good.splitlines()[:2]
+            band_powers = first.split(",", 2)[2]
+            rows = [f"{line},{line // 4},{band_powers}" for line in range(8)]
+            path.write_text("\n".join([header, *rows]))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("mistake", "fragment"),
+    [
+        ("missing", "there is no such file"),
+        ("one letter", "column # Letter: all rows from line 250 on are of the letter F"),
+        ("one row again and again", "LDA cannot be fitted: the rows of a letter do not differ"),
+    ],
+)
+def test_a_mistake_ends_in_one_sentence_and_nothing_saved(
+    tmp_path: Path, recordings: dict[str, Path], mistake: str, fragment: str
+) -> None:
+    path = broken(tmp_path, recordings, mistake)
+    finished = run_train(tmp_path, "--train", path, "--test", recordings["test"])
+    sentence = assert_one_sentence(finished, 2)
+    assert str(path) in sentence
+    assert fragment in sentence
+    assert entries(tmp_path) == set()
+
+
+def test_a_mistake_in_the_test_recording_is_found_before_anything_is_fitted(
+    tmp_path: Path, recordings: dict[str, Path]
+) -> None:
+    finished = run_train(tmp_path, "--test", broken(tmp_path, recordings, "truncated"))
+    assert "truncated.csv, line 25" in assert_one_sentence(finished, 2)
+    assert entries(tmp_path) == set()
+
+
+def test_unreadable_arguments_end_with_the_usage(tmp_path: Path) -> None:
+    finished = run_train(tmp_path, "--epochs", "3")
+    assert finished.returncode == 2
+    assert finished.stderr.startswith("usage: train.py ")
+    assert "train.py: error: unrecognized arguments: --epochs 3" in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert entries(tmp_path) == set()
+
+
+def test_no_more_rows_than_letters_are_refused(tmp_path: Path, recordings: dict[str, Path]) -> None:
+    recording = read_recording(broken(tmp_path, recordings, "a row a letter"))
+    with pytest.raises(RecordingError, match="3 rows of 3 letters; training takes more rows"):
+        check_trainable(recording)
+
+
+def test_a_name_in_brackets_is_no_markup_and_one_row_too_many_is_enough(
+    tmp_path: Path, recordings: dict[str, Path]
+) -> None:
+    folder = tmp_path / "x[" / "b]"
+    folder.mkdir(parents=True)
+    training = folder / "rows.csv"
+    lines = recordings["A"].read_text().splitlines(keepends=True)
+    training.write_text("".join([lines[0], lines[1], lines[2], lines[9]]))
+    finished = run_train(tmp_path, "--train", training, "--test", recordings["test"])
+    assert finished.returncode == 0, finished.stderr
+    assert str(training) in finished.stdout.replace("\n", "")
+    # Two rows train nothing that could be scored on the third.
+    assert finished.stdout.count("│        – │") == 2
+    assert set(stored_metadata(tmp_path, LDA)["accuracy"]) == {"test"}
+
+
+def output_of(terminal: int, process: subprocess.Popen[bytes]) -> Iterator[bytes]:
+    deadline = time.monotonic() + SIGINT_SECONDS
+    while time.monotonic() < deadline:
+        if select.select([terminal], [], [], 1)[0]:
+            try:
+                yield os.read(terminal, 65536)
+            except OSError:  # Linux's way to say that no process has the other end open.
+                return
+    process.kill()
+    pytest.fail(f"train.py did not end within {SIGINT_SECONDS} s")
+
+
+def test_ctrl_c_while_the_display_shows_an_epoch_saves_nothing(tmp_path: Path) -> None:
+    terminal, other_end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "train.py"],
+        cwd=ROOT,
+        env=environment(tmp_path, TERM="xterm", COLUMNS="80"),
+        stdin=other_end,
+        stdout=other_end,
+        stderr=other_end,
+    )
+    os.close(other_end)
+    seen, epoch = b"", None
+    for output in output_of(terminal, process):
+        seen += output
+        if epoch is None and (epoch := re.search(rb"Neural Network: epoch (\d+), loss \d", seen)):
+            process.send_signal(signal.SIGINT)
+    os.close(terminal)
+    assert process.wait(20) == 130
+    assert epoch is not None
+    assert int(epoch[1]) < 100  # It was shown while it fitted, not after.
+    assert seen.endswith(b"train.py: interrupted, nothing saved\r\n")
+    assert b"Traceback" not in seen
+    assert b"\x1b[?25h" in seen  # The cursor is back.
+    assert entries(tmp_path) == set()
+
+
+def test_the_estimate_fits_first_halves_and_scores_second_halves(tmp_path: Path) -> None:
+    path = select_rows(tmp_path / "train.csv", range(26), slice(7))
+    lines = path.read_text().splitlines()
+    # Letters in turns: halves are of each letter's rows, not of the file.
+    turned = [row for start in range(7) for row in islice(lines[1:], start, None, 7)]
+    path.write_text("\n".join([lines[0], *turned]))
+    recording = read_recording(path)
+    trained = train(LDA, recording, recording, lambda *_: None)
+
+    directions = normalize(recording.band_powers)
+    first, second = slice(4 * 26), slice(4 * 26, None)
+    classifier = LinearDiscriminantAnalysis().fit(directions[first], recording.letters[first])
+    expected = classifier.score(directions[second], recording.letters[second])
+    assert 0.2 < expected < 0.95
+    assert trained.blocked_accuracy == expected
+
+
+def test_the_test_accuracy_is_the_share_of_rows_labelled_rightly(
+    lda: TrainedModel, recordings: dict[str, Path]
+) -> None:
+    test = read_recording(recordings["test"])
+    assert lda.test_accuracy == np.mean(lda.scorer.predict(test.band_powers) == test.letters)
+    assert lda.test_accuracy <= 0.6  # Two of the five letters are strangers.
+
+
+def test_the_entry_of_a_model_depends_on_what_was_trained_alone(
+    lda: TrainedModel, recordings: dict[str, Path]
+) -> None:
+    training, test = read_recording(recordings["A"]), read_recording(recordings["test"])
+    again = train(LDA, training, test, lambda *_: None)
+    assert make_entry(again, training, test).tag == make_entry(lda, training, test).tag
+    other = replace(test, sha256="0" * 64)
+    assert make_entry(lda, training, other).tag != make_entry(lda, training, test).tag
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+def test_the_metadata_say_what_was_trained_on_what_with_what(
+    trained_home: Path, model: Model
+) -> None:
+    metadata = stored_metadata(trained_home, model)
+    entry = latest_entry(trained_home, model)
+
+    def digest(file: Path) -> str:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+
+    assert metadata["training"] == {"sha256": digest(DATA / "train.csv"), "rows": 1300}
+    assert metadata["test"] == {"sha256": digest(DATA / "test.json"), "rows": 1300}
+    assert metadata["files"] == {
+        name: digest(entry / name) for name in (PIPELINE_FILE, SCORER_FILE)
+    }
+    assert metadata["classes"] == list(range(26))
+    assert metadata["feature_names"] == list(FEATURES)
+    for library in ("scikit-learn", "numpy", "joblib"):
+        assert metadata["versions"][library] == version(library)
+    assert 0 < metadata["accuracy"]["blocked"] < 1
+    test = read_recording(DATA / "test.json")
+    labels = Scorer.load(entry / SCORER_FILE).predict(test.band_powers)
+    assert metadata["accuracy"]["test"] == np.mean(labels == test.letters)
+
+
+def test_bentoml_opens_the_pipelines_and_they_answer_as_the_scorers_do(
+    trained_home: Path,
+) -> None:
+    script = """
+import json, sys, bentoml, pandas as pd
+rows = pd.read_json("data/test.json", orient="index", convert_axes=False).astype(float)
+answers = {}
+for name in ("eeg-lda", "eeg-mlp"):
+    pipeline = bentoml.sklearn.load_model(f"{name}:latest")
+    answers[name] = {
+        "type": type(pipeline).__name__,
+        "features": pipeline.feature_names_in_.tolist(),
+        "classes": pipeline.classes_.tolist(),
+        "labels": pipeline.predict(rows[pipeline.feature_names_in_]).tolist(),
+    }
+json.dump(answers, sys.stdout)
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=environment(trained_home),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    answers = json.loads(finished.stdout)
+    test = read_recording(DATA / "test.json")
+    for model in MODELS:
+        scorer = Scorer.load(latest_entry(trained_home, model) / SCORER_FILE)
+        assert answers[model.name] == {
+            "type": Pipeline.__name__,
+            "features": list(FEATURES),
+            "classes": list(range(26)),
+            "labels": scorer.predict(test.band_powers).tolist(),
+        }
+
+
+def with_bias(scorer: Scorer, amount: float) -> Scorer:
+    """The scorer, its last class favoured."""
+    bias = scorer.biases[-1].copy()
+    bias[-1] += amount
+    return replace(scorer, biases=(*scorer.biases[:-1], bias))
+
+
+@pytest.mark.parametrize(
+    ("tamper", "complaint"),
+    [
+        (lambda scorer: with_bias(scorer, 1e-3), "probabilities .* differ by "),
+        (lambda scorer: with_bias(scorer, np.nan), "."),
+        (lambda scorer: replace(scorer, classes=scorer.classes[::-1]), "different labels"),
+    ],
+    ids=["bias", "NaN", "labels"],
+)
+def test_a_scorer_that_differs_from_its_pipeline_is_refused_with_file_and_line(
+    trained_home: Path, tmp_path: Path, tamper: Callable[[Scorer], Scorer], complaint: str
+) -> None:
+    # Not of the recording it was fitted to, where LDA gives one letter all of the probability.
+    path = tmp_path / "late.json"
+    rows = json.loads((DATA / "test.json").read_text())
+    path.write_text(json.dumps({line: row for line, row in rows.items() if int(line) >= 900}))
+    recording = read_recording(path)
+    entry = latest_entry(trained_home, LDA)
+    pipeline, scorer = joblib.load(entry / PIPELINE_FILE), Scorer.load(entry / SCORER_FILE)
+    check_scorer(scorer, pipeline, recording)
+    with pytest.raises(CompilationError, match=complaint) as refusal:
+        check_scorer(tamper(scorer), pipeline, recording)
+    place, _, line = str(refusal.value).partition(":")[0].partition(", line ")
+    assert place == str(path)
+    assert int(line) in recording.rows  # A line, not a position.
+
+
+def test_a_scorer_that_differs_from_its_pipeline_is_not_saved(
+    tmp_path: Path, recordings: dict[str, Path]
+) -> None:
+    # No recording is known to cause this, so the compiler is made to err.
+    script = """
+import runpy
+from dataclasses import replace
+from eeg_letters import training
+compile_pipeline = training.compile_pipeline
+def compile_wrongly(pipeline):
+    scorer = compile_pipeline(pipeline)
+    return replace(scorer, classes=scorer.classes[::-1])
+training.compile_pipeline = compile_wrongly
+runpy.run_path("train.py", run_name="__main__")
+"""
+    arguments = ["--train", recordings["A"], "--test", recordings["test"]]
+    finished = subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        cwd=ROOT,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    sentence = assert_one_sentence(finished, 1)
+    assert sentence.startswith(f"train.py: nothing saved: {recordings['A']}, line ")
+    assert entries(tmp_path) == set()
