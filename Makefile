@@ -13,6 +13,7 @@ BIN := $(VENV)/bin
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' eeg_letters/__init__.py)
 
 export BENTOML_DO_NOT_TRACK := True
+EEG_LOG_FORMAT ?= text
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
@@ -28,13 +29,13 @@ help: ## Show this list
 
 serve: $(VENV)/train.done ## Serve on PORT=3000; trains first if the store has no model; TEST= names the rows to serve
 	@$(BIN)/python -m eeg_letters.store || $(MAKE) --no-print-directory train
-	EEG_TEST_DATA="$(or $(abspath $(TEST)),$(EEG_TEST_DATA))" exec $(BIN)/bentoml serve service:EEGLetters --port $(PORT)
+	EEG_TEST_DATA="$(or $(abspath $(TEST)),$(EEG_TEST_DATA))" EEG_LOG_FORMAT=$(EEG_LOG_FORMAT) exec $(BIN)/bentoml serve service:EEGLetters --port $(PORT)
 
 train: $(VENV)/train.done ## Train both models; TRAIN= and TEST= name recordings of your own
 	$(BIN)/python train.py $(if $(TRAIN),--train "$(TRAIN)") $(if $(TEST),--test "$(TEST)")
 
 test: $(VENV)/test.done ## Run the tests
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(VENV)/test.done ## Check style and types
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import sys
 from multiprocessing import get_context
@@ -14,6 +15,8 @@ from eeg_letters import openapi
 from eeg_letters.errors import UserError
 from eeg_letters.http import Application
 from eeg_letters.inference import Inference, load_inference
+from eeg_letters.logs import AccessLog, configure_logging
+from eeg_letters.metrics import Metrics
 from eeg_letters.routes import build_routes
 from eeg_letters.settings import Settings, read_settings
 
@@ -39,12 +42,18 @@ class HTTPService(bentoml.Service[Any]):
             _end(error)
         settings: Settings = instance.settings
         inference: Inference = instance.inference
-        application = Application(
-            build_routes(inference, self.openapi_spec, self.schema()), settings.max_body_bytes
+        as_json = settings.log_format == "json"
+        configure_logging(as_json)
+        versions = {stored.model.title: stored.version for stored in inference.models}
+        metrics = Metrics(versions)
+        routes = build_routes(
+            inference, metrics, settings.max_rows, self.openapi_spec, self.schema()
         )
+        application = Application(routes, settings, metrics, AccessLog(as_json))
         # A full collection over all that was just loaded would stop the worker for 0.2 s.
         gc.collect()
         gc.freeze()
+        logging.getLogger("eeg_letters").info("ready", extra={"models": versions})
         return application
 
 
@@ -58,6 +67,7 @@ def check_start() -> None:
         settings = read_settings(os.environ)
     except UserError as error:
         _end(error)
+    configure_logging(settings.log_format == "json")
     # A worker of a built Bento starts in the Bento's own folder.
     os.environ["EEG_TEST_DATA"] = str(settings.test_data)
     child = get_context("fork").Process(target=_load, args=(settings,))

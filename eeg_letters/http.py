@@ -4,34 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
+from time import perf_counter
 from typing import Any
 
 import orjson
 
 from eeg_letters.errors import Problem
+from eeg_letters.logs import AccessLog
+from eeg_letters.metrics import Metrics
+from eeg_letters.settings import Settings
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
 
-BODY_SECONDS = 30.0
 DISCARD_SECONDS = 2.0
+RETRY_AFTER_SECONDS = 1
+
+_CLOSE: Header = (b"connection", b"close")
 _SECURITY_HEADERS: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
 )
-_logger = logging.getLogger("bentoml.eeg_letters")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_logger = logging.getLogger("eeg_letters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +54,6 @@ class Response:
     headers: Sequence[Header] = ()
 
 
-# What answers a route: takes the values of the template's parameters, or the body first where the
-# route takes one.
-Handler = Callable[..., Response]
-
-
 @dataclass(frozen=True)
 class Route:
     """A path and what answers it.
@@ -59,16 +64,23 @@ class Route:
         The path, with ``{name}`` for a parameter of one segment.
     methods : tuple of str
         Methods that are answered; HEAD is wherever GET is.
-    handler : callable
-        Called with each parameter's text, after the body's bytes where `takes_json`.
-    takes_json : bool
-        Whether the request must carry a JSON body.
+    answer : callable
+        Called with each parameter's text, where the route takes no body.
+    answer_json : callable
+        Called with the bytes of a body declared as JSON, where it takes one; may yield to other
+        requests.
+    internal : bool
+        Answered under overload too, and logged only when it fails: probes and metrics.
     """
 
     template: str
     methods: tuple[str, ...]
-    handler: Handler
-    takes_json: bool = False
+    answer: Callable[..., Response] | None = None
+    answer_json: Callable[[bytes], Awaitable[Response]] | None = None
+    internal: bool = False
+
+
+_UNMATCHED = Route("unmatched", ())
 
 
 class Application:
@@ -78,14 +90,22 @@ class Application:
     ----------
     routes : iterable of Route
         One or more for a path, of different methods.
-    max_body_bytes : int
-        The largest request body that is read.
+    settings : Settings
+        Limits.
+    metrics : Metrics
+        Told of every answer.
+    access_log : AccessLog
+        Told of every answer.
     """
 
-    def __init__(self, routes: Iterable[Route], max_body_bytes: int) -> None:
+    def __init__(
+        self, routes: Iterable[Route], settings: Settings, metrics: Metrics, access_log: AccessLog
+    ) -> None:
         self._fixed: dict[str, dict[str, Route]] = {}
         self._patterns: list[tuple[re.Pattern[str], dict[str, Route]]] = []
-        self._max_body_bytes = max_body_bytes
+        self._settings = settings
+        self._metrics = metrics
+        self._access_log = access_log
         by_template: dict[str, dict[str, Route]] = {}
         for route in routes:
             methods = by_template.setdefault(route.template, {})
@@ -104,17 +124,25 @@ class Application:
         if scope["type"] != "http":
             await _answer_protocol(scope, receive, send)
             return
+        started = perf_counter()
+        headers = dict(scope["headers"])
+        request_id = _request_id(headers)
+        methods, parameters = self._match(scope["path"])
+        route = methods.get(scope["method"]) or next(iter(methods.values()), _UNMATCHED)
+        self._metrics.in_flight += 1
         try:
-            response = await self._respond(scope, receive)
+            response = await self._respond(scope["method"], methods, parameters, headers, receive)
         except Problem as problem:
             response = _problem_response(problem)
         except _ClientGone:
             return
         except Exception:
-            _logger.exception("%s failed", scope["path"])
+            _logger.exception("%s failed, request %s", route.template, request_id.decode())
             response = _problem_response(
                 Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The fault is on this side.")
             )
+        finally:
+            self._metrics.in_flight -= 1
         await send(
             {
                 "type": "http.response.start",
@@ -122,36 +150,78 @@ class Application:
                 "headers": [
                     (b"content-type", response.content_type),
                     (b"content-length", b"%d" % len(response.body)),
+                    (b"x-request-id", request_id),
                     *_SECURITY_HEADERS,
                     *response.headers,
                 ],
             }
         )
         await send({"type": "http.response.body", "body": response.body})
+        self._record(
+            route, scope["method"], response, perf_counter() - started, request_id, headers
+        )
 
-    async def _respond(self, scope: Scope, receive: Receive) -> Response:
-        methods, parameters = self._match(scope["path"])
-        route = methods.get(scope["method"])
+    async def _respond(
+        self,
+        method: str,
+        methods: Mapping[str, Route],
+        parameters: tuple[str, ...],
+        headers: Mapping[bytes, bytes],
+        receive: Receive,
+    ) -> Response:
+        if not methods:
+            raise Problem(HTTPStatus.NOT_FOUND, "There is nothing at this path.")
+        route = methods.get(method)
         if route is None:
             allowed = ", ".join(sorted(methods))
             raise Problem(
                 HTTPStatus.METHOD_NOT_ALLOWED,
-                f"{scope['method']} is not answered here; {allowed} would be.",
+                f"{method} is not answered here; {allowed} would be.",
                 ((b"allow", allowed.encode()),),
             )
-        if not route.takes_json:
-            return route.handler(*parameters)
-        _check_json(scope)
-        body = await _read_body(scope, receive, self._max_body_bytes)
-        return route.handler(body, *parameters)
+        if self._metrics.in_flight > self._settings.max_concurrency and not route.internal:
+            raise Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                f"{self._settings.max_concurrency} requests are being answered already.",
+                ((b"retry-after", b"%d" % RETRY_AFTER_SECONDS), _CLOSE),
+            )
+        if route.answer is not None:
+            return route.answer(*parameters)
+        assert route.answer_json is not None  # noqa: S101
+        _check_json(headers)
+        return await route.answer_json(await _read_body(headers, receive, self._settings))
 
-    def _match(self, path: str) -> tuple[dict[str, Route], tuple[str, ...]]:
+    def _match(self, path: str) -> tuple[Mapping[str, Route], tuple[str, ...]]:
         if methods := self._fixed.get(path):
             return methods, ()
         for pattern, methods in self._patterns:
             if match := pattern.fullmatch(path):
                 return methods, match.groups()
-        raise Problem(HTTPStatus.NOT_FOUND, "There is nothing at this path.")
+        return {}, ()
+
+    def _record(
+        self,
+        route: Route,
+        method: str,
+        response: Response,
+        seconds: float,
+        request_id: bytes,
+        headers: Mapping[bytes, bytes],
+    ) -> None:
+        self._metrics.observe((route.template, method, response.status), seconds)
+        if route.internal and response.status < 400:
+            return
+        traceparent = headers.get(b"traceparent")
+        if traceparent is not None and not _TRACEPARENT.fullmatch(traceparent):
+            traceparent = None
+        self._access_log.write(
+            route.template,
+            method,
+            response.status,
+            seconds,
+            request_id.decode(),
+            None if traceparent is None else traceparent.decode(),
+        )
 
 
 async def _answer_protocol(scope: Scope, receive: Receive, send: Send) -> None:
@@ -168,42 +238,43 @@ class _ClientGone(Exception):
     """The client went away before it had sent its body."""
 
 
+def _request_id(headers: Mapping[bytes, bytes]) -> bytes:
+    given = headers.get(b"x-request-id")
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given
+    return os.urandom(16).hex().encode()
+
+
 def _problem_response(problem: Problem) -> Response:
     return Response(orjson.dumps(problem.body()), PROBLEM, problem.status, problem.headers)
 
 
-def _header(scope: Scope, name: bytes) -> str | None:
-    for key, value in scope["headers"]:
-        if key == name:
-            text: str = value.decode("latin-1")
-            return text
-    return None
-
-
-def _check_json(scope: Scope) -> None:
-    content_type = _header(scope, b"content-type")
-    if content_type is None or content_type.partition(";")[0].strip().lower() != "application/json":
+def _check_json(headers: Mapping[bytes, bytes]) -> None:
+    content_type = headers.get(b"content-type", b"missing")
+    if content_type != JSON and content_type.partition(b";")[0].strip().lower() != JSON:
         raise Problem(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"The body's Content-Type is {content_type or 'missing'}; it must be application/json.",
+            f"The body's Content-Type is {content_type.decode('latin-1')};"
+            " it must be application/json.",
             ((b"accept", JSON),),
         )
-    encoding = _header(scope, b"content-encoding")
-    if encoding is not None and encoding.lower() != "identity":
+    encoding = headers.get(b"content-encoding", b"identity")
+    if encoding.lower() != b"identity":
         raise Problem(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"The body's Content-Encoding is {encoding}; send it as it is.",
+            f"The body's Content-Encoding is {encoding.decode('latin-1')}; send it as it is.",
             ((b"accept-encoding", b"identity"),),
         )
 
 
-async def _read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    announced = int(_header(scope, b"content-length") or 0)
+async def _read_body(headers: Mapping[bytes, bytes], receive: Receive, settings: Settings) -> bytes:
+    limit = settings.max_body_bytes
+    announced = int(headers.get(b"content-length", 0))
     chunks: list[bytes] = []
     size = 0
     more = announced <= limit
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(settings.body_timeout_seconds):
             while more and size <= limit:
                 message = await receive()
                 if message["type"] == "http.disconnect":
@@ -215,23 +286,23 @@ async def _read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     except TimeoutError:
         raise Problem(
             HTTPStatus.REQUEST_TIMEOUT,
-            f"The body did not arrive within {BODY_SECONDS:.0f} s.",
-            ((b"connection", b"close"),),
+            f"The body did not arrive within {settings.body_timeout_seconds} s.",
+            (_CLOSE,),
         ) from None
     if max(announced, size) > limit:
-        await _discard(scope, receive)
+        await _discard(headers, receive)
         raise Problem(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             f"The body is larger than {limit} bytes.",
-            ((b"connection", b"close"),),
+            (_CLOSE,),
         )
-    return b"".join(chunks)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-async def _discard(scope: Scope, receive: Receive) -> None:
+async def _discard(headers: Mapping[bytes, bytes], receive: Receive) -> None:
     # A client that is still sending when the connection closes may never see the answer. One that
     # waits for "100 Continue" is not sending yet, and receive() would ask it to.
-    if _header(scope, b"expect"):
+    if b"expect" in headers:
         return
     with suppress(TimeoutError):
         async with asyncio.timeout(DISCARD_SECONDS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -12,6 +13,8 @@ import orjson
 from eeg_letters.errors import Problem
 from eeg_letters.http import Response, Route
 from eeg_letters.inference import Inference
+from eeg_letters.metrics import CONTENT_TYPE as METRICS
+from eeg_letters.metrics import Metrics
 from eeg_letters.page import page
 from eeg_letters.rows import parse_member, parse_rows
 
@@ -23,7 +26,11 @@ _MOST_DIGITS = 400
 
 
 def build_routes(
-    inference: Inference, openapi: Mapping[str, Any], schema: Mapping[str, Any]
+    inference: Inference,
+    metrics: Metrics,
+    max_rows: int,
+    openapi: Mapping[str, Any],
+    schema: Mapping[str, Any],
 ) -> list[Route]:
     """Every route of the service.
 
@@ -31,6 +38,10 @@ def build_routes(
     ----------
     inference : Inference
         What answers are made of.
+    metrics : Metrics
+        Told of every prediction.
+    max_rows : int
+        The most rows in one request.
     openapi : dict
         The OpenAPI document.
     schema : dict
@@ -45,38 +56,52 @@ def build_routes(
         return Response(_stored(inference.lines.__getitem__, number))
 
     def prediction(number: str) -> Response:
-        return _json(_stored(inference.prediction, number))
+        answer = _stored(inference.prediction, number)
+        metrics.count_predictions(tuple(answer.values()))
+        return _json(answer)
 
-    def line_by_body(body: bytes) -> Response:
+    async def line_by_body(body: bytes) -> Response:
         return line(_line_member(body))
 
-    def prediction_by_body(body: bytes) -> Response:
+    async def prediction_by_body(body: bytes) -> Response:
         return prediction(_line_member(body))
 
-    def predict(body: bytes) -> Response:
-        return _json({"predictions": inference.predict(parse_rows(body))})
+    async def predict(body: bytes) -> Response:
+        parts: list[bytes] = []
+        for rows in parse_rows(body, max_rows):
+            if parts:
+                await asyncio.sleep(0)
+            answers = inference.predict(rows)
+            for answer in answers:
+                metrics.count_predictions([model["label"] for model in answer.values()])
+            parts.append(orjson.dumps(answers, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1])
+        return Response(b'{"predictions":[%b]}' % b",".join(parts))
 
     def fixed(response: Response) -> Callable[[], Response]:
         return lambda: response
+
+    def exposition() -> Response:
+        return Response(metrics.exposition(), METRICS)
 
     well = fixed(Response(b"\n", b"text/plain; charset=utf-8"))
     return [
         Route("/", ("GET",), fixed(page())),
         Route("/line/{line}", BOTH, line),
-        Route("/line", ("POST",), line_by_body, takes_json=True),
+        Route("/line", ("POST",), answer_json=line_by_body),
         Route("/prediction/{line}", BOTH, prediction),
-        Route("/prediction", ("POST",), prediction_by_body, takes_json=True),
+        Route("/prediction", ("POST",), answer_json=prediction_by_body),
         Route("/score", BOTH, fixed(_json(inference.score))),
-        Route("/predict", ("POST",), predict, takes_json=True),
-        Route("/livez", ("GET",), well),
-        Route("/readyz", ("GET",), well),
+        Route("/predict", ("POST",), answer_json=predict),
+        Route("/livez", ("GET",), well, internal=True),
+        Route("/readyz", ("GET",), well, internal=True),
+        Route("/metrics", ("GET",), exposition, internal=True),
         Route("/docs.json", ("GET",), fixed(_json(openapi))),
         Route("/schema.json", ("GET",), fixed(_json(schema))),
     ]
 
 
 def _json(document: Any) -> Response:
-    return Response(orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY))
+    return Response(orjson.dumps(document))
 
 
 def _stored(look_up: Callable[[int], Answer], number: str) -> Answer:

@@ -21,10 +21,23 @@ class Settings:
         ``EEG_TEST_DATA``: the recording whose rows are served; JSON or CSV. Absolute.
     max_body_bytes : int
         ``EEG_MAX_BODY_BYTES``: the largest request body that is read.
+    body_timeout_seconds : int
+        ``EEG_BODY_TIMEOUT_SECONDS``: how long a request body may take to arrive.
+    max_rows : int
+        ``EEG_MAX_ROWS``: the most rows in one request.
+    max_concurrency : int
+        ``EEG_MAX_CONCURRENCY``: the most requests that are answered at a time. As many bodies of
+        the largest size must fit into a container's memory.
+    log_format : {"json", "text"}
+        ``EEG_LOG_FORMAT``: one JSON object a line, or text for people.
     """
 
     test_data: Path = DATA / "test.json"
     max_body_bytes: int = 8 * 1024 * 1024
+    body_timeout_seconds: int = 30
+    max_rows: int = 10_000
+    max_concurrency: int = 16
+    log_format: str = "json"
 
 
 def variables() -> tuple[str, ...]:
@@ -44,6 +57,12 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     return Settings(
         test_data=Path(environment.get("EEG_TEST_DATA") or defaults.test_data).absolute(),
         max_body_bytes=_positive(environment, "EEG_MAX_BODY_BYTES", defaults.max_body_bytes),
+        body_timeout_seconds=_positive(
+            environment, "EEG_BODY_TIMEOUT_SECONDS", defaults.body_timeout_seconds
+        ),
+        max_rows=_positive(environment, "EEG_MAX_ROWS", defaults.max_rows),
+        max_concurrency=_positive(environment, "EEG_MAX_CONCURRENCY", defaults.max_concurrency),
+        log_format=_choice(environment, "EEG_LOG_FORMAT", ("json", "text")),
     )
 
 
@@ -52,3 +71,10 @@ def _positive(environment: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise UserError(f"{name}={text}: not a whole number above zero")
     return int(text)
+
+
+def _choice(environment: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    text = environment.get(name) or choices[0]
+    if text not in choices:
+        raise UserError(f"{name}={text}: neither {' nor '.join(choices)}")
+    return text

@@ -107,17 +107,23 @@ def bentoml_command(*arguments: str) -> list[str]:
 
 @contextmanager
 def serve(
-    home: Path, target: str = "service:EEGLetters", **settings: str
+    home: Path,
+    target: str = "service:EEGLetters",
+    log: Path | None = None,
+    **settings: str,
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Serve a target with `bentoml serve`, on loopback, until the block ends.
 
+    What it prints goes to the file `log`, or to where this process prints.
     Yields the base URL and the process, once the service is ready.
     """
     port = free_port()
+    output = None if log is None else log.open("wb")
     process = subprocess.Popen(
         bentoml_command("serve", target, "--host", "127.0.0.1", "--port", str(port)),
         cwd=ROOT,
         env=environment(home, **settings),
+        stdout=output,
         start_new_session=True,
     )
     url = f"http://127.0.0.1:{port}"

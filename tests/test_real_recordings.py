@@ -14,8 +14,6 @@ from eeg_letters.recordings import Recording, read_recording
 from eeg_letters.training import TrainedModel, check_trainable, train
 from tests.conftest import real_recordings
 
-pytestmark = pytest.mark.xdist_group("training")
-
 LINE = 232
 
 

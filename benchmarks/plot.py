@@ -1,0 +1,87 @@
+"""The figure: rates with their ratios, and latencies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.report import YARDSTICKS, Results, described
+from benchmarks.servers import PEERS_MEASURED, Peer
+from benchmarks.workloads import WORKLOADS, Workload
+
+OWN, WITH_MODELS, CONSTANT = "#0b6e8a", "#9aa8b0", "#dfe4e7"
+DRAWN = WORKLOADS[:2]
+
+
+def draw(results: Results, targets: Iterable[Path]) -> None:
+    """Draw single-row workloads, a row of the figure each, and save it to every target."""
+    mpl.rcParams |= {"svg.hashsalt": "eeg-letters", "font.size": 9}
+    figure = Figure(figsize=(11, 8), layout="constrained")
+    grid = figure.subplots(len(DRAWN), 2, width_ratios=(3, 2))
+    for (rates, latencies), workload in zip(grid, DRAWN, strict=True):
+        peers = [peer for peer in PEERS_MEASURED if workload.key in peer.answers]
+        _draw_rates(rates, results, workload, peers)
+        _draw_latencies(latencies, results, workload, peers)
+    figure.suptitle(described(results), fontsize=8, color="#555555", x=0.01, ha="left")
+    for target in targets:
+        # A date of its own would change the file without a change of the figures.
+        metadata = {"Date": None} if target.suffix == ".svg" else {}
+        figure.savefig(target, dpi=150, metadata=metadata)
+
+
+def _draw_rates(axes: Axes, results: Results, workload: Workload, peers: list[Peer]) -> None:
+    rates: list[float] = []
+    for place, peer in enumerate(peers):
+        summary = results.summary(peer.name, workload)
+        if summary is None or summary.rate <= 0:
+            axes.text(0.01, place, "not measured", transform=_row_of(axes), va="center")
+            continue
+        rates.append(summary.rate)
+        axes.barh(place, summary.rate, color=_colour(peer), height=0.7)
+        ratios = [results.ratio(peer.name, name, workload) for name in YARDSTICKS]
+        said = [f"{summary.rate:,.0f}" if summary.rate >= 10 else f"{summary.rate:.1f}"]
+        said += ["–" if ratio is None else f"{ratio:.2g}×" for ratio in ratios]
+        axes.text(summary.rate * 1.1, place, "  ".join(said), va="center")
+    axes.set_xscale("log")
+    if rates:
+        axes.set_xlim(min(rates) / 2, max(rates) * 12)
+    axes.set_xlabel(f"{workload.unit}, and as a multiple of {' and of '.join(YARDSTICKS)}")
+    axes.set_title(workload.title, loc="left", fontweight="bold")
+    _finish(axes, peers)
+
+
+def _draw_latencies(axes: Axes, results: Results, workload: Workload, peers: list[Peer]) -> None:
+    for place, peer in enumerate(peers):
+        summary = results.summary(peer.name, workload)
+        if summary is None or summary.p50_ms <= 0:
+            continue
+        colour = _colour(peer)
+        axes.plot([summary.p50_ms, summary.p99_ms], [place, place], color=colour, linewidth=3)
+        axes.plot(summary.p50_ms, place, "o", color=colour, markeredgecolor="#333333")
+        axes.plot(summary.p99_ms, place, "D", color=colour, markeredgecolor="#333333")
+    axes.set_xscale("log")
+    axes.set_xlabel("latency in ms: circle p50, diamond p99")
+    _finish(axes, peers)
+    axes.set_yticklabels([])
+
+
+def _finish(axes: Axes, peers: list[Peer]) -> None:
+    axes.set_yticks(range(len(peers)), [peer.name for peer in peers])
+    axes.set_ylim(len(peers) - 0.5, -0.5)
+    axes.grid(axis="x", color="#e5e5e5")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _row_of(axes: Axes) -> object:
+    return axes.get_yaxis_transform()
+
+
+def _colour(peer: Peer) -> str:
+    if peer.locked:
+        return OWN
+    return CONSTANT if peer.constant else WITH_MODELS

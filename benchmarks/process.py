@@ -1,0 +1,145 @@
+"""Starting a peer on a core of its own, and leaving nothing of it behind."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from benchmarks.environments import Unavailable, python_of
+from benchmarks.paths import BENTOML_HOME, LOGS, PEERS, ROWS_FILE
+from benchmarks.servers import Peer, Request
+
+SERVER_CORE = "0"
+HOST = "127.0.0.1"
+READY_SECONDS = 120
+ANSWER_SECONDS = 60
+STOP_SECONDS = 15
+
+_MARK = "BENCH_SERVER"
+_PORTS = 3  # MLServer takes one for HTTP, one for gRPC, one for metrics.
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
+
+
+@contextmanager
+def serving(peer: Peer) -> Iterator[int]:
+    """Serve a peer and give its port; all its processes are gone afterwards."""
+    mark = uuid.uuid4().hex
+    port = _free_port()
+    with (
+        (LOGS / f"{peer.name}.log").open("wb") as log,
+        tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as scratch,
+    ):
+        process = subprocess.Popen(
+            ["taskset", "-c", SERVER_CORE, str(python_of(peer)), str(peer.folder / "serve.py")],
+            env=_environment(port, mark, scratch),
+            cwd=scratch,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            yield port
+        finally:
+            _stop(process, mark)
+
+
+def wait_until_ready(peer: Peer, port: int, request: Request) -> float:
+    """Seconds until the peer answers.
+
+    Raises
+    ------
+    Unavailable
+        When it does not within `READY_SECONDS`.
+    """
+    started = time.monotonic()
+    while (elapsed := time.monotonic() - started) < READY_SECONDS:
+        with suppress(OSError, http.client.HTTPException):
+            status, _ = ask(port, request)
+            if status == 200:
+                return elapsed
+        time.sleep(0.1)
+    raise Unavailable(f"not ready within {READY_SECONDS} s: {_last_error(peer)}")
+
+
+def ask(port: int, request: Request) -> tuple[int, bytes]:
+    """Status and body of one answer."""
+    with closing(http.client.HTTPConnection(HOST, port, timeout=ANSWER_SECONDS)) as connection:
+        headers = {"Content-Type": "application/json"} if request.body else {}
+        connection.request(request.method, request.path, request.body or None, headers)
+        response = connection.getresponse()
+        return response.status, response.read()
+
+
+def _environment(port: int, mark: str, scratch: str) -> dict[str, str]:
+    # Settings of whoever runs the benchmarks are not the defaults that are measured.
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not re.match("EEG_|BENTOML_|PYTHON|MLSERVER_|RAY_|UVICORN_|GUNICORN_|.*_proxy$", name)
+    }
+    return inherited | {
+        _MARK: mark,
+        "BENCH_PORT": str(port),
+        "BENCH_ROWS": str(ROWS_FILE),
+        "BENTOML_HOME": str(BENTOML_HOME),
+        "BENTOML_DO_NOT_TRACK": "True",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "PYTHONPATH": str(PEERS),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "TMPDIR": scratch,
+        **dict.fromkeys(_THREADS, "1"),
+    }
+
+
+def _free_port() -> int:
+    for port in range(18200, 19200, _PORTS):
+        with suppress(OSError):
+            for used in range(port, port + _PORTS):
+                with closing(socket.socket()) as probe:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    probe.bind((HOST, used))
+            return port
+    raise Unavailable("no free port")
+
+
+def _stop(process: subprocess.Popen[bytes], mark: str) -> None:
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(STOP_SECONDS)
+    # Ray and others put children into groups of their own; they keep the environment.
+    while marked := _marked(mark):
+        for pid in marked:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.1)
+
+
+def _marked(mark: str) -> list[int]:
+    wanted = f"{_MARK}={mark}".encode()
+    found = []
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if wanted in environment.read_bytes():
+                found.append(int(environment.parent.name))
+    return found
+
+
+def _last_error(peer: Peer) -> str:
+    lines = (LOGS / f"{peer.name}.log").read_text(errors="replace").split("\n")
+    errors = [line.strip() for line in lines if re.search(r"^\s*[\w.]*(Error|Exception)\b", line)]
+    said = errors or [line.strip() for line in lines if line.strip()] or ["nothing in its log"]
+    return said[-1][:100]

@@ -1,0 +1,217 @@
+"""What was measured, as tables, Markdown and JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+
+from rich.table import Table
+
+from benchmarks.load import CONNECTIONS, Measured
+from benchmarks.servers import PEERS_MEASURED, Peer
+from benchmarks.workloads import WORKLOADS, Workload
+
+YARDSTICKS = ("fastapi", "bentoml-default")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How often and for how long is measured.
+
+    Attributes
+    ----------
+    slow_seconds : int
+        Length of a run for a peer that answers few requests a second.
+    """
+
+    rounds: int
+    seconds: int
+    warm_up_seconds: int
+    slow_seconds: int
+
+
+@dataclass
+class Result:
+    """One peer's runs by workload, or why there are none."""
+
+    runs: dict[str, list[Measured]] = field(default_factory=dict)
+    ready_seconds: list[float] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All runs of a peer and a workload: medians, but the largest maximum and all errors."""
+
+    rate: float
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    errors: int
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that is reported."""
+
+    date: datetime
+    settings: Settings
+    peers: dict[str, Result]
+
+    def of(self, peer: Peer) -> Result:
+        """One peer's result."""
+        return self.peers[peer.name]
+
+    def summary(self, name: str, workload: Workload) -> Summary | None:
+        """A peer's figures for a workload, where there are any."""
+        result = self.peers[name]
+        runs = result.runs.get(workload.key)
+        if result.failure or not runs:
+            return None
+        return Summary(
+            median(run.rate for run in runs) * workload.rows,
+            median(run.p50_ms for run in runs),
+            median(run.p99_ms for run in runs),
+            max(run.max_ms for run in runs),
+            sum(run.errors for run in runs),
+        )
+
+    def ratio(self, name: str, yardstick: str, workload: Workload) -> float | None:
+        """A peer's rate as a multiple of another's."""
+        own, other = self.summary(name, workload), self.summary(yardstick, workload)
+        return own.rate / other.rate if own and other and other.rate else None
+
+
+def machine() -> dict[str, str | int]:
+    """What the figures depend on; nothing that names the machine."""
+    try:
+        found = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
+    except OSError:
+        found = None
+    wrk = subprocess.run(["wrk", "--version"], capture_output=True, text=True, check=False).stdout
+    return {
+        "cpu": found[1] if found else platform.processor(),
+        "cores": os.cpu_count() or 0,
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "wrk": " ".join(wrk.split()[1:2]),
+    }
+
+
+def described(results: Results) -> str:
+    """Machine, date and method in two sentences."""
+    settings, computer = results.settings, machine()
+    return (
+        f"{computer['cpu']}, {computer['cores']} cores, Python {computer['python']},"
+        f" {results.date:%d %B %Y}. One worker on one core, wrk with {CONNECTIONS} connections on"
+        f" the other; {_times(settings.rounds)} of {settings.seconds} s."
+    )
+
+
+def header(workload: Workload) -> list[str]:
+    """Headings of a workload's table."""
+    ratios = [f"× {name}" for name in YARDSTICKS]
+    return ["Server", workload.unit, *ratios, "p50 ms", "p99 ms", "max ms"]
+
+
+def lines(results: Results, workload: Workload) -> Iterator[list[str]]:
+    """Cells of a workload's table; a peer without figures has a reason in the second cell."""
+    for peer in PEERS_MEASURED:
+        summary = results.summary(peer.name, workload)
+        if summary is None:
+            reason = results.of(peer).failure or "has no such route"
+            yield [peer.name, "– " + reason, *[""] * (len(header(workload)) - 2)]
+            continue
+        ratios = [results.ratio(peer.name, name, workload) for name in YARDSTICKS]
+        wrong = f" ({summary.errors} errors)" if summary.errors else ""
+        yield [
+            peer.name,
+            _figure(summary.rate) + wrong,
+            *("" if ratio is None else _figure(ratio) for ratio in ratios),
+            *(_figure(value) for value in (summary.p50_ms, summary.p99_ms, summary.max_ms)),
+        ]
+
+
+def tables(results: Results) -> Iterator[Table]:
+    """One table a workload, for a terminal."""
+    for workload in WORKLOADS:
+        table = Table(title=workload.title, title_justify="left")
+        for number, heading in enumerate(header(workload)):
+            table.add_column(heading, justify="left" if number == 0 else "right")
+        for cells in lines(results, workload):
+            table.add_row(*cells)
+        yield table
+
+
+def as_markdown(results: Results) -> str:
+    """Tables, what the peers are, and versions."""
+    settings = results.settings
+    parts = [
+        "# Served requests compared",
+        described(results),
+        (
+            f"Each peer is started anew in each round and warmed up for {settings.warm_up_seconds}"
+            " s, with one BLAS thread. Rates and latencies are medians over the rounds, max is the"
+            " largest. All but the constants predict by both models, and their labels were compared"
+            " with those of the stored pipelines before the timing. Where GET is not offered, the"
+            " line number is POSTed."
+        ),
+        "![Requests per second and latencies](latest.svg)",
+    ]
+    for workload in WORKLOADS:
+        headings = header(workload)
+        rule = ["---", *["---:"] * (len(headings) - 1)]
+        parts += [
+            f"## {workload.title}",
+            "\n".join(_row(cells) for cells in (headings, rule, *lines(results, workload))),
+        ]
+    parts += ["## The peers", "\n".join(_about(peer, settings) for peer in PEERS_MEASURED)]
+    parts += ["## Versions", "\n".join(_versions(results, peer) for peer in PEERS_MEASURED)]
+    return "\n\n".join(parts) + "\n"
+
+
+def as_json(results: Results) -> str:
+    """Every run."""
+    document = {
+        "date": results.date.isoformat(timespec="seconds"),
+        "machine": machine(),
+        "settings": {**asdict(results.settings), "connections": CONNECTIONS},
+        "workloads": {workload.key: asdict(workload) for workload in WORKLOADS},
+        "peers": {
+            peer.name: {"about": peer.about, **asdict(results.of(peer))} for peer in PEERS_MEASURED
+        },
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _times(rounds: int) -> str:
+    return "one run" if rounds == 1 else f"{rounds} runs"
+
+
+def _figure(value: float) -> str:
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def _row(cells: list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _about(peer: Peer, settings: Settings) -> str:
+    longer = f"; runs of {settings.slow_seconds} s without a warm-up" if peer.slow else ""
+    return f"- `{peer.name}`: {peer.about}{longer}"
+
+
+def _versions(results: Results, peer: Peer) -> str:
+    listed = results.of(peer).versions.items()
+    return f"- `{peer.name}`: " + (", ".join(f"{name} {it}" for name, it in listed) or "none")

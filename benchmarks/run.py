@@ -1,0 +1,100 @@
+"""Compare this service with other ways to serve the same two models.
+
+``make bench`` or, with ``benchmarks/requirements.txt`` installed, ``python -m benchmarks.run``.
+With ``QUICK=1`` in the environment it measures once and briefly.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from datetime import UTC, datetime
+
+from rich.console import Console
+
+from benchmarks import plot, report
+from benchmarks.environments import Unavailable, install, prepare_models, versions
+from benchmarks.load import Measured, put_under_load
+from benchmarks.paths import PROJECT_PYTHON, RESULTS, ROOT, shown
+from benchmarks.process import ask, serving, wait_until_ready
+from benchmarks.report import Result, Results, Settings
+from benchmarks.servers import PEERS_MEASURED, Peer
+from benchmarks.workloads import WORKLOADS, Reference, check_answers
+
+QUICK = Settings(rounds=1, seconds=3, warm_up_seconds=1, slow_seconds=15)
+FULL = Settings(rounds=3, seconds=10, warm_up_seconds=2, slow_seconds=30)
+
+
+def main() -> None:
+    """Install, measure in turn, and write down what came out."""
+    console = Console()
+    _check_machine()
+    settings = QUICK if os.environ.get("QUICK") else FULL
+    results = Results(datetime.now(UTC), settings, {peer.name: Result() for peer in PEERS_MEASURED})
+    document = prepare_models()
+    reference = Reference.of(document)
+    for peer in PEERS_MEASURED:
+        result = results.of(peer)
+        with console.status(f"Installing {peer.name}"):
+            try:
+                install(peer, document["scikit-learn"])
+                result.versions = versions(peer)
+            except Unavailable as error:
+                result.failure = str(error)
+    for number in range(settings.rounds):
+        for peer in PEERS_MEASURED:
+            result = results.of(peer)
+            if result.failure:
+                continue
+            with console.status(f"Round {number + 1} of {settings.rounds}: {peer.name}"):
+                try:
+                    _measure(peer, reference, settings, result)
+                except Unavailable as error:
+                    result.failure = str(error)
+                except (OSError, ValueError, LookupError) as error:
+                    # It started but broke off, or answers in another shape than it did.
+                    result.failure = f"{type(error).__name__}: {error}"[:100]
+            console.print(f"Round {number + 1}: {peer.name}: {result.failure or 'measured'}")
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "latest.json").write_text(report.as_json(results))
+    (RESULTS / "latest.md").write_text(report.as_markdown(results))
+    plot.draw(results, [RESULTS / "latest.svg", RESULTS / "latest.png"])
+    for table in report.tables(results):
+        Console(width=max(console.width, 130)).print(table)
+    console.print(f"Written to {shown(RESULTS)}: latest.json, latest.md, latest.svg, latest.png")
+
+
+def _measure(peer: Peer, reference: Reference, settings: Settings, result: Result) -> None:
+    first = reference.request(peer, WORKLOADS[0])
+    with serving(peer) as port:
+        result.ready_seconds.append(wait_until_ready(peer, port, first))
+        check_answers(peer, port, reference)
+        for workload in WORKLOADS:
+            if workload.key not in peer.answers:
+                continue
+            request = reference.request(peer, workload)
+            if not peer.slow:
+                put_under_load(port, request, settings.warm_up_seconds)
+                ask(port, first)  # What the warm-up left unanswered is done when this is.
+            seconds = settings.slow_seconds if peer.slow else settings.seconds
+            measured: Measured = put_under_load(port, request, seconds)
+            result.runs.setdefault(workload.key, []).append(measured)
+            ask(port, first)
+
+
+def _check_machine() -> None:
+    missing = [tool for tool in ("taskset", "wrk") if shutil.which(tool) is None]
+    if missing:
+        sys.exit(f"benchmarks: {' and '.join(missing)} must be installed.")
+    if len(os.sched_getaffinity(0) & {0, 1}) < 2:
+        sys.exit("benchmarks: cores 0 and 1 are needed, one for the server and one for the load.")
+    if not PROJECT_PYTHON.exists():
+        sys.exit(f"benchmarks: there is no {PROJECT_PYTHON.relative_to(ROOT)}; run `make bench`.")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,158 @@
+"""The peers: how each is asked and how its answers are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.paths import PEERS, ROOT
+
+TITLES = ("LDA", "Neural Network")
+
+Labels = list[int]
+
+
+@dataclass(frozen=True)
+class Request:
+    """An HTTP request with an optional JSON body."""
+
+    method: str
+    path: str
+    document: Any = None
+
+    @property
+    def body(self) -> bytes:
+        """The document as it is sent."""
+        if self.document is None:
+            return b""
+        return json.dumps(self.document, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a peer is asked for a stored row and for sent rows, and how it says both labels."""
+
+    ask_line: Callable[[int], Request]
+    ask_rows: Callable[[Sequence[Sequence[float]]], Request]
+    read_line: Callable[[Any], Labels]
+    read_rows: Callable[[Any], list[Labels]]
+
+
+def _read_line(answer: Any) -> Labels:
+    return [answer[f"prediction {title}"] for title in TITLES]
+
+
+def _read_rows(answer: Any) -> list[Labels]:
+    return [[row[title]["label"] for title in TITLES] for row in answer["predictions"]]
+
+
+def _v2_request(name: str, datatype: str, shape: list[int], data: Sequence[float]) -> Request:
+    tensor = {"name": name, "datatype": datatype, "shape": shape, "data": data}
+    return Request("POST", "/v2/models/letters/infer", {"inputs": [tensor]})
+
+
+def _v2_rows(rows: Sequence[Sequence[float]]) -> Request:
+    values = [value for row in rows for value in row]
+    return _v2_request("rows", "FP64", [len(rows), len(rows[0])], values)
+
+
+def _v2_read(answer: Any, names: Sequence[str]) -> list[Labels]:
+    data = {output["name"]: output["data"] for output in answer["outputs"]}
+    return [list(labels) for labels in zip(*(data[name] for name in names), strict=True)]
+
+
+REST = Dialect(
+    lambda line: Request("GET", f"/prediction/{line}"),
+    lambda rows: Request("POST", "/predict", {"rows": rows}),
+    _read_line,
+    _read_rows,
+)
+POST_ONLY = Dialect(
+    lambda line: Request("POST", "/predict", {"line": line}),
+    REST.ask_rows,
+    _read_line,
+    _read_rows,
+)
+V2 = Dialect(
+    lambda line: _v2_request("line", "INT64", [1], [line]),
+    _v2_rows,
+    lambda answer: _v2_read(answer, [f"prediction {title}" for title in TITLES])[0],
+    lambda answer: _v2_read(answer, TITLES),
+)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A server that is measured.
+
+    Attributes
+    ----------
+    name : str
+        Its folder among the peers, and its name in tables.
+    about : str
+        What it is and what was done for equal work, for the table's reader.
+    answers : tuple of str
+        Which workloads it has a route for.
+    constant : bool
+        Whether it answers a constant, which no label is read from.
+    slow : bool
+        Whether it answers so few requests that it needs a longer run, and no load before it: what
+        the load generator leaves unanswered would be answered first.
+    locked : bool
+        Whether it is this project's service, installed from the project's own lock.
+    """
+
+    name: str
+    about: str
+    dialect: Dialect = REST
+    answers: tuple[str, ...] = ("stored", "sent", "thousand")
+    constant: bool = False
+    slow: bool = False
+    locked: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Where its script is."""
+        return PEERS / self.name
+
+    @property
+    def requirements(self) -> Path:
+        """What is installed for it."""
+        if self.locked:
+            return ROOT / "requirements" / "serve.txt"
+        return self.folder / "requirements.txt"
+
+
+PEERS_MEASURED = (
+    Peer(
+        "asgi",
+        "the floor: a raw ASGI function under uvicorn with uvloop and httptools; no model",
+        answers=("stored", "sent"),
+        constant=True,
+    ),
+    Peer(
+        "fastapi-constant",
+        "FastAPI under the same uvicorn; no model",
+        answers=("stored",),
+        constant=True,
+    ),
+    Peer("fastapi", "FastAPI under the same uvicorn, scikit-learn in coroutines, no access log"),
+    Peer("bentoml-default", "BentoML's defaults: FastAPI mounted for GET, a native API for POST"),
+    Peer(
+        "mlserver",
+        "a custom runtime for both models in MLServer's own process; all requests are V2 POSTs",
+        V2,
+    ),
+    Peer("litserve", "one worker beside one API server; all requests are POSTs", POST_ONLY),
+    Peer("ray-serve", "FastAPI ingress, one replica behind Ray's proxy"),
+    Peer(
+        "flask-seed",
+        "the write-ups' Flask application under gunicorn: reads recording and models every time",
+        answers=("stored",),
+        slow=True,
+    ),
+    Peer("eeg-letters", "this service as it ships", locked=True),
+)

@@ -1,0 +1,83 @@
+"""What the service writes to standard output: a line an answer, and lines of its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from pythonjsonlogger.json import JsonFormatter
+
+STDOUT = 1
+
+
+class AccessLog:
+    """Writes a line for each answer.
+
+    Parameters
+    ----------
+    as_json : bool
+        One JSON object a line; else text for people.
+    """
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+
+    def write(
+        self,
+        route: str,
+        method: str,
+        status: int,
+        seconds: float,
+        request_id: str,
+        traceparent: str | None,
+    ) -> None:
+        """Write one line. It has nothing of the request's path, query or body."""
+        now = datetime.now(UTC)
+        level = "error" if status >= 500 else "info"
+        if not self._as_json:
+            text = f"{now:%H:%M:%S} {method} {route} {status} {seconds * 1000:.1f} ms\n"
+            os.write(STDOUT, text.encode())
+            return
+        entry: dict[str, Any] = {
+            "time": now,
+            "level": level,
+            "message": "answered",
+            "route": route,
+            "method": method,
+            "status": status,
+            "duration_ms": round(seconds * 1000, 3),
+            "request_id": request_id,
+        }
+        if traceparent is not None:
+            entry["traceparent"] = traceparent
+        os.write(STDOUT, orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z))
+
+
+def configure_logging(as_json: bool) -> None:
+    """Send all of this process's log records to standard output in one form."""
+    handler = logging.StreamHandler(sys.stdout)
+    if as_json:
+        handler.setFormatter(_JSONFormatter())
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    for name in ("", "bentoml", "uvicorn.error", "circus"):
+        logger = logging.getLogger(name)
+        logger.handlers = [] if name else [handler]
+        logger.propagate = True
+    logging.getLogger("eeg_letters").setLevel(logging.INFO)
+
+
+class _JSONFormatter(JsonFormatter):
+    def __init__(self) -> None:
+        super().__init__("{message}", style="{")
+
+    def add_fields(
+        self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
+    ) -> None:
+        log_data["time"] = f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+        log_data["level"] = record.levelname.lower()
+        super().add_fields(log_data, record, message_dict)

@@ -1,0 +1,113 @@
+"""What `/metrics` tells Prometheus; the number of series does not depend on what clients send."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+)
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from eeg_letters.recordings import LETTERS
+
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+
+# Route template, method and status of an answer.
+Labels = tuple[str, str, int]
+
+
+class _Series:
+    __slots__ = ("buckets", "seconds")
+
+    def __init__(self) -> None:
+        self.buckets = [0] * (len(BUCKETS) + 1)
+        self.seconds = 0.0
+
+
+class Metrics(Collector):
+    """Counts kept as plain numbers, made into metrics when they are asked for.
+
+    Parameters
+    ----------
+    versions : dict of str to str
+        Version of each model by its title, in the order of the answers.
+
+    Attributes
+    ----------
+    in_flight : int
+        Requests being answered.
+    predictions : list of list of int
+        For each model, how often it gave each letter.
+    """
+
+    def __init__(self, versions: Mapping[str, str]) -> None:
+        self._versions = versions
+        self._series: defaultdict[Labels, _Series] = defaultdict(_Series)
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+        self.in_flight = 0
+        self.predictions = [[0] * len(LETTERS) for _ in versions]
+
+    def observe(self, labels: Labels, seconds: float) -> None:
+        """Count an answer and how long it took."""
+        series = self._series[labels]
+        series.buckets[bisect_left(BUCKETS, seconds)] += 1
+        series.seconds += seconds
+
+    def count_predictions(self, labels: Sequence[int]) -> None:
+        """Count one row by the label that each model gave it."""
+        for counts, label in zip(self.predictions, labels, strict=True):
+            counts[label] += 1
+
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Make the metrics; called by the registry."""
+        requests = CounterMetricFamily(
+            "eeg_http_requests",
+            "Answers by route template, method and status.",
+            labels=("route", "method", "status"),
+        )
+        durations = HistogramMetricFamily(
+            "eeg_http_request_duration_seconds",
+            "Time from a request's head to the end of its answer.",
+            labels=("route",),
+        )
+        by_route: defaultdict[str, _Series] = defaultdict(_Series)
+        for (route, method, status), series in self._series.items():
+            requests.add_metric((route, method, str(status)), sum(series.buckets))
+            merged = by_route[route]
+            merged.seconds += series.seconds
+            merged.buckets = [a + b for a, b in zip(merged.buckets, series.buckets, strict=True)]
+        bounds = [*map(str, BUCKETS), "+Inf"]
+        for route, series in by_route.items():
+            cumulative = list(zip(bounds, accumulate(series.buckets), strict=True))
+            durations.add_metric((route,), cumulative, series.seconds)
+        predictions = CounterMetricFamily(
+            "eeg_predictions", "Rows by the letter a model gave them.", labels=("model", "letter")
+        )
+        info = InfoMetricFamily("eeg_model", "The models that answer.", labels=("model",))
+        for (model, version), counts in zip(self._versions.items(), self.predictions, strict=True):
+            info.add_metric((model,), {"version": version})
+            for letter, count in zip(LETTERS, counts, strict=True):
+                predictions.add_metric((model, letter), count)
+        yield from (requests, durations, predictions, info)
+        yield GaugeMetricFamily(
+            "eeg_http_requests_in_flight", "Requests being answered.", self.in_flight
+        )
+        yield CounterMetricFamily(
+            "eeg_rows_scored", "Rows that all models labelled.", sum(self.predictions[0])
+        )

@@ -1,0 +1,144 @@
+"""What a client may ask for at most, and what it is told beyond that."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from eeg_letters.recordings import FEATURES, read_recording
+from eeg_letters.settings import DATA
+from tests.conftest import serve
+
+MAX_ROWS = 1500
+ROW = [1.0 + 0.001 * number for number in range(len(FEATURES))]
+
+
+@pytest.fixture(scope="module")
+def client(trained_home: Path) -> Iterator[httpx.Client]:
+    """A client of a service with low limits."""
+    with (
+        serve(
+            trained_home,
+            EEG_MAX_ROWS=str(MAX_ROWS),
+            EEG_MAX_CONCURRENCY="2",
+            EEG_BODY_TIMEOUT_SECONDS="1",
+            EEG_LOG_FORMAT="text",
+        ) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
+        yield client
+
+
+def begin(client: httpx.Client, length: int = 1000) -> socket.socket:
+    """A connection on which the service has begun to read a body, none of which is sent yet."""
+    address = urlsplit(str(client.base_url))
+    connection = socket.create_connection((address.hostname, address.port), 30)
+    connection.sendall(
+        b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        b"expect: 100-continue\r\ncontent-length: %d\r\n\r\n" % length
+    )
+    continued = b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert connection.recv(len(continued), socket.MSG_WAITALL) == continued
+    return connection
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_many_rows_are_answered_as_each_alone(client: httpx.Client, named: bool) -> None:
+    powers = read_recording(DATA / "test.json").band_powers.tolist()
+    rows: list[Any] = [dict(zip(FEATURES, row, strict=True)) for row in powers] if named else powers
+    together = client.post("/predict", json={"rows": rows}).json()["predictions"]
+    assert len(together) == len(rows)
+    for number in (0, 71, 72, 500, len(rows) - 1):
+        (alone,) = client.post("/predict", json={"rows": [rows[number]]}).json()["predictions"]
+        for title, answer in alone.items():
+            assert answer["label"] == together[number][title]["label"]
+            assert answer["probabilities"] == pytest.approx(
+                together[number][title]["probabilities"], abs=1e-9
+            )
+
+
+@pytest.mark.parametrize("bad", [None, "x", True])
+def test_a_bad_row_among_many_is_named(client: httpx.Client, bad: Any) -> None:
+    rows: list[list[Any]] = [list(ROW) for _ in range(1000)]
+    rows[777][5] = bad
+    response = client.post("/predict", json={"rows": rows})
+    assert response.status_code == 422
+    assert f"Row 777, feature {FEATURES[5]}" in response.json()["detail"]
+
+
+def test_a_large_body_that_is_not_json_is_refused(client: httpx.Client) -> None:
+    body = json.dumps({"rows": [ROW] * 1000}).replace("1.159]", "1.159}", 700)
+    response = client.post("/predict", content=body, headers={"content-type": "application/json"})
+    assert response.status_code == 400
+
+
+def test_a_row_without_end_is_refused(client: httpx.Client) -> None:
+    response = client.post("/predict", json={"rows": [[1.0] * 1_000_000]})
+    assert response.status_code == 422
+    assert "longer than any row" in response.json()["detail"]
+
+
+def test_more_rows_than_the_limit_are_refused_with_the_number(client: httpx.Client) -> None:
+    assert client.post("/predict", json={"rows": [ROW] * MAX_ROWS}).status_code == 200
+    response = client.post("/predict", json={"rows": [ROW] * (MAX_ROWS + 1)})
+    assert response.status_code == 413
+    assert str(MAX_ROWS) in response.json()["detail"]
+
+
+def test_overload_is_told_at_once_and_passes(client: httpx.Client) -> None:
+    with begin(client), begin(client):
+        refused = client.get("/prediction/232")
+        assert refused.status_code == 503
+        assert refused.headers["retry-after"] == "1"
+        for path in ("/livez", "/readyz", "/metrics"):
+            assert client.get(path).status_code == 200
+    deadline = time.monotonic() + 1
+    while client.get("/prediction/232").status_code != 200:
+        assert time.monotonic() < deadline, "still overloaded a second after the load stopped"
+
+
+def test_a_slow_body_is_given_up(client: httpx.Client) -> None:
+    with begin(client) as connection:
+        connection.sendall(b'{"rows": ')
+        answer = connection.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"within 1 s" in answer
+
+
+def test_a_client_that_leaves_while_it_sends_leaves_nothing_behind(client: httpx.Client) -> None:
+    for _ in range(20):
+        with begin(client) as connection:
+            connection.sendall(b'{"rows": ')
+        while "eeg_http_requests_in_flight 1.0" not in client.get("/metrics").text:
+            continue
+    assert client.get("/prediction/232").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/line/%00", "/" + "x" * 60_000, "/line/" + "9" * 60_000, "/%ff"])
+def test_an_odd_path_gets_a_clean_answer(client: httpx.Client, path: str) -> None:
+    response = client.get(path)
+    assert response.status_code in (400, 404)
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+def test_large_requests_leave_room_for_small_ones(client: httpx.Client) -> None:
+    """No timing: a small request that comes after a large one began is answered before it."""
+    rows = json.dumps({"rows": [ROW] * MAX_ROWS}).encode()
+    with begin(client, len(rows)) as large:
+        large.sendall(rows)
+        while "eeg_rows_scored_total 0.0" in client.get("/metrics").text:
+            continue
+        assert client.get("/prediction/232").status_code == 200
+        large.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            large.recv(1)
+        large.setblocking(True)
+        assert large.recv(12) == b"HTTP/1.1 200"

@@ -1,0 +1,199 @@
+"""Metrics and logs of a service that is asked all sorts of things."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.conftest import serve
+
+ROW = [12345.678] + [1.0] * 159
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("log") / "stdout"
+
+
+@pytest.fixture(scope="module")
+def client(trained_home: Path, log: Path) -> Iterator[httpx.Client]:
+    with serve(trained_home, log=log) as (url, _), httpx.Client(base_url=url, timeout=30) as client:
+        yield client
+
+
+def samples(client: httpx.Client) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def value(client: httpx.Client, name: str, **labels: str) -> float:
+    return samples(client).get((name, frozenset(labels.items())), 0.0)
+
+
+def entries(log: Path) -> list[dict[str, Any]]:
+    """The log's lines from the worker's readiness on; before it, BentoML has its own."""
+    return [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+
+
+def test_answers_are_counted_by_template_method_and_status(client: httpx.Client) -> None:
+    labels = {"route": "/line/{line}", "method": "GET", "status": "200"}
+    before = value(client, "eeg_http_requests_total", **labels)
+    for line in range(5):
+        client.get(f"/line/{line}")
+    assert value(client, "eeg_http_requests_total", **labels) == before + 5
+    count = value(client, "eeg_http_request_duration_seconds_count", route="/line/{line}")
+    assert count >= 5
+    bucket = value(
+        client, "eeg_http_request_duration_seconds_bucket", route="/line/{line}", le="+Inf"
+    )
+    assert bucket == count
+
+
+def test_predictions_are_counted_by_model_and_letter(client: httpx.Client) -> None:
+    before = samples(client)
+    (prediction,) = client.post("/predict", json={"rows": [ROW]}).json()["predictions"]
+    after = samples(client)
+    for model, answer in prediction.items():
+        labels = frozenset({("model", model), ("letter", answer["letter"])})
+        key = ("eeg_predictions_total", labels)
+        assert after[key] == before[key] + 1
+    rows = ("eeg_rows_scored_total", frozenset[tuple[str, str]]())
+    assert after[rows] == before[rows] + 1
+
+
+def test_the_models_versions_are_told(client: httpx.Client, trained_home: Path) -> None:
+    version = (trained_home / "models" / "eeg-lda" / "latest").read_text()
+    assert value(client, "eeg_model_info", model="LDA", version=version) == 1
+
+
+def test_ten_thousand_distinct_urls_make_one_series(client: httpx.Client) -> None:
+    client.get("/nothing")
+    client.request("PROPFIND", "/nothing")
+    before = len(samples(client))
+    ask_for_distinct_urls(str(client.base_url), 10_000)
+    assert len(samples(client)) == before
+    count = value(client, "eeg_http_requests_total", route="unmatched", method="GET", status="404")
+    assert count > 10_000
+
+
+def ask_for_distinct_urls(url: str, count: int) -> None:
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port), 30) as connection:
+        for start in range(0, count, 100):
+            connection.sendall(
+                b"".join(
+                    b"GET /%d/x HTTP/1.1\r\nhost: x\r\n\r\n" % n for n in range(start, start + 100)
+                )
+            )
+            answered = 0
+            while answered < 100:
+                answered += connection.recv(65536).count(b"nothing at this path")
+
+
+def test_promtool_is_content(client: httpx.Client) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed (Debian's package prometheus)")
+    checked = subprocess.run(
+        [promtool, "check", "metrics"],
+        input=client.get("/metrics").text,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_a_request_id_is_kept_and_logged(client: httpx.Client, log: Path) -> None:
+    headers = {"x-request-id": "abc-123_x.y", "traceparent": TRACEPARENT}
+    response = client.get("/prediction/232", headers=headers)
+    assert response.headers["x-request-id"] == "abc-123_x.y"
+    (entry,) = [entry for entry in entries(log) if entry.get("request_id") == "abc-123_x.y"]
+    assert entry["route"] == "/prediction/{line}"
+    assert entry["method"] == "GET"
+    assert entry["status"] == 200
+    assert entry["level"] == "info"
+    assert entry["traceparent"] == TRACEPARENT
+    assert 0 < entry["duration_ms"] < 10_000
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", entry["time"])
+
+
+@pytest.mark.parametrize("given", ["", "a b", "x" * 129, 'a"b', "é"])
+def test_a_malformed_request_id_is_replaced(client: httpx.Client, given: str) -> None:
+    response = client.get("/score", headers={"x-request-id": given.encode()})
+    assert re.fullmatch("[0-9a-f]{32}", response.headers["x-request-id"])
+
+
+def test_a_malformed_traceparent_is_not_logged(client: httpx.Client, log: Path) -> None:
+    client.get("/score", headers={"x-request-id": "no-trace", "traceparent": "\\n{}"})
+    (entry,) = [entry for entry in entries(log) if entry.get("request_id") == "no-trace"]
+    assert "traceparent" not in entry
+
+
+def test_nothing_of_a_row_or_a_path_is_logged(client: httpx.Client, log: Path) -> None:
+    client.post("/predict", json={"rows": [ROW]})
+    client.post("/predict", json={"rows": [[12345.678]]})
+    client.get("/someone/secret?name=12345.678")
+    text = log.read_text()
+    assert "12345.678" not in text
+    assert "secret" not in text
+
+
+def test_every_line_of_the_worker_is_json(client: httpx.Client, log: Path) -> None:
+    client.get("/score")
+    lines = log.read_text().splitlines()
+    ready = next(number for number, line in enumerate(lines) if '"ready"' in line)
+    for line in lines[ready:]:
+        assert {"time", "level", "message"} <= set(json.loads(line))
+
+
+def test_probes_are_not_logged(client: httpx.Client, log: Path) -> None:
+    client.get("/livez", headers={"x-request-id": "a-probe"})
+    client.get("/score", headers={"x-request-id": "after-the-probe"})
+    text = log.read_text()
+    assert "after-the-probe" in text
+    assert "a-probe" not in text
+
+
+def test_logs_can_be_text_for_people(trained_home: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with serve(trained_home, log=log, EEG_LOG_FORMAT="text") as (url, _):
+        httpx.get(f"{url}/score")
+    assert re.search(r"^\d\d:\d\d:\d\d GET /score 200 \d+\.\d ms$", log.read_text(), re.MULTILINE)
+
+
+def test_security_headers_are_on_every_answer(client: httpx.Client) -> None:
+    for response in (
+        client.get("/"),
+        client.get("/score"),
+        client.get("/nothing"),
+        client.get("/metrics"),
+        client.put("/score"),
+    ):
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["referrer-policy"] == "no-referrer"
+        assert "server" not in response.headers
+
+
+def test_no_route_tells_versions_of_libraries(client: httpx.Client) -> None:
+    for path in ("/", "/metrics", "/docs.json", "/schema.json", "/nothing"):
+        text = client.get(path).text.lower()
+        for secret in ("python_info", "/home/", "site-packages", "uvicorn", "numpy"):
+            assert secret not in text
