@@ -18,7 +18,9 @@ INSTALL_SECONDS = 900
 TRAIN_SECONDS = 600
 
 # What shapes a figure besides the packages that a peer asks for by name.
-_ALWAYS_SHOWN = {"bentoml", "fastapi", "numpy", "pydantic", "scikit-learn", "starlette", "uvicorn"}
+_ALWAYS_SHOWN = set(
+    "bentoml fastapi httptools numpy orjson pydantic scikit-learn starlette uvicorn uvloop".split()
+)
 
 
 class Unavailable(Exception):
@@ -96,7 +98,8 @@ def versions(peer: Peer) -> dict[str, str]:
         pip, check=True, capture_output=True, timeout=60, env=os.environ | {"PYTHONPATH": ""}
     )
     names = re.findall(r"^[\w-]+", peer.requirements.read_text(), re.MULTILINE)
-    wanted = _ALWAYS_SHOWN | ({"httptools", "orjson", "uvloop"} if peer.locked else {*names})
+    # The lock names every package there is.
+    wanted = _ALWAYS_SHOWN if peer.locked else _ALWAYS_SHOWN.union(names)
     installed = {entry["name"].lower(): entry["version"] for entry in json.loads(listed.stdout)}
     return {name: installed[name] for name in sorted(installed) if name in wanted}
 

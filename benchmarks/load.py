@@ -13,7 +13,6 @@ from benchmarks.process import ANSWER_SECONDS, HOST
 from benchmarks.servers import Request
 
 LOAD_CORE = "1"
-CONNECTIONS = 16
 _SCRIPT = Path(__file__).with_name("load.lua")
 
 
@@ -34,15 +33,15 @@ class Measured:
         return max(self.requests - self.errors, 0) / self.seconds
 
 
-def put_under_load(port: int, request: Request, seconds: int) -> Measured:
-    """Send a request over and over from `CONNECTIONS` connections."""
+def put_under_load(port: int, request: Request, connections: int, seconds: int) -> Measured:
+    """Send a request over and over from several connections at once."""
     with tempfile.NamedTemporaryFile() as body:
         body.write(request.body)
         body.flush()
         output = subprocess.run(
             [
                 *("taskset", "-c", LOAD_CORE, "wrk", "--latency", "--threads", "1"),
-                *("--connections", str(CONNECTIONS), "--duration", f"{seconds}s"),
+                *("--connections", str(connections), "--duration", f"{seconds}s"),
                 *("--timeout", f"{ANSWER_SECONDS}s", "--script", str(_SCRIPT)),
                 *(f"http://{HOST}:{port}{request.path}", "--", request.method),
                 *([body.name] if request.body else []),

@@ -8,8 +8,9 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
-from benchmarks.report import YARDSTICKS, Results, described
+from benchmarks.report import YARDSTICKS, Results, described, titled
 from benchmarks.servers import PEERS_MEASURED, Peer
 from benchmarks.workloads import WORKLOADS, Workload
 
@@ -50,7 +51,7 @@ def _draw_rates(axes: Axes, results: Results, workload: Workload, peers: list[Pe
     if rates:
         axes.set_xlim(min(rates) / 2, max(rates) * 12)
     axes.set_xlabel(f"{workload.unit}, and as a multiple of {' and of '.join(YARDSTICKS)}")
-    axes.set_title(workload.title, loc="left", fontweight="bold")
+    axes.set_title(titled(workload), loc="left", fontweight="bold")
     _finish(axes, peers)
 
 
@@ -64,6 +65,7 @@ def _draw_latencies(axes: Axes, results: Results, workload: Workload, peers: lis
         axes.plot(summary.p50_ms, place, "o", color=colour, markeredgecolor="#333333")
         axes.plot(summary.p99_ms, place, "D", color=colour, markeredgecolor="#333333")
     axes.set_xscale("log")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("latency in ms: circle p50, diamond p99")
     _finish(axes, peers)
     axes.set_yticklabels([])

@@ -15,7 +15,7 @@ from statistics import median
 
 from rich.table import Table
 
-from benchmarks.load import CONNECTIONS, Measured
+from benchmarks.load import Measured
 from benchmarks.servers import PEERS_MEASURED, Peer
 from benchmarks.workloads import WORKLOADS, Workload
 
@@ -112,9 +112,14 @@ def described(results: Results) -> str:
     settings, computer = results.settings, machine()
     return (
         f"{computer['cpu']}, {computer['cores']} cores, Python {computer['python']},"
-        f" {results.date:%d %B %Y}. One worker on one core, wrk with {CONNECTIONS} connections on"
-        f" the other; {_times(settings.rounds)} of {settings.seconds} s."
+        f" {results.date:%d %B %Y}. One worker on one core, wrk on the other;"
+        f" {_times(settings.rounds)} of {settings.seconds} s."
     )
+
+
+def titled(workload: Workload) -> str:
+    """What is asked for, and by how many clients at once."""
+    return f"{workload.title}, {workload.connections} connections"
 
 
 def header(workload: Workload) -> list[str]:
@@ -144,7 +149,7 @@ def lines(results: Results, workload: Workload) -> Iterator[list[str]]:
 def tables(results: Results) -> Iterator[Table]:
     """One table a workload, for a terminal."""
     for workload in WORKLOADS:
-        table = Table(title=workload.title, title_justify="left")
+        table = Table(title=titled(workload), title_justify="left")
         for number, heading in enumerate(header(workload)):
             table.add_column(heading, justify="left" if number == 0 else "right")
         for cells in lines(results, workload):
@@ -171,7 +176,7 @@ def as_markdown(results: Results) -> str:
         headings = header(workload)
         rule = ["---", *["---:"] * (len(headings) - 1)]
         parts += [
-            f"## {workload.title}",
+            f"## {titled(workload)}",
             "\n".join(_row(cells) for cells in (headings, rule, *lines(results, workload))),
         ]
     parts += ["## The peers", "\n".join(_about(peer, settings) for peer in PEERS_MEASURED)]
@@ -184,7 +189,7 @@ def as_json(results: Results) -> str:
     document = {
         "date": results.date.isoformat(timespec="seconds"),
         "machine": machine(),
-        "settings": {**asdict(results.settings), "connections": CONNECTIONS},
+        "settings": asdict(results.settings),
         "workloads": {workload.key: asdict(workload) for workload in WORKLOADS},
         "peers": {
             peer.name: {"about": peer.about, **asdict(results.of(peer))} for peer in PEERS_MEASURED

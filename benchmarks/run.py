@@ -7,22 +7,25 @@ With ``QUICK=1`` in the environment it measures once and briefly.
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import signal
 import sys
 from datetime import UTC, datetime
+from http.client import HTTPException
 
 from rich.console import Console
 
 from benchmarks import plot, report
 from benchmarks.environments import Unavailable, install, prepare_models, versions
-from benchmarks.load import Measured, put_under_load
+from benchmarks.load import put_under_load
 from benchmarks.paths import PROJECT_PYTHON, RESULTS, ROOT, shown
 from benchmarks.process import ask, serving, wait_until_ready
 from benchmarks.report import Result, Results, Settings
 from benchmarks.servers import PEERS_MEASURED, Peer
 from benchmarks.workloads import WORKLOADS, Reference, check_answers
 
-QUICK = Settings(rounds=1, seconds=3, warm_up_seconds=1, slow_seconds=15)
+QUICK = Settings(rounds=1, seconds=4, warm_up_seconds=1, slow_seconds=15)
 FULL = Settings(rounds=3, seconds=10, warm_up_seconds=2, slow_seconds=30)
 
 
@@ -41,7 +44,7 @@ def main() -> None:
                 install(peer, document["scikit-learn"])
                 result.versions = versions(peer)
             except Unavailable as error:
-                result.failure = str(error)
+                result.failure = _reason(error)
     for number in range(settings.rounds):
         for peer in PEERS_MEASURED:
             result = results.of(peer)
@@ -50,11 +53,9 @@ def main() -> None:
             with console.status(f"Round {number + 1} of {settings.rounds}: {peer.name}"):
                 try:
                     _measure(peer, reference, settings, result)
-                except Unavailable as error:
-                    result.failure = str(error)
-                except (OSError, ValueError, LookupError) as error:
-                    # It started but broke off, or answers in another shape than it did.
-                    result.failure = f"{type(error).__name__}: {error}"[:100]
+                except (Unavailable, OSError, ValueError, LookupError, HTTPException) as error:
+                    # It does not start, breaks off, or answers in another shape than it should.
+                    result.failure = _reason(error)
             console.print(f"Round {number + 1}: {peer.name}: {result.failure or 'measured'}")
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "latest.json").write_text(report.as_json(results))
@@ -75,12 +76,18 @@ def _measure(peer: Peer, reference: Reference, settings: Settings, result: Resul
                 continue
             request = reference.request(peer, workload)
             if not peer.slow:
-                put_under_load(port, request, settings.warm_up_seconds)
+                put_under_load(port, request, workload.connections, settings.warm_up_seconds)
                 ask(port, first)  # What the warm-up left unanswered is done when this is.
             seconds = settings.slow_seconds if peer.slow else settings.seconds
-            measured: Measured = put_under_load(port, request, seconds)
+            measured = put_under_load(port, request, workload.connections, seconds)
             result.runs.setdefault(workload.key, []).append(measured)
             ask(port, first)
+
+
+def _reason(error: Exception) -> str:
+    # One short line without folders: it is published.
+    name = "" if isinstance(error, Unavailable) else f"{type(error).__name__}: "
+    return " ".join((name + re.sub(r"(?<!\w)/(?:[\w.@-]+/)+", "", str(error))).split())[:100]
 
 
 def _check_machine() -> None:
@@ -94,6 +101,8 @@ def _check_machine() -> None:
 
 
 if __name__ == "__main__":
+    # As Ctrl-C: whatever was started is stopped on the way out.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         main()
     except KeyboardInterrupt:

@@ -37,31 +37,19 @@ class Scorer:
     weights: Sequence[Floats]
     biases: Sequence[Floats]
 
-    def label(self, row: Floats) -> int:
-        """Label of one row of band powers, shape (160,)."""
-        norm = math.sqrt(row.dot(row))
-        signal = row / norm if norm >= _SMALLEST_NORM else row
-        last = len(self.weights) - 1
-        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            signal = signal.dot(weight)
-            signal += bias
-            if layer < last:
-                np.maximum(signal, 0, out=signal)
-        return int(self.classes[signal.argmax()])
-
     def predict(self, rows: Floats) -> NDArray[np.int64]:
-        """Labels of rows of band powers.
+        """Labels of band powers.
 
         Parameters
         ----------
-        rows : ndarray of float64, shape (n_rows, 160)
+        rows : ndarray of float64, shape (n_rows, 160) or (160,)
             Finite band powers, in the order of `eeg_letters.recordings.FEATURES`.
 
         Returns
         -------
-        ndarray of int64, shape (n_rows,)
+        ndarray of int64, shape (n_rows,) or ()
         """
-        labels: NDArray[np.int64] = self.classes[self._logits(rows).argmax(axis=1)]
+        labels: NDArray[np.int64] = self.classes[self._logits(rows).argmax(axis=-1)]
         return labels
 
     def predict_proba(self, rows: Floats) -> Floats:
@@ -69,27 +57,25 @@ class Scorer:
 
         Parameters
         ----------
-        rows : ndarray of float64, shape (n_rows, 160)
+        rows : ndarray of float64, shape (n_rows, 160) or (160,)
             Finite band powers, in the order of `eeg_letters.recordings.FEATURES`.
 
         Returns
         -------
-        ndarray of float64, shape (n_rows, n_classes)
+        ndarray of float64, shape (n_rows, n_classes) or (n_classes,)
             Each row sums to 1.
         """
         logits = self._logits(rows)
-        logits -= logits.max(axis=1, keepdims=True)
+        logits -= logits.max(axis=-1, keepdims=True)
         np.exp(logits, out=logits)
-        logits /= logits.sum(axis=1, keepdims=True)
+        logits /= logits.sum(axis=-1, keepdims=True)
         return logits
 
     def _logits(self, rows: Floats) -> Floats:
-        norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))
-        norms[norms < _SMALLEST_NORM] = 1
-        signal: Floats = rows / norms[:, np.newaxis]
+        signal = _normalised(rows)
         last = len(self.weights) - 1
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            signal = signal @ weight
+            signal = signal.dot(weight)
             signal += bias
             if layer < last:
                 np.maximum(signal, 0, out=signal)
@@ -118,3 +104,13 @@ class Scorer:
                 tuple(arrays[f"weight_{layer}"] for layer in layers),
                 tuple(arrays[f"bias_{layer}"] for layer in layers),
             )
+
+
+def _normalised(rows: Floats) -> Floats:
+    if rows.ndim == 1:
+        norm = math.sqrt(rows.dot(rows))
+        return rows / (norm if norm >= _SMALLEST_NORM else 1)
+    norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    norms[norms < _SMALLEST_NORM] = 1
+    normalised: Floats = rows / norms[:, np.newaxis]
+    return normalised

@@ -107,7 +107,7 @@ def test_scorer_and_pipeline_give_the_same_labels_and_probabilities(
 @example(rows=np.zeros((1, len(FEATURES))))
 def test_a_row_alone_gets_the_label_it_gets_among_others(pair: Pair, rows: Floats) -> None:
     _, scorer = pair
-    labels = np.array([scorer.label(row) for row in rows])
+    labels = np.array([int(scorer.predict(row)) for row in rows])
     assert_same_labels(labels, scorer.predict(rows), scorer.predict_proba(rows))
 
 
@@ -117,15 +117,15 @@ def test_every_row_of_a_recording_gets_the_label_of_the_pipeline(pair: Pair) -> 
     labels = scorer.predict(recording.band_powers)
     assert len(set(labels)) == len(scorer.classes)
     np.testing.assert_array_equal(labels, pipeline.predict(to_frame(recording)))
-    assert labels.tolist() == [scorer.label(row) for row in recording.band_powers]
+    assert labels.tolist() == [int(scorer.predict(row)) for row in recording.band_powers]
 
 
 def test_scoring_leaves_the_rows_and_the_scorer_as_they_are(pair: Pair) -> None:
     _, scorer = pair
     rows = np.exp(np.random.default_rng(0).normal(size=(3, len(FEATURES))))
     before = rows.copy()
-    first = scorer.predict_proba(rows), scorer.predict(rows), scorer.label(rows[0])
-    second = scorer.predict_proba(rows), scorer.predict(rows), scorer.label(rows[0])
+    first = scorer.predict_proba(rows), scorer.predict(rows), int(scorer.predict(rows[0]))
+    second = scorer.predict_proba(rows), scorer.predict(rows), int(scorer.predict(rows[0]))
     np.testing.assert_array_equal(rows, before)
     np.testing.assert_array_equal(first[0], second[0])
     np.testing.assert_allclose(first[0].sum(axis=1), 1, rtol=1e-12)
