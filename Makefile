@@ -22,14 +22,16 @@ REVISION := $(shell git rev-parse HEAD 2>/dev/null)
 SOURCE := $(shell git config --get remote.origin.url 2>/dev/null)
 BUILD_ARGUMENTS = VERSION=$(VERSION) REVISION=$(REVISION) SOURCE=$(SOURCE) $(if $(BASE_IMAGE),BASE_IMAGE=$(BASE_IMAGE))
 
-.PHONY: help serve train test lint bento image audit test-manifests test-image deploy local-image undeploy e2e version lock clean
+.PHONY: help serve models train test lint bento image audit test-manifests test-image deploy local-image undeploy e2e version lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-serve: $(VENV)/train.done ## Serve on PORT=3000; trains first if the store has no model; TEST= names the rows to serve
-	@$(BIN)/python -m eeg_letters.store || $(MAKE) --no-print-directory train
+serve: models ## Serve on PORT=3000; trains first if the store has no model; TEST= names the rows to serve
 	EEG_TEST_DATA="$(or $(abspath $(TEST)),$(EEG_TEST_DATA))" EEG_LOG_FORMAT=$(EEG_LOG_FORMAT) exec $(BIN)/bentoml serve service:EEGLetters --port $(PORT)
+
+models: $(VENV)/train.done
+	@$(BIN)/python -m eeg_letters.store 2>/dev/null || $(MAKE) --no-print-directory train
 
 train: $(VENV)/train.done ## Train both models; TRAIN= and TEST= name recordings of your own
 	$(BIN)/python train.py $(if $(TRAIN),--train "$(TRAIN)") $(if $(TEST),--test "$(TEST)")
@@ -42,8 +44,7 @@ lint: $(VENV)/test.done ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bento: $(VENV)/train.done ## Build the Bento eeg-letters:VERSION from the latest models
-	@$(BIN)/python -m eeg_letters.store || $(MAKE) --no-print-directory train
+bento: models ## Build the Bento eeg-letters:VERSION from the latest models
 	@$(BIN)/bentoml delete --yes eeg-letters:$(VERSION) >/dev/null 2>&1 || true
 	$(BIN)/bentoml build --version $(VERSION)
 

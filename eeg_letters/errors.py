@@ -14,7 +14,7 @@ class RecordingError(UserError):
 
 
 class StoreError(UserError):
-    """A model store that cannot be served from."""
+    """A model store that cannot be read or written."""
 
 
 class Problem(Exception):

@@ -32,6 +32,8 @@ PROBLEM = b"application/problem+json"
 DISCARD_SECONDS = 2.0
 RETRY_AFTER_SECONDS = 1
 
+# What the server beneath buffers before it lets a sender wait.
+_BUFFER_BYTES = 64 * 1024
 _CLOSE: Header = (b"connection", b"close")
 _SECURITY_HEADERS: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
@@ -132,31 +134,19 @@ class Application:
         self._metrics.in_flight += 1
         try:
             response = await self._respond(scope["method"], methods, parameters, headers, receive)
+            await _send(response, request_id, send)
         except Problem as problem:
             response = _problem_response(problem)
+            await _send(response, request_id, send)
         except _ClientGone:
             return
         except Exception:
             _logger.exception("%s failed, request %s", route.template, request_id.decode())
-            response = _problem_response(
-                Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The fault is on this side.")
-            )
+            fault = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The fault is on this side.")
+            response = _problem_response(fault)
+            await _send(response, request_id, send)
         finally:
             self._metrics.in_flight -= 1
-        await send(
-            {
-                "type": "http.response.start",
-                "status": response.status,
-                "headers": [
-                    (b"content-type", response.content_type),
-                    (b"content-length", b"%d" % len(response.body)),
-                    (b"x-request-id", request_id),
-                    *_SECURITY_HEADERS,
-                    *response.headers,
-                ],
-            }
-        )
-        await send({"type": "http.response.body", "body": response.body})
         self._record(
             route, scope["method"], response, perf_counter() - started, request_id, headers
         )
@@ -183,7 +173,7 @@ class Application:
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 f"{self._settings.max_concurrency} requests are being answered already.",
-                ((b"retry-after", b"%d" % RETRY_AFTER_SECONDS), _CLOSE),
+                ((b"retry-after", b"%d" % RETRY_AFTER_SECONDS),),
             )
         if route.answer is not None:
             return route.answer(*parameters)
@@ -232,6 +222,27 @@ async def _answer_protocol(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return
+
+
+async def _send(response: Response, request_id: bytes, send: Send) -> None:
+    await send(
+        {
+            "type": "http.response.start",
+            "status": response.status,
+            "headers": [
+                (b"content-type", response.content_type),
+                (b"content-length", b"%d" % len(response.body)),
+                (b"x-request-id", request_id),
+                *_SECURITY_HEADERS,
+                *response.headers,
+            ],
+        }
+    )
+    large = len(response.body) > _BUFFER_BYTES
+    await send({"type": "http.response.body", "body": response.body, "more_body": large})
+    if large:
+        # Waits until the client has taken most of it: until then the request is in flight.
+        await send({"type": "http.response.body"})
 
 
 class _ClientGone(Exception):

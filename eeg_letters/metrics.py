@@ -1,4 +1,4 @@
-"""What `/metrics` tells Prometheus; the number of series does not depend on what clients send."""
+"""What `/metrics` tells Prometheus; the number of series is bounded, whatever clients send."""
 
 from __future__ import annotations
 

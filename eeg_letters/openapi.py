@@ -93,8 +93,14 @@ def document() -> dict[str, Any]:
                     body=line_body,
                 )
             },
-            "/livez": {"get": _operation("livez", "Whether the process lives", _well(), [])},
-            "/readyz": {"get": _operation("readyz", "Whether it can answer", _well(), [])},
+            "/": _get("page", "A page to look at rows and predictions", "text/html"),
+            "/livez": _get("livez", "200 while the process lives", "text/plain", internal=True),
+            "/readyz": _get("readyz", "200 once it can answer", "text/plain", internal=True),
+            "/metrics": _get("metrics", "Metrics for Prometheus", "text/plain", internal=True),
+            "/docs.json": _get("openapi", "This document", "application/json"),
+            "/schema.json": _get(
+                "schema", "What BentoML's own client asks for", "application/json"
+            ),
         },
         "components": {"schemas": _schemas(), "responses": _problems()},
     }
@@ -120,7 +126,10 @@ def _operation(
     answer: dict[str, Any],
     problems: list[int],
     body: dict[str, Any] | None = None,
+    internal: bool = False,
 ) -> dict[str, Any]:
+    if not internal:
+        problems = [*problems, 503]
     return {
         "operationId": operation,
         "summary": summary,
@@ -144,8 +153,10 @@ def _answer(description: str, schema: str, example: Any) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": content}}
 
 
-def _well() -> dict[str, Any]:
-    return {"description": "Yes", "content": {"text/plain": {"schema": {"type": "string"}}}}
+def _get(operation: str, summary: str, content_type: str, internal: bool = False) -> dict[str, Any]:
+    schema = {"type": "object" if content_type == "application/json" else "string"}
+    answer = {"description": summary, "content": {content_type: {"schema": schema}}}
+    return {"get": _operation(operation, summary, answer, [], internal=internal)}
 
 
 def _stored() -> list[str]:
@@ -226,9 +237,10 @@ def _problems() -> dict[str, Any]:
         400: "The path or the body cannot be parsed",
         404: "No stored row has that line number",
         408: "The body did not arrive in time",
-        413: "The body is too large",
+        413: "The body is too large, or has too many rows",
         415: "The body is not declared as application/json, or is compressed",
         422: "The body is JSON, but not what is asked for; the detail names row and feature",
+        503: "Too many requests are being answered; try again after Retry-After seconds",
     }
     schema = {"$ref": "#/components/schemas/Problem"}
     return {

@@ -122,4 +122,6 @@ def _line_member(body: bytes) -> str:
         line = int(line)
     if isinstance(line, bool) or not isinstance(line, int):
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, '"line" must be a whole number.')
+    if body.count(b":") != 1:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, '"line" stands twice.')
     return str(line)

@@ -20,29 +20,9 @@ from eeg_letters.scorer import Floats
 PART_BYTES = 64 * 1024
 
 _OPENING = re.compile(rb'\s*\{\s*"rows"\s*:\s*\[')
+_CUT = re.compile(rb"[\]}]\s*,")
 _CLOSING = re.compile(rb"\]\s*\}\s*\Z")
 _in_order = itemgetter(*FEATURES)
-
-
-def parse_object(body: bytes) -> dict[str, Any]:
-    """The JSON object that a request's body must be.
-
-    Raises
-    ------
-    Problem
-        400 when the body is not JSON, 422 when it is not an object.
-    """
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Problem(
-            HTTPStatus.BAD_REQUEST,
-            f"The body is not JSON: line {error.lineno}, column {error.colno}"
-            f"{_culprit(body, error)}: {error.msg}.",
-        ) from None
-    if not isinstance(document, dict):
-        raise _refused("The body must be a JSON object.")
-    return document
 
 
 def parse_member(body: bytes, name: str) -> Any:
@@ -51,9 +31,10 @@ def parse_member(body: bytes, name: str) -> Any:
     Raises
     ------
     Problem
-        As `parse_object`, and 422 when the member is missing, stands twice or is not alone.
+        400 when the body is not JSON; 422 when it is not an object, or the member is missing or not
+        alone.
     """
-    document = parse_object(body)
+    document = _parse_object(body)
     if name not in document:
         raise _refused(f'The member "{name}" is missing.')
     for other in document:
@@ -85,6 +66,8 @@ def parse_rows(body: bytes, max_rows: int) -> Iterator[Floats]:
     number = 0
     for part in _parts(body):
         rows = parse_member(part, "rows") if part is body else _parse_part(body, part, number)
+        if not rows and part is not body:
+            raise Problem(HTTPStatus.BAD_REQUEST, "The body is not JSON: no row after a comma.")
         parsed = to_array(rows, number)
         # array takes true for 1, and an object hides a name that stands twice: neither is worth a
         # look at each value, since only a body with these bytes can have them.
@@ -102,6 +85,20 @@ def parse_rows(body: bytes, max_rows: int) -> Iterator[Floats]:
         yield parsed
 
 
+def _parse_object(body: bytes) -> dict[str, Any]:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Problem(
+            HTTPStatus.BAD_REQUEST,
+            f"The body is not JSON: line {error.lineno}, column {error.colno}"
+            f"{_culprit(body, error)}: {error.msg}.",
+        ) from None
+    if not isinstance(document, dict):
+        raise _refused("The body must be a JSON object.")
+    return document
+
+
 def _parts(body: bytes) -> Iterator[bytes]:
     # To parse a large body at once would keep all other requests waiting, and be slower by half
     # for want of warm memory. So it is cut between rows; each part is a list of its own.
@@ -117,15 +114,13 @@ def _parts(body: bytes) -> Iterator[bytes]:
         )
     start, end = opening.end(), len(body) - len(closing[0])
     while end - start > PART_BYTES:
-        window = start + PART_BYTES, min(start + 2 * PART_BYTES, end)
-        cuts = [at for at in (body.find(b"],", *window), body.find(b"},", *window)) if at >= 0]
-        if not cuts:
-            if window[1] == end:
-                break
+        cut = _CUT.search(body, start + PART_BYTES, min(start + 2 * PART_BYTES, end))
+        if cut is None and end - start > 2 * PART_BYTES:
             raise _refused(f"A row after byte {start} is longer than any row can be.")
-        cut = min(cuts) + 1
-        yield b"[%b]" % body[start:cut]
-        start = cut + 1
+        if cut is None:
+            break
+        yield b"[%b]" % body[start : cut.start() + 1]
+        start = cut.end()
     yield b"[%b]" % body[start:end]
 
 

@@ -27,7 +27,7 @@ class Settings:
         ``EEG_MAX_ROWS``: the most rows in one request.
     max_concurrency : int
         ``EEG_MAX_CONCURRENCY``: the most requests that are answered at a time. As many bodies of
-        the largest size must fit into a container's memory.
+        the largest size, with their answers, must fit into a container's memory.
     log_format : {"json", "text"}
         ``EEG_LOG_FORMAT``: one JSON object a line, or text for people.
     """
@@ -35,7 +35,7 @@ class Settings:
     test_data: Path = DATA / "test.json"
     max_body_bytes: int = 8 * 1024 * 1024
     body_timeout_seconds: int = 30
-    max_rows: int = 10_000
+    max_rows: int = 2_000
     max_concurrency: int = 16
     log_format: str = "json"
 

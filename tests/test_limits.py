@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -50,6 +51,13 @@ def begin(client: httpx.Client, length: int = 1000) -> socket.socket:
     return connection
 
 
+def await_metrics(client: httpx.Client, line: str) -> None:
+    """Wait until /metrics, which counts itself as in flight, has a line."""
+    deadline = time.monotonic() + 10
+    while line not in client.get("/metrics").text.splitlines():
+        assert time.monotonic() < deadline, line
+
+
 @pytest.mark.parametrize("named", [False, True])
 def test_many_rows_are_answered_as_each_alone(client: httpx.Client, named: bool) -> None:
     powers = read_recording(DATA / "test.json").band_powers.tolist()
@@ -80,6 +88,22 @@ def test_a_large_body_that_is_not_json_is_refused(client: httpx.Client) -> None:
     assert response.status_code == 400
 
 
+@pytest.mark.parametrize("rows", [82, 164, 400])
+def test_a_comma_after_the_last_row_is_refused(client: httpx.Client, rows: int) -> None:
+    body = b'{"rows": [' + b"%b," % json.dumps([1.0] * 160).encode() * rows + b"]}"
+    response = client.post("/predict", content=body, headers={"content-type": "application/json"})
+    assert response.status_code == 400
+
+
+@pytest.mark.parametrize("separator", [" ,", "\n,\n", "\t , "])
+def test_blanks_around_the_commas_of_a_large_body_do_not_matter(
+    client: httpx.Client, separator: str
+) -> None:
+    body = '{"rows" : [' + separator.join([json.dumps(ROW)] * 300) + " ] } "
+    response = client.post("/predict", content=body, headers={"content-type": "application/json"})
+    assert len(response.json()["predictions"]) == 300
+
+
 def test_a_row_without_end_is_refused(client: httpx.Client) -> None:
     response = client.post("/predict", json={"rows": [[1.0] * 1_000_000]})
     assert response.status_code == 422
@@ -105,6 +129,19 @@ def test_overload_is_told_at_once_and_passes(client: httpx.Client) -> None:
         assert time.monotonic() < deadline, "still overloaded a second after the load stopped"
 
 
+def test_a_client_that_is_still_sending_under_overload_reads_the_refusal(
+    client: httpx.Client,
+) -> None:
+    address = urlsplit(str(client.base_url))
+    with begin(client), begin(client):
+        for _ in range(5):
+            connection = HTTPConnection(str(address.hostname), address.port, timeout=30)
+            headers = {"content-type": "application/json"}
+            connection.request("POST", "/predict", b" " * 8_000_000, headers)
+            assert connection.getresponse().status == 503
+            connection.close()
+
+
 def test_a_slow_body_is_given_up(client: httpx.Client) -> None:
     with begin(client) as connection:
         connection.sendall(b'{"rows": ')
@@ -117,8 +154,7 @@ def test_a_client_that_leaves_while_it_sends_leaves_nothing_behind(client: httpx
     for _ in range(20):
         with begin(client) as connection:
             connection.sendall(b'{"rows": ')
-        while "eeg_http_requests_in_flight 1.0" not in client.get("/metrics").text:
-            continue
+        await_metrics(client, "eeg_http_requests_in_flight 1.0")
     assert client.get("/prediction/232").status_code == 200
 
 
@@ -134,8 +170,7 @@ def test_large_requests_leave_room_for_small_ones(client: httpx.Client) -> None:
     rows = json.dumps({"rows": [ROW] * MAX_ROWS}).encode()
     with begin(client, len(rows)) as large:
         large.sendall(rows)
-        while "eeg_rows_scored_total 0.0" in client.get("/metrics").text:
-            continue
+        await_metrics(client, "eeg_http_requests_in_flight 2.0")
         assert client.get("/prediction/232").status_code == 200
         large.setblocking(False)
         with pytest.raises(BlockingIOError):

@@ -59,7 +59,7 @@ def test_lda_labels_the_example_row_as_when_it_was_measured(
     lda: TrainedModel, testing: Recording
 ) -> None:
     row = testing.band_powers[list(testing.rows).index(LINE)]
-    assert lda.int(scorer.predict(row)) == 3
+    assert int(lda.scorer.predict(row)) == 3
     assert testing.letters[LINE] == 4
 
 

@@ -228,6 +228,13 @@ def test_a_line_in_a_body_must_be_a_whole_number(client: httpx.Client, line: Any
     assert_problem(client.post("/prediction", json={"line": line}), 422, "whole number")
 
 
+@pytest.mark.parametrize("path", ["/line", "/prediction"])
+def test_a_line_must_not_stand_twice(client: httpx.Client, path: str) -> None:
+    headers = {"content-type": "application/json"}
+    response = client.post(path, content=b'{"line": 1, "line": 2}', headers=headers)
+    assert_problem(response, 422, "twice")
+
+
 def test_a_body_over_the_limit_is_refused_and_the_service_goes_on(client: httpx.Client) -> None:
     def chunks() -> Any:
         for _ in range(9):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -13,7 +15,15 @@ import pytest
 from eeg_letters.models import LDA, MODELS
 from eeg_letters.settings import DATA
 from eeg_letters.store import SCORER_FILE
-from tests.conftest import ROOT, bentoml_command, environment, free_port, serve
+from tests.conftest import (
+    ROOT,
+    bentoml_command,
+    environment,
+    flip_a_bit,
+    free_port,
+    latest_entry,
+    serve,
+)
 
 
 def failing_start(home: Path, **settings: str) -> str:
@@ -39,21 +49,13 @@ def home(trained_home: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained_home, tmp_path / "home"))
 
 
-def entry(home: Path) -> Path:
-    versions = home / "models" / LDA.name
-    return versions / (versions / "latest").read_text()
-
-
 def test_no_model_in_the_store(tmp_path: Path) -> None:
     assert "make train" in failing_start(tmp_path)
 
 
 @pytest.mark.parametrize("name", [SCORER_FILE, "saved_model.pkl"])
 def test_a_damaged_model_file(home: Path, name: str) -> None:
-    file = entry(home) / name
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
+    flip_a_bit(latest_entry(home, LDA) / name)
     sentence = failing_start(home)
     assert name in sentence
     assert "checksum" in sentence
@@ -61,7 +63,7 @@ def test_a_damaged_model_file(home: Path, name: str) -> None:
 
 
 def test_an_entry_without_a_scorer(home: Path) -> None:
-    (entry(home) / SCORER_FILE).unlink()
+    (latest_entry(home, LDA) / SCORER_FILE).unlink()
     sentence = failing_start(home)
     assert SCORER_FILE in sentence
     assert "make train" in sentence
@@ -109,7 +111,7 @@ def test_serving_imports_neither_scikit_learn_nor_pandas(trained_home: Path) -> 
         "print(*{'sklearn', 'scipy', 'pandas', 'joblib'} & set(sys.modules))"
     )
     finished = subprocess.run(
-        [os.sys.executable, "-c", script],
+        [sys.executable, "-c", script],
         cwd=ROOT,
         env=environment(trained_home),
         capture_output=True,
@@ -118,6 +120,33 @@ def test_serving_imports_neither_scikit_learn_nor_pandas(trained_home: Path) -> 
         check=True,
     )
     assert finished.stdout.strip() == ""
+
+
+def test_the_methods_of_the_service_say_what_its_routes_do(
+    trained_home: Path, client: httpx.Client
+) -> None:
+    script = (
+        "import json, service; s = service.EEGLetters(); row = [1.5] * 160; "
+        "predictions = s.predict(rows=[row]); "
+        "[a.update(probabilities=a['probabilities'].tolist())"
+        " for p in predictions['predictions'] for a in p.values()]; "
+        "print(json.dumps([s.line(line=7), s.prediction(line=7), s.score(), predictions]))"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=environment(trained_home),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+    assert json.loads(printed.splitlines()[-1]) == [
+        client.get("/line/7").json(),
+        client.get("/prediction/7").json(),
+        client.get("/score").json(),
+        client.post("/predict", json={"rows": [[1.5] * 160]}).json(),
+    ]
 
 
 def test_a_built_bento_serves_the_models_it_was_built_with(home: Path) -> None:

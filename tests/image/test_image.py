@@ -113,7 +113,7 @@ def test_sigterm_under_load_answers_every_request_that_began(mortal: Container) 
         time.sleep(0.01)
     body = json.dumps({"rows": [ROW] * 50}).encode()
     with ExitStack() as stack:
-        begun = [stack.enter_context(begin_predict(mortal.url, len(body))) for _ in range(20)]
+        begun = [stack.enter_context(begin_predict(mortal.url, len(body))) for _ in range(10)]
         mortal.signal("TERM")
         for connection in begun:
             connection.sendall(body)
