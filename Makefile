@@ -22,7 +22,7 @@ REVISION := $(shell git rev-parse HEAD 2>/dev/null)
 SOURCE := $(shell git config --get remote.origin.url 2>/dev/null)
 BUILD_ARGUMENTS = VERSION=$(VERSION) REVISION=$(REVISION) SOURCE=$(SOURCE) $(if $(BASE_IMAGE),BASE_IMAGE=$(BASE_IMAGE))
 
-.PHONY: help serve models train test lint bento image audit test-manifests test-image deploy local-image undeploy e2e version lock clean
+.PHONY: help serve models train test lint bento image audit test-manifests test-image deploy local-image undeploy e2e version bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ version: ## Set the version, here and in the manifests: VERSION=1.2.3
 	perl -pi -e 's/^(__version__ = ").*(")/$${1}$(VERSION)$$2/' eeg_letters/__init__.py
 	perl -pi -e 's{(newTag|app.kubernetes.io/version): .*}{$$1: $(VERSION)}' k8s/base/kustomization.yaml
 
+bench: $(VENV)/train.done .cache/bench/runner.done ## Compare with other ways to serve the models (needs wrk, two cores); QUICK=1 for a brief run
+	QUICK=$(QUICK) .cache/bench/runner/bin/python -m benchmarks.run
+
 lock: $(VENV)/bin/uv ## Resolve the requirements anew, with hashes
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --output-file requirements/serve.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --output-file requirements/train.txt --extra train -c requirements/serve.txt pyproject.toml
@@ -107,6 +110,11 @@ $(VENV)/%.done: requirements/%.txt $(VENV)/bin/python
 .cache/%.done: requirements/%.txt $(VENV)/bin/python
 	$(PYTHON) -m venv .cache/$*
 	.cache/$*/bin/pip install --quiet --require-hashes --requirement $<
+	@touch $@
+
+.cache/bench/runner.done: benchmarks/requirements.txt $(VENV)/bin/python
+	$(PYTHON) -m venv .cache/bench/runner
+	.cache/bench/runner/bin/pip install --quiet --requirement $<
 	@touch $@
 
 clean: ## Remove the virtual environment and everything that was made here; the model store stays

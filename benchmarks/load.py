@@ -53,5 +53,5 @@ def put_under_load(port: int, request: Request, connections: int, seconds: int) 
         ).stdout
     found = re.search(r"^JSON (.*)$", output, re.MULTILINE)
     if found is None:
-        raise RuntimeError(f"wrk said nothing of use: {output}")
+        raise ValueError(f"wrk said nothing of use: {output}")
     return Measured(**json.loads(found[1]))

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.environments import Unavailable, python_of
@@ -30,9 +31,17 @@ _PORTS = 3  # MLServer takes one for HTTP, one for gRPC, one for metrics.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 
 
+@dataclass(frozen=True)
+class Server:
+    """A peer that was started."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+
+
 @contextmanager
-def serving(peer: Peer) -> Iterator[int]:
-    """Serve a peer and give its port; all its processes are gone afterwards."""
+def serving(peer: Peer) -> Iterator[Server]:
+    """Serve a peer; all its processes are gone afterwards."""
     mark = uuid.uuid4().hex
     port = _free_port()
     with (
@@ -49,25 +58,27 @@ def serving(peer: Peer) -> Iterator[int]:
             start_new_session=True,
         )
         try:
-            yield port
+            yield Server(port, process)
         finally:
             _stop(process, mark)
 
 
-def wait_until_ready(peer: Peer, port: int, request: Request) -> float:
+def wait_until_ready(peer: Peer, server: Server, request: Request) -> float:
     """Seconds until the peer answers.
 
     Raises
     ------
     Unavailable
-        When it does not within `READY_SECONDS`.
+        When it ends, or does not answer within `READY_SECONDS`.
     """
     started = time.monotonic()
     while (elapsed := time.monotonic() - started) < READY_SECONDS:
         with suppress(OSError, http.client.HTTPException):
-            status, _ = ask(port, request)
+            status, _ = ask(server.port, request)
             if status == 200:
                 return elapsed
+        if server.process.poll() is not None:
+            raise Unavailable(f"does not start: {_last_error(peer)}")
         time.sleep(0.1)
     raise Unavailable(f"not ready within {READY_SECONDS} s: {_last_error(peer)}")
 
@@ -94,6 +105,8 @@ def _environment(port: int, mark: str, scratch: str) -> dict[str, str]:
         "BENCH_ROWS": str(ROWS_FILE),
         "BENTOML_HOME": str(BENTOML_HOME),
         "BENTOML_DO_NOT_TRACK": "True",
+        # Ray listens on every interface of a machine that could be one of a cluster.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
         "PYTHONPATH": str(PEERS),
         "PYTHONDONTWRITEBYTECODE": "1",

@@ -133,7 +133,8 @@ def lines(results: Results, workload: Workload) -> Iterator[list[str]]:
     for peer in PEERS_MEASURED:
         summary = results.summary(peer.name, workload)
         if summary is None:
-            reason = results.of(peer).failure or "has no such route"
+            without = "answers a constant" if peer.constant else "has no such route"
+            reason = results.of(peer).failure or without
             yield [peer.name, "– " + reason, *[""] * (len(header(workload)) - 2)]
             continue
         ratios = [results.ratio(peer.name, name, workload) for name in YARDSTICKS]

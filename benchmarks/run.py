@@ -13,6 +13,7 @@ import signal
 import sys
 from datetime import UTC, datetime
 from http.client import HTTPException
+from subprocess import SubprocessError
 
 from rich.console import Console
 
@@ -27,6 +28,8 @@ from benchmarks.workloads import WORKLOADS, Reference, check_answers
 
 QUICK = Settings(rounds=1, seconds=4, warm_up_seconds=1, slow_seconds=15)
 FULL = Settings(rounds=3, seconds=10, warm_up_seconds=2, slow_seconds=30)
+
+BREAKS = (Unavailable, OSError, ValueError, LookupError, HTTPException, SubprocessError)
 
 
 def main() -> None:
@@ -43,7 +46,7 @@ def main() -> None:
             try:
                 install(peer, document["scikit-learn"])
                 result.versions = versions(peer)
-            except Unavailable as error:
+            except BREAKS as error:
                 result.failure = _reason(error)
     for number in range(settings.rounds):
         for peer in PEERS_MEASURED:
@@ -53,7 +56,7 @@ def main() -> None:
             with console.status(f"Round {number + 1} of {settings.rounds}: {peer.name}"):
                 try:
                     _measure(peer, reference, settings, result)
-                except (Unavailable, OSError, ValueError, LookupError, HTTPException) as error:
+                except BREAKS as error:
                     # It does not start, breaks off, or answers in another shape than it should.
                     result.failure = _reason(error)
             console.print(f"Round {number + 1}: {peer.name}: {result.failure or 'measured'}")
@@ -68,8 +71,9 @@ def main() -> None:
 
 def _measure(peer: Peer, reference: Reference, settings: Settings, result: Result) -> None:
     first = reference.request(peer, WORKLOADS[0])
-    with serving(peer) as port:
-        result.ready_seconds.append(wait_until_ready(peer, port, first))
+    with serving(peer) as server:
+        port = server.port
+        result.ready_seconds.append(wait_until_ready(peer, server, first))
         check_answers(peer, port, reference)
         for workload in WORKLOADS:
             if workload.key not in peer.answers:
