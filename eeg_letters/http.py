@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import re
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -71,6 +72,8 @@ class Route:
     answer_json : callable
         Called with the bytes of a body declared as JSON, where it takes one; may yield to other
         requests.
+    max_body_bytes : int
+        The largest body that the route can have a use for.
     internal : bool
         Answered under overload too, and logged only when it fails: probes and metrics.
     """
@@ -79,6 +82,7 @@ class Route:
     methods: tuple[str, ...]
     answer: Callable[..., Response] | None = None
     answer_json: Callable[[bytes], Awaitable[Response]] | None = None
+    max_body_bytes: int = sys.maxsize
     internal: bool = False
 
 
@@ -179,7 +183,9 @@ class Application:
             return route.answer(*parameters)
         assert route.answer_json is not None  # noqa: S101
         _check_json(headers)
-        return await route.answer_json(await _read_body(headers, receive, self._settings))
+        limit = min(route.max_body_bytes, self._settings.max_body_bytes)
+        seconds = self._settings.body_timeout_seconds
+        return await route.answer_json(await _read_body(headers, receive, limit, seconds))
 
     def _match(self, path: str) -> tuple[Mapping[str, Route], tuple[str, ...]]:
         if methods := self._fixed.get(path):
@@ -265,27 +271,32 @@ def _check_json(headers: Mapping[bytes, bytes]) -> None:
     if content_type != JSON and content_type.partition(b";")[0].strip().lower() != JSON:
         raise Problem(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"The body's Content-Type is {content_type.decode('latin-1')};"
-            " it must be application/json.",
+            f"The body's Content-Type is {_shortened(content_type)}; it must be application/json.",
             ((b"accept", JSON),),
         )
     encoding = headers.get(b"content-encoding", b"identity")
     if encoding.lower() != b"identity":
         raise Problem(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"The body's Content-Encoding is {encoding.decode('latin-1')}; send it as it is.",
+            f"The body's Content-Encoding is {_shortened(encoding)}; send it as it is.",
             ((b"accept-encoding", b"identity"),),
         )
 
 
-async def _read_body(headers: Mapping[bytes, bytes], receive: Receive, settings: Settings) -> bytes:
-    limit = settings.max_body_bytes
-    announced = int(headers.get(b"content-length", 0))
+def _shortened(value: bytes) -> str:
+    return value[:80].decode("latin-1")
+
+
+async def _read_body(
+    headers: Mapping[bytes, bytes], receive: Receive, limit: int, seconds: int
+) -> bytes:
+    # The server has checked that it is a number of 64 bits, but int() refuses thousands of zeros.
+    announced = int(headers.get(b"content-length", b"0").lstrip(b"0") or 0)
     chunks: list[bytes] = []
     size = 0
     more = announced <= limit
     try:
-        async with asyncio.timeout(settings.body_timeout_seconds):
+        async with asyncio.timeout(seconds):
             while more and size <= limit:
                 message = await receive()
                 if message["type"] == "http.disconnect":
@@ -297,11 +308,12 @@ async def _read_body(headers: Mapping[bytes, bytes], receive: Receive, settings:
     except TimeoutError:
         raise Problem(
             HTTPStatus.REQUEST_TIMEOUT,
-            f"The body did not arrive within {settings.body_timeout_seconds} s.",
+            f"The body did not arrive within {seconds} s.",
             (_CLOSE,),
         ) from None
     if max(announced, size) > limit:
-        await _discard(headers, receive)
+        if more or announced > limit:
+            await _discard(headers, receive)
         raise Problem(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             f"The body is larger than {limit} bytes.",

@@ -116,6 +116,8 @@ class _Row:
 
 def _read_bytes(path: Path) -> bytes:
     try:
+        if path.exists() and not path.is_file():
+            raise RecordingError(f"{path}: cannot be read: not a regular file")
         content = path.read_bytes()
     except FileNotFoundError:
         raise RecordingError(f"{path}: there is no such file") from None
@@ -205,10 +207,14 @@ def _check_columns(where: str, names: Sequence[str]) -> None:
             raise RecordingError(f"{where}, column {name}: the column is missing")
 
 
+def _printable(name: str) -> str:
+    return name if name.isprintable() else repr(name)
+
+
 def _check_unique(where: str, names: Sequence[str], what: str) -> None:
     name, count = Counter(names).most_common(1)[0] if names else ("", 0)
     if count > 1:
-        raise RecordingError(f"{where}, {what} {name}: the {what} stands twice")
+        raise RecordingError(f"{where}, {what} {_printable(name)}: the {what} stands twice")
 
 
 def _row(where: str, row: dict[str, Any]) -> _Row:

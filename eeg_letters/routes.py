@@ -16,13 +16,15 @@ from eeg_letters.inference import Inference
 from eeg_letters.metrics import CONTENT_TYPE as METRICS
 from eeg_letters.metrics import Metrics
 from eeg_letters.page import page
-from eeg_letters.rows import parse_member, parse_rows
+from eeg_letters.rows import PART_BYTES, parse_member, parse_rows
 
 BOTH = ("GET", "POST")
 Answer = TypeVar("Answer")
 
 # More than the float with the most digits has; int() would refuse a few thousand.
 _MOST_DIGITS = 400
+# The largest body that names a line.
+LINE_BYTES = 1024
 
 
 def build_routes(
@@ -51,6 +53,7 @@ def build_routes(
     -------
     list of Route
     """
+    turn = asyncio.Lock()
 
     def line(number: str) -> Response:
         return Response(_stored(inference.lines.__getitem__, number))
@@ -69,12 +72,14 @@ def build_routes(
     async def predict(body: bytes) -> Response:
         parts: list[bytes] = []
         for rows in parse_rows(body, max_rows):
-            if parts:
-                await asyncio.sleep(0)
             answers = inference.predict(rows)
             for answer in answers:
                 metrics.count_predictions([model["label"] for model in answer.values()])
             parts.append(orjson.dumps(answers, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1])
+            if len(body) > PART_BYTES:
+                # One part of one large body in each turn of the loop, however many there are.
+                async with turn:
+                    await asyncio.sleep(0)
         return Response(b'{"predictions":[%b]}' % b",".join(parts))
 
     def fixed(response: Response) -> Callable[[], Response]:
@@ -87,9 +92,9 @@ def build_routes(
     return [
         Route("/", ("GET",), fixed(page())),
         Route("/line/{line}", BOTH, line),
-        Route("/line", ("POST",), answer_json=line_by_body),
+        Route("/line", ("POST",), answer_json=line_by_body, max_body_bytes=LINE_BYTES),
         Route("/prediction/{line}", BOTH, prediction),
-        Route("/prediction", ("POST",), answer_json=prediction_by_body),
+        Route("/prediction", ("POST",), answer_json=prediction_by_body, max_body_bytes=LINE_BYTES),
         Route("/score", BOTH, fixed(_json(inference.score))),
         Route("/predict", ("POST",), answer_json=predict),
         Route("/livez", ("GET",), well, internal=True),

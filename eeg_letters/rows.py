@@ -19,9 +19,9 @@ from eeg_letters.scorer import Floats
 # About 70 rows, a few milliseconds of work.
 PART_BYTES = 64 * 1024
 
-_OPENING = re.compile(rb'\s*\{\s*"rows"\s*:\s*\[')
-_CUT = re.compile(rb"[\]}]\s*,")
-_CLOSING = re.compile(rb"\]\s*\}\s*\Z")
+_OPENING = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"rows"[ \t\r\n]*:[ \t\r\n]*\[')
+_CUT = re.compile(rb"[\]}][ \t\r\n]*,")
+_CLOSING = re.compile(rb"\][ \t\r\n]*\}[ \t\r\n]*\Z")
 _in_order = itemgetter(*FEATURES)
 
 
@@ -211,6 +211,8 @@ def _first_bad(rows: list[Any], first: int) -> Problem:
 
 
 def _quoted(value: Any) -> str:
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "an object"
     text = orjson.dumps(value).decode()
     return text if len(text) <= 40 else text[:40] + "…"
 

@@ -233,7 +233,7 @@ def test_a_missing_file_is_refused_by_its_name(tmp_path: Path) -> None:
 
 
 def test_a_directory_is_refused_by_its_name(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match="cannot be read: Is a directory") as refusal:
+    with pytest.raises(RecordingError, match="cannot be read: not a regular file") as refusal:
         read_recording(tmp_path)
     assert str(refusal.value).startswith(str(tmp_path))
 

@@ -108,7 +108,8 @@ BAD_ROWS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "true": (changed(True), ("Row 1", "feature Cz/alpha", "true")),
     "false": (changed(False, 159), ("Row 1", "feature Fp2/gamma", "false")),
     "null": (changed(None), ("Row 1", "feature Cz/alpha", "null")),
-    "a list": (changed([1.0]), ("Row 1", "feature Cz/alpha", "[1.0]")),
+    "a list": (changed([1.0]), ("Row 1", "feature Cz/alpha", "a list")),
+    "an object": (changed({"x": 1.0}), ("Row 1", "feature Cz/alpha", "an object")),
     "not a row": ([ROW, 5], ("Row 1",)),
     "rows are an object": (NAMED, ("list of rows",)),
     "a missing name": (
@@ -226,6 +227,30 @@ def test_a_wrong_method_is_told_the_right_ones(
 @pytest.mark.parametrize("line", ["232", True, None, 1.5, [232], {"line": 232}])
 def test_a_line_in_a_body_must_be_a_whole_number(client: httpx.Client, line: Any) -> None:
     assert_problem(client.post("/prediction", json={"line": line}), 422, "whole number")
+
+
+def test_a_value_nested_deeply_is_refused(client: httpx.Client) -> None:
+    body = b'{"rows": [[' + b"[" * 300 + b"]" * 300 + b", 1" * 159 + b"]]}"
+    response = client.post("/predict", content=body, headers={"content-type": "application/json"})
+    assert_problem(response, 422, "Row 0, feature Cz/theta")
+
+
+def test_a_content_length_of_many_zeros_is_a_number(server: str) -> None:
+    address = urlsplit(server)
+    with socket.create_connection((address.hostname, address.port), 10) as connection:
+        connection.sendall(
+            b"POST /line HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+            b"connection: close\r\ncontent-length: %s10\r\n\r\n" % (b"0" * 5000) + b'{"line":1}'
+        )
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("path", ["/line", "/prediction"])
+def test_a_body_larger_than_any_that_names_a_line_is_refused(
+    client: httpx.Client, path: str
+) -> None:
+    assert_problem(client.post(path, json={"line": [0] * 1000}), 413, "1024 bytes")
 
 
 @pytest.mark.parametrize("path", ["/line", "/prediction"])
