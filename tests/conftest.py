@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -46,6 +47,34 @@ def run_train(home: Path, *arguments: str | Path) -> subprocess.CompletedProcess
         timeout=240,
         check=False,
     )
+
+
+def run_python(home: Path, script: str) -> str:
+    """What a script prints, run from the root of the project with the model store in `home`."""
+    finished = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+def begin_predict(url: str, length: int) -> socket.socket:
+    """A connection on which the service has begun to read a request's body, none of it sent yet."""
+    address = urlsplit(url)
+    connection = socket.create_connection((address.hostname, address.port), 30)
+    connection.sendall(
+        b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        b"expect: 100-continue\r\ncontent-length: %d\r\n\r\n" % length
+    )
+    continued = b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert connection.recv(len(continued), socket.MSG_WAITALL) == continued
+    return connection
 
 
 @pytest.fixture(scope="session")

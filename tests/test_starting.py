@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import httpx
@@ -22,6 +21,7 @@ from tests.conftest import (
     flip_a_bit,
     free_port,
     latest_entry,
+    run_python,
     serve,
 )
 
@@ -110,16 +110,7 @@ def test_serving_imports_neither_scikit_learn_nor_pandas(trained_home: Path) -> 
         "import sys, service; service.EEGLetters(); "
         "print(*{'sklearn', 'scipy', 'pandas', 'joblib'} & set(sys.modules))"
     )
-    finished = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=ROOT,
-        env=environment(trained_home),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert finished.stdout.strip() == ""
+    assert run_python(trained_home, script).strip() == ""
 
 
 def test_the_methods_of_the_service_say_what_its_routes_do(
@@ -132,15 +123,7 @@ def test_the_methods_of_the_service_say_what_its_routes_do(
         " for p in predictions['predictions'] for a in p.values()]; "
         "print(json.dumps([s.line(line=7), s.prediction(line=7), s.score(), predictions]))"
     )
-    printed = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=ROOT,
-        env=environment(trained_home),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    ).stdout
+    printed = run_python(trained_home, script)
     assert json.loads(printed.splitlines()[-1]) == [
         client.get("/line/7").json(),
         client.get("/prediction/7").json(),

@@ -40,6 +40,7 @@ from tests.conftest import (
     environment,
     flip_a_bit,
     latest_entry,
+    run_python,
     run_train,
     stored_metadata,
 )
@@ -349,17 +350,7 @@ for name in ("eeg-lda", "eeg-mlp"):
     }
 json.dump(answers, sys.stdout)
 """
-    finished = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=ROOT,
-        env=environment(trained_home),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stderr
-    answers = json.loads(finished.stdout)
+    answers = json.loads(run_python(trained_home, script))
     test = read_recording(DATA / "test.json")
     for model in MODELS:
         scorer = Scorer.load(latest_entry(trained_home, model) / SCORER_FILE)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import time
 from contextlib import ExitStack, suppress
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -16,6 +14,7 @@ from eeg_letters import __version__, openapi
 from eeg_letters.settings import DATA
 from image.container import Container, deployment_options
 from image.measure import MEMORY_GOAL_MB, SIZE_GOAL_MB, unpacked_megabytes
+from tests.conftest import begin_predict
 from tests.image.conftest import output
 from tests.manifests.rendered import DRAIN_SECONDS
 
@@ -126,19 +125,6 @@ def test_sigterm_under_load_answers_every_request_that_began(mortal: Container) 
     assert [answer.split(b"\r\n", 1)[0] for answer in answers] == [b"HTTP/1.1 200 OK"] * len(begun)
     assert all(json.loads(answer.split(b"\r\n\r\n", 1)[1])["predictions"] for answer in answers)
     assert statuses == {200}
-
-
-def begin_predict(url: str, length: int) -> socket.socket:
-    """A connection on which the service has begun to read a request's body, none of it sent yet."""
-    address = urlsplit(url)
-    connection = socket.create_connection((address.hostname, address.port), 30)
-    connection.sendall(
-        b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-        b"expect: 100-continue\r\ncontent-length: %d\r\n\r\n" % length
-    )
-    continued = b"HTTP/1.1 100 Continue\r\n\r\n"
-    assert connection.recv(len(continued), socket.MSG_WAITALL) == continued
-    return connection
 
 
 def test_a_dead_worker_ends_the_container_for_the_kubelet_to_restart(mortal: Container) -> None:
