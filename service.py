@@ -6,7 +6,9 @@ import os
 from typing import Any
 
 import bentoml
+import orjson
 
+from eeg_letters.answers import as_json
 from eeg_letters.bento import HTTPService, check_start
 from eeg_letters.inference import load_inference
 from eeg_letters.rows import to_array
@@ -45,4 +47,5 @@ class EEGLetters:
     @bentoml.api
     def predict(self, rows: list[list[float] | dict[str, float]]) -> dict[str, Any]:
         """Return label, letter and probabilities that each model gives each row."""
-        return {"predictions": self.inference.predict(to_array(rows))}
+        predictions = self.inference.predict(to_array(rows))
+        return {"predictions": orjson.loads(b"[%b]" % as_json(predictions))}

@@ -16,6 +16,25 @@ from eeg_letters.settings import Settings
 from eeg_letters.store import StoredModel, load_model
 
 
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a model says of some rows.
+
+    Attributes
+    ----------
+    title : str
+        The model's title.
+    labels : list of int
+        The likeliest label of each row.
+    probabilities : ndarray of float64, shape (n_rows, 26)
+        Of each letter; zero for those that the model was not trained on.
+    """
+
+    title: str
+    labels: list[int]
+    probabilities: Floats
+
+
 @dataclass(frozen=True)
 class Inference:
     """Answers about stored rows and about rows of a client's own.
@@ -62,8 +81,8 @@ class Inference:
             for stored in self.models
         }
 
-    def predict(self, rows: Floats) -> list[dict[str, dict[str, Any]]]:
-        """Label, letter and probabilities that each model gives each row.
+    def predict(self, rows: Floats) -> list[Prediction]:
+        """Label and probabilities that each model gives each row.
 
         Parameters
         ----------
@@ -72,18 +91,10 @@ class Inference:
 
         Returns
         -------
-        list of dict
-            For each row, by the model's title: ``label``, ``letter`` and ``probabilities``, an
-            ndarray of float64 of shape (26,), zero for letters that the model was not trained on.
+        list of Prediction
+            One a model.
         """
-        answers: list[dict[str, dict[str, Any]]] = [{} for _ in range(len(rows))]
-        for stored in self.models:
-            title = stored.model.title
-            probabilities = _by_letter(stored, rows)
-            labels = probabilities.argmax(axis=1).tolist()
-            for answer, label, row in zip(answers, labels, probabilities, strict=True):
-                answer[title] = {"label": label, "letter": LETTERS[label], "probabilities": row}
-        return answers
+        return [_predict(stored, rows) for stored in self.models]
 
 
 def load_inference(settings: Settings) -> Inference:
@@ -108,14 +119,14 @@ def _accuracy(stored: StoredModel, recording: Recording) -> float:
     return float(np.mean(stored.scorer.predict(recording.band_powers) == recording.letters))
 
 
-def _by_letter(stored: StoredModel, rows: Floats) -> Floats:
+def _predict(stored: StoredModel, rows: Floats) -> Prediction:
     # One row by itself takes half the time of a batch of one.
     alone = len(rows) == 1
     probabilities = stored.scorer.predict_proba(rows[0] if alone else rows)
     if alone:
         probabilities = probabilities[np.newaxis]
-    if len(stored.scorer.classes) == len(LETTERS):
-        return probabilities
-    by_letter = np.zeros((len(rows), len(LETTERS)))
-    by_letter[:, stored.scorer.classes] = probabilities
-    return by_letter
+    if len(stored.scorer.classes) != len(LETTERS):
+        by_letter = np.zeros((len(rows), len(LETTERS)))
+        by_letter[:, stored.scorer.classes] = probabilities
+        probabilities = by_letter
+    return Prediction(stored.model.title, probabilities.argmax(axis=1).tolist(), probabilities)

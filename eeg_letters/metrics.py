@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -65,10 +65,11 @@ class Metrics(Collector):
         series.buckets[bisect_left(BUCKETS, seconds)] += 1
         series.seconds += seconds
 
-    def count_predictions(self, labels: Sequence[int]) -> None:
-        """Count one row by the label that each model gave it."""
-        for counts, label in zip(self.predictions, labels, strict=True):
-            counts[label] += 1
+    def count_predictions(self, labels_by_model: Iterable[Sequence[int]]) -> None:
+        """Count rows by the labels that each model gave them."""
+        for counts, labels in zip(self.predictions, labels_by_model, strict=True):
+            for label in labels:
+                counts[label] += 1
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import orjson
 
+from eeg_letters.answers import as_json
 from eeg_letters.errors import Problem
 from eeg_letters.http import Response, Route
 from eeg_letters.inference import Inference
@@ -60,7 +61,7 @@ def build_routes(
 
     def prediction(number: str) -> Response:
         answer = _stored(inference.prediction, number)
-        metrics.count_predictions(tuple(answer.values()))
+        metrics.count_predictions([label] for label in answer.values())
         return _json(answer)
 
     async def line_by_body(body: bytes) -> Response:
@@ -72,10 +73,10 @@ def build_routes(
     async def predict(body: bytes) -> Response:
         parts: list[bytes] = []
         for rows in parse_rows(body, max_rows):
-            answers = inference.predict(rows)
-            for answer in answers:
-                metrics.count_predictions([model["label"] for model in answer.values()])
-            parts.append(orjson.dumps(answers, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1])
+            predictions = inference.predict(rows)
+            metrics.count_predictions(prediction.labels for prediction in predictions)
+            if predictions[0].labels:
+                parts.append(as_json(predictions))
             if len(body) > PART_BYTES:
                 # One part of one large body in each turn of the loop, however many there are.
                 async with turn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from http import HTTPStatus
 from operator import itemgetter
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+import simdjson
 
 from eeg_letters.errors import Problem
 from eeg_letters.recordings import FEATURES
@@ -65,18 +67,10 @@ def parse_rows(body: bytes, max_rows: int) -> Iterator[Floats]:
     """
     number = 0
     for part in _parts(body):
-        rows = parse_member(part, "rows") if part is body else _parse_part(body, part, number)
-        if not rows and part is not body:
-            raise Problem(HTTPStatus.BAD_REQUEST, "The body is not JSON: no row after a comma.")
-        parsed = to_array(rows, number)
-        # array takes true for 1, and an object hides a name that stands twice: neither is worth a
-        # look at each value, since only a body with these bytes can have them.
-        if b"true" in part or b"false" in part:
-            raise _first_bad(rows, number)
-        names = len(FEATURES) * sum(isinstance(row, dict) for row in rows)
-        if part.count(b":") != names + (part is body):
-            raise _refused("A name stands twice in an object.")
-        number += len(rows)
+        parsed = _parse_lists(part, part is body)
+        if parsed is None:
+            parsed = _parse_any(body, part, number)
+        number += len(parsed)
         if number > max_rows:
             raise Problem(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -122,6 +116,42 @@ def _parts(body: bytes) -> Iterator[bytes]:
         yield b"[%b]" % body[start : cut.start() + 1]
         start = cut.end()
     yield b"[%b]" % body[start:end]
+
+
+def _parse_lists(part: bytes, is_body: bool) -> Floats | None:
+    # What almost all requests have, three times as fast: simdjson writes the numbers of lists into
+    # one buffer. Whatever is anything else, or wrong, is for the way that can say so.
+    if part.startswith(BOM_UTF8):  # simdjson would pass over it.
+        return None
+    try:
+        document: Any = simdjson.Parser().parse(part)
+        if is_body:
+            if len(document) != 1:
+                return None
+            document = document["rows"]
+        values = np.frombuffer(document.as_buffer(of_type="d"))
+        widths = {len(row) for row in document}
+    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError):
+        return None
+    # The buffer would hide a list within a row.
+    if widths != {len(FEATURES)} or part.count(b"[") != len(document) + 1:
+        return None
+    return values.reshape(-1, len(FEATURES))
+
+
+def _parse_any(body: bytes, part: bytes, number: int) -> Floats:
+    rows = parse_member(part, "rows") if part is body else _parse_part(body, part, number)
+    if not rows and part is not body:
+        raise Problem(HTTPStatus.BAD_REQUEST, "The body is not JSON: no row after a comma.")
+    parsed = to_array(rows, number)
+    # array takes true for 1, and an object hides a name that stands twice: neither is worth a
+    # look at each value, since only a body with these bytes can have them.
+    if b"true" in part or b"false" in part:
+        raise _first_bad(rows, number)
+    names = len(FEATURES) * sum(isinstance(row, dict) for row in rows)
+    if part.count(b":") != names + (part is body):
+        raise _refused("A name stands twice in an object.")
+    return parsed
 
 
 def _parse_part(body: bytes, part: bytes, number: int) -> Any:

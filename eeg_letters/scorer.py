@@ -66,9 +66,10 @@ class Scorer:
             Each row sums to 1.
         """
         logits = self._logits(rows)
-        logits -= logits.max(axis=-1, keepdims=True)
+        # The methods max and sum are a microsecond slower each.
+        logits -= np.maximum.reduce(logits, axis=-1, keepdims=True)
         np.exp(logits, out=logits)
-        logits /= logits.sum(axis=-1, keepdims=True)
+        logits /= np.add.reduce(logits, axis=-1, keepdims=True)
         return logits
 
     def _logits(self, rows: Floats) -> Floats:

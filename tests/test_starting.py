@@ -119,8 +119,6 @@ def test_the_methods_of_the_service_say_what_its_routes_do(
     script = (
         "import json, service; s = service.EEGLetters(); row = [1.5] * 160; "
         "predictions = s.predict(rows=[row]); "
-        "[a.update(probabilities=a['probabilities'].tolist())"
-        " for p in predictions['predictions'] for a in p.values()]; "
         "print(json.dumps([s.line(line=7), s.prediction(line=7), s.score(), predictions]))"
     )
     printed = run_python(trained_home, script)

@@ -1,0 +1,111 @@
+"""The two ways from a body to rows agree, whatever the body."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eeg_letters import rows
+from eeg_letters.errors import Problem
+from eeg_letters.recordings import FEATURES
+
+WIDTH = len(FEATURES)
+FULL = [0.001 * number for number in range(WIDTH)]
+
+numbers = st.one_of(
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.integers(-(2**70), 2**70),
+)
+oddities = st.sampled_from([None, True, "1", [], [1.0, 2.0], {}, {"a": 1}, [FULL], FULL])
+full_rows = st.builds(
+    lambda values: FULL[: WIDTH - len(values)] + values, st.lists(numbers, max_size=5)
+)
+
+
+@st.composite
+def odd_rows(draw: st.DrawFn) -> object:
+    row = list(draw(full_rows))
+    for _ in range(draw(st.integers(1, 3))):
+        where = draw(st.integers(0, len(row) - 1))
+        row[where : where + draw(st.integers(0, 2))] = [draw(oddities)]
+    return row
+
+
+bodies = st.builds(
+    lambda document: json.dumps(document).encode(),
+    st.one_of(
+        st.fixed_dictionaries(
+            {"rows": st.lists(st.one_of(full_rows, odd_rows(), oddities), max_size=4)}
+        ),
+        st.fixed_dictionaries({"rows": st.lists(full_rows, max_size=4), "more": numbers}),
+        st.lists(full_rows, max_size=2),
+        oddities,
+    ),
+)
+
+
+def outcome(body: bytes) -> tuple[str, object]:
+    try:
+        return "rows", [part.tolist() for part in rows.parse_rows(body, 100)]
+    except Problem as problem:
+        return "refused", problem.body()
+
+
+def outcome_without_the_quick_way(body: bytes) -> tuple[str, object]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "_parse_lists", lambda *_: None)
+        return outcome(body)
+
+
+@given(bodies)
+@settings(max_examples=300, deadline=None)
+def test_both_ways_agree(body: bytes) -> None:
+    assert outcome(body) == outcome_without_the_quick_way(body)
+
+
+@given(bodies, st.data())
+@settings(max_examples=300, deadline=None)
+def test_both_ways_agree_on_damaged_bodies(body: bytes, data: st.DataObject) -> None:
+    for _ in range(data.draw(st.integers(1, 3))):
+        where = data.draw(st.integers(0, len(body)))
+        written = data.draw(st.sampled_from([b"", b"-", b"0", b".", b"e", b",", b"[", b"]", b"}"]))
+        body = body[:where] + written + body[where + data.draw(st.integers(0, 1)) :]
+    assert outcome(body) == outcome_without_the_quick_way(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"rows": [%b]}' % json.dumps(FULL).encode(),
+        b' {"rows" : [%b , %b] } ' % (json.dumps(FULL).encode(), json.dumps([-1] * WIDTH).encode()),
+        b'{"rows": [[%b]]}' % b",".join([b"18446744073709551615"] * WIDTH),
+    ],
+)
+def test_full_rows_in_lists_take_the_quick_way(body: bytes) -> None:
+    parsed = rows._parse_lists(body, is_body=True)
+    assert parsed is not None
+    np.testing.assert_array_equal(parsed, json.loads(body)["rows"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"rows": [[], [%b]]}' % b",".join([b"1"] * 2 * WIDTH),
+        b'{"rows": [[[1, 2], [], %b]]}' % b",".join([b"1"] * (WIDTH - 2)),
+        b'{"rows": [[%b]], "rows": []}' % b",".join([b"1"] * WIDTH),
+        b'{"rows": [[%b]]} {}' % b",".join([b"1"] * WIDTH),
+        b'{"rows": [[%b]], }' % b",".join([b"1"] * WIDTH),
+        b'{"rows": [[%b, 1e400]]}' % b",".join([b"1"] * (WIDTH - 1)),
+        b'{"rows": [[%b, NaN]]}' % b",".join([b"1"] * (WIDTH - 1)),
+        b'{"rows": [[%b, "\xff"]]}' % b",".join([b"1"] * (WIDTH - 1)),
+        b'\xef\xbb\xbf{"rows": [[%b]]}' % b",".join([b"1"] * WIDTH),
+    ],
+)
+def test_what_only_looks_like_full_rows_is_refused(text: bytes) -> None:
+    kind, _ = outcome(text)
+    assert kind == "refused"
+    assert outcome(text) == outcome_without_the_quick_way(text)
