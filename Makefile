@@ -28,7 +28,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 serve: models ## Serve on PORT=3000; trains first if the store has no model; TEST= names the rows to serve
-	EEG_TEST_DATA="$(or $(abspath $(TEST)),$(EEG_TEST_DATA))" EEG_LOG_FORMAT=$(EEG_LOG_FORMAT) exec $(BIN)/bentoml serve service:EEGLetters --port $(PORT)
+	EEG_TEST_DATA="$(or $(abspath $(TEST)),$(EEG_TEST_DATA))" EEG_LOG_FORMAT=$(EEG_LOG_FORMAT) OPENBLAS_NUM_THREADS=1 exec $(BIN)/bentoml serve service:EEGLetters --port $(PORT)
 
 models: $(VENV)/train.done
 	@$(BIN)/python -m eeg_letters.store 2>/dev/null || $(MAKE) --no-print-directory train
