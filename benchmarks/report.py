@@ -30,12 +30,21 @@ class Settings:
     ----------
     slow_seconds : int
         Length of a run for a peer that answers few requests a second.
+    own_seconds : int
+        Length of a run for this service, whose longest stall is looked for.
     """
 
     rounds: int
     seconds: int
     warm_up_seconds: int
     slow_seconds: int
+    own_seconds: int
+
+    def seconds_of(self, peer: Peer) -> int:
+        """Length of a peer's runs."""
+        if peer.locked:
+            return self.own_seconds
+        return self.slow_seconds if peer.slow else self.seconds
 
 
 @dataclass
@@ -214,8 +223,10 @@ def _row(cells: list[str]) -> str:
 
 
 def _about(peer: Peer, settings: Settings) -> str:
-    longer = f"; runs of {settings.slow_seconds} s without a warm-up" if peer.slow else ""
-    return f"- `{peer.name}`: {peer.about}{longer}"
+    seconds = settings.seconds_of(peer)
+    longer = f"; runs of {seconds} s" if seconds != settings.seconds else ""
+    cold = " without a warm-up" if peer.slow else ""
+    return f"- `{peer.name}`: {peer.about}{longer}{cold}"
 
 
 def _versions(results: Results, peer: Peer) -> str:

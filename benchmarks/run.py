@@ -26,8 +26,8 @@ from benchmarks.report import Result, Results, Settings
 from benchmarks.servers import PEERS_MEASURED, Peer
 from benchmarks.workloads import WORKLOADS, Reference, check_answers
 
-QUICK = Settings(rounds=1, seconds=4, warm_up_seconds=1, slow_seconds=15)
-FULL = Settings(rounds=3, seconds=10, warm_up_seconds=2, slow_seconds=30)
+QUICK = Settings(rounds=1, seconds=4, warm_up_seconds=1, slow_seconds=15, own_seconds=4)
+FULL = Settings(rounds=3, seconds=10, warm_up_seconds=2, slow_seconds=30, own_seconds=20)
 
 BREAKS = (Unavailable, OSError, ValueError, LookupError, HTTPException, SubprocessError)
 
@@ -82,8 +82,9 @@ def _measure(peer: Peer, reference: Reference, settings: Settings, result: Resul
             if not peer.slow:
                 put_under_load(port, request, workload.connections, settings.warm_up_seconds)
                 ask(port, first)  # What the warm-up left unanswered is done when this is.
-            seconds = settings.slow_seconds if peer.slow else settings.seconds
-            measured = put_under_load(port, request, workload.connections, seconds)
+            measured = put_under_load(
+                port, request, workload.connections, settings.seconds_of(peer)
+            )
             result.runs.setdefault(workload.key, []).append(measured)
             ask(port, first)
 
