@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from multiprocessing import get_context
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import bentoml
 
@@ -18,7 +18,10 @@ from eeg_letters.inference import Inference, load_inference
 from eeg_letters.logs import AccessLog, configure_logging
 from eeg_letters.metrics import Metrics
 from eeg_letters.routes import build_routes
-from eeg_letters.settings import Settings, read_settings
+from eeg_letters.settings import Settings, read_settings, sends_traces
+
+if TYPE_CHECKING:
+    from eeg_letters.tracing import Tracing
 
 
 class HTTPService(bentoml.Service[Any]):
@@ -38,18 +41,19 @@ class HTTPService(bentoml.Service[Any]):
         """Build the ASGI application that a worker serves; its models and rows are loaded."""
         try:
             instance = self.inner()
+            settings: Settings = instance.settings
+            as_json = settings.log_format == "json"
+            configure_logging(as_json)
+            tracing = _load_tracing()
         except UserError as error:
             _end(error)
-        settings: Settings = instance.settings
         inference: Inference = instance.inference
-        as_json = settings.log_format == "json"
-        configure_logging(as_json)
         versions = {stored.model.title: stored.version for stored in inference.models}
         metrics = Metrics(versions)
         routes = build_routes(
             inference, metrics, settings.max_rows, self.openapi_spec, self.schema()
         )
-        application = Application(routes, settings, metrics, AccessLog(as_json))
+        application = Application(routes, settings, metrics, AccessLog(as_json), tracing)
         # A full collection over all that was just loaded would stop the worker for 0.2 s.
         gc.collect()
         gc.freeze()
@@ -80,8 +84,21 @@ def check_start() -> None:
 def _load(settings: Settings) -> None:
     try:
         load_inference(settings)
+        _load_tracing()
     except UserError as error:
         _end(error)
+
+
+def _load_tracing() -> Tracing | None:
+    if not sends_traces(os.environ):
+        return None
+    try:
+        # It takes 0.15 s and some megabytes, which a service without a collector has no use for.
+        from eeg_letters.tracing import Tracing
+
+        return Tracing()
+    except ValueError as error:
+        raise UserError(f"an OTEL_ variable cannot be understood: {error}") from error
 
 
 def _end(error: UserError) -> NoReturn:

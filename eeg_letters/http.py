@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -20,6 +20,9 @@ from eeg_letters.errors import Problem
 from eeg_letters.logs import AccessLog
 from eeg_letters.metrics import Metrics
 from eeg_letters.settings import Settings
+
+if TYPE_CHECKING:
+    from eeg_letters.tracing import Tracing
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -75,7 +78,7 @@ class Route:
     max_body_bytes : int
         The largest body that the route can have a use for.
     internal : bool
-        Answered under overload too, and logged only when it fails: probes and metrics.
+        Answered under overload too, and logged and traced only when it fails: probes and metrics.
     """
 
     template: str
@@ -102,16 +105,24 @@ class Application:
         Told of every answer.
     access_log : AccessLog
         Told of every answer.
+    tracing : Tracing, optional
+        Told of every answer, where a collector is named.
     """
 
     def __init__(
-        self, routes: Iterable[Route], settings: Settings, metrics: Metrics, access_log: AccessLog
+        self,
+        routes: Iterable[Route],
+        settings: Settings,
+        metrics: Metrics,
+        access_log: AccessLog,
+        tracing: Tracing | None = None,
     ) -> None:
         self._fixed: dict[str, dict[str, Route]] = {}
         self._patterns: list[tuple[re.Pattern[str], dict[str, Route]]] = []
         self._settings = settings
         self._metrics = metrics
         self._access_log = access_log
+        self._tracing = tracing
         by_template: dict[str, dict[str, Route]] = {}
         for route in routes:
             methods = by_template.setdefault(route.template, {})
@@ -128,7 +139,7 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
-            await _answer_protocol(scope, receive, send)
+            await _answer_protocol(scope, receive, send, self._tracing)
             return
         started = perf_counter()
         headers = dict(scope["headers"])
@@ -151,9 +162,7 @@ class Application:
             await _send(response, request_id, send)
         finally:
             self._metrics.in_flight -= 1
-        self._record(
-            route, scope["method"], response, perf_counter() - started, request_id, headers
-        )
+        self._record(route, scope, response, perf_counter() - started, request_id, headers)
 
     async def _respond(
         self,
@@ -198,33 +207,37 @@ class Application:
     def _record(
         self,
         route: Route,
-        method: str,
+        scope: Scope,
         response: Response,
         seconds: float,
         request_id: bytes,
         headers: Mapping[bytes, bytes],
     ) -> None:
+        method = scope["method"]
         self._metrics.observe((route.template, method, response.status), seconds)
         if route.internal and response.status < 400:
             return
-        traceparent = headers.get(b"traceparent")
-        if traceparent is not None and not _TRACEPARENT.fullmatch(traceparent):
-            traceparent = None
+        given = headers.get(b"traceparent")
+        traceparent = given.decode() if given and _TRACEPARENT.fullmatch(given) else None
+        if self._tracing is not None:
+            template = None if route is _UNMATCHED else route.template
+            traceparent = self._tracing.record(
+                template, method, scope["scheme"], response.status, seconds, traceparent
+            )
         self._access_log.write(
-            route.template,
-            method,
-            response.status,
-            seconds,
-            request_id.decode(),
-            None if traceparent is None else traceparent.decode(),
+            route.template, method, response.status, seconds, request_id.decode(), traceparent
         )
 
 
-async def _answer_protocol(scope: Scope, receive: Receive, send: Send) -> None:
+async def _answer_protocol(
+    scope: Scope, receive: Receive, send: Send, tracing: Tracing | None
+) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close"})
     while scope["type"] == "lifespan":
         message = await receive()
+        if message["type"] == "lifespan.shutdown" and tracing is not None:
+            tracing.shutdown()
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return

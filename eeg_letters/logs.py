@@ -12,6 +12,7 @@ import orjson
 from pythonjsonlogger.json import JsonFormatter
 
 STDOUT = 1
+REPEAT_SECONDS = 60
 
 
 class AccessLog:
@@ -60,6 +61,7 @@ class AccessLog:
 def configure_logging(as_json: bool) -> None:
     """Send all of this process's log records to standard output in one form."""
     handler = logging.StreamHandler(sys.stdout)
+    handler.addFilter(_Repetitions("opentelemetry"))
     if as_json:
         handler.setFormatter(_JSONFormatter())
     else:
@@ -81,3 +83,23 @@ class _JSONFormatter(JsonFormatter):
         log_data["time"] = f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
         log_data["level"] = record.levelname.lower()
         super().add_fields(log_data, record, message_dict)
+
+
+class _Repetitions(logging.Filter):
+    """Holds back what the loggers of a name say again within a minute.
+
+    While no collector answers, the tracing library says so for every batch of spans.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._said: dict[tuple[str, int], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        place = record.pathname, record.lineno
+        if not super().filter(record):
+            return True
+        if record.created - self._said.get(place, 0.0) < REPEAT_SECONDS:
+            return False
+        self._said[place] = record.created
+        return True

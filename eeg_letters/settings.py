@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from eeg_letters.errors import UserError
 
@@ -64,6 +65,43 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         max_concurrency=_positive(environment, "EEG_MAX_CONCURRENCY", defaults.max_concurrency),
         log_format=_choice(environment, "EEG_LOG_FORMAT", ("json", "text")),
     )
+
+
+def sends_traces(environment: Mapping[str, str]) -> bool:
+    """Whether OpenTelemetry's standard variables name a collector; its library reads the others.
+
+    Raises
+    ------
+    UserError
+        When the collector's address is no URL, or is to be spoken to in a way that is not known.
+    """
+    endpoint = _first(
+        environment, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
+    )
+    disabled = environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    if endpoint is None or disabled:
+        return False
+    if not _is_url(environment[endpoint]):
+        # Its value may have a password.
+        raise UserError(f"{endpoint}: not a URL such as http://collector:4318")
+    protocol = _first(
+        environment, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"
+    )
+    if protocol is not None and environment[protocol] != "http/protobuf":
+        raise UserError(f"{protocol}={environment[protocol]}: traces go by http/protobuf alone")
+    return True
+
+
+def _first(environment: Mapping[str, str], *names: str) -> str | None:
+    return next((name for name in names if environment.get(name)), None)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
 
 
 def _positive(environment: Mapping[str, str], name: str, default: int) -> int:

@@ -26,7 +26,9 @@ START_SECONDS = 60
 
 def environment(home: Path, **settings: str) -> dict[str, str]:
     """This process's environment, for a process that uses the model store in `home`."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("EEG_")}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("EEG_", "OTEL_"))
+    }
     return {
         **inherited,
         "BENTOML_HOME": str(home),
@@ -49,12 +51,12 @@ def run_train(home: Path, *arguments: str | Path) -> subprocess.CompletedProcess
     )
 
 
-def run_python(home: Path, script: str) -> str:
+def run_python(home: Path, script: str, **settings: str) -> str:
     """What a script prints, run from the root of the project with the model store in `home`."""
     finished = subprocess.run(
         [sys.executable, "-c", script],
         cwd=ROOT,
-        env=environment(home),
+        env=environment(home, **settings),
         capture_output=True,
         text=True,
         timeout=60,

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from eeg_letters.errors import UserError
-from eeg_letters.settings import DATA, Settings, read_settings, variables
+from eeg_letters.settings import DATA, Settings, read_settings, sends_traces, variables
 from tests.conftest import ROOT
 
 
@@ -39,3 +39,48 @@ def test_an_empty_variable_counts_as_absent() -> None:
 def test_a_value_that_cannot_be_understood_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(UserError, match=f"{name}={value}"):
         read_settings({name: value})
+
+
+COLLECTOR = "http://collector:4318"
+
+
+@pytest.mark.parametrize(
+    ("environment", "sent"),
+    [
+        ({}, False),
+        ({"OTEL_SERVICE_NAME": "letters"}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": ""}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": COLLECTOR}, True),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{COLLECTOR}/v1/traces"}, True),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": COLLECTOR, "OTEL_SDK_DISABLED": "TRUE"}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": COLLECTOR, "OTEL_SDK_DISABLED": "false"}, True),
+        (
+            {
+                "OTEL_EXPORTER_OTLP_ENDPOINT": COLLECTOR,
+                "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+                "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf",
+            },
+            True,
+        ),
+    ],
+)
+def test_traces_are_sent_where_a_collector_is_named(
+    environment: dict[str, str], sent: bool
+) -> None:
+    assert sends_traces(environment) is sent
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:port"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://[collector"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
+    ],
+)
+def test_a_collector_that_cannot_be_spoken_to_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(UserError, match=name):
+        sends_traces({"OTEL_EXPORTER_OTLP_ENDPOINT": COLLECTOR, name: value})

@@ -7,7 +7,9 @@ import re
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +18,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.conftest import serve
+from tests.conftest import ROOT, begin_predict, free_port, serve
 
 ROW = [12345.678] + [1.0] * 159
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -119,6 +121,97 @@ def test_promtool_is_content(client: httpx.Client) -> None:
         check=False,
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@contextmanager
+def scraping(url: str, folder: Path) -> Iterator[httpx.Client]:
+    """A client of a Prometheus that scrapes a service every second; skips the test without one."""
+    prometheus = shutil.which("prometheus")
+    if prometheus is None:
+        pytest.skip("prometheus is not installed (Debian's package prometheus)")
+    target = urlsplit(url).netloc
+    job = {"job_name": "eeg-letters", "static_configs": [{"targets": [target]}]}
+    config = folder / "prometheus.yml"
+    config.write_text(json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": [job]}))
+    address = f"127.0.0.1:{free_port()}"
+    with (folder / "prometheus.log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                prometheus,
+                f"--config.file={config}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                f"--web.listen-address={address}",
+            ],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        with httpx.Client(base_url=f"http://{address}/api/v1", timeout=10) as client:
+            yield client
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def found(prometheus: httpx.Client, expression: str) -> list[dict[str, Any]]:
+    """What Prometheus answers to an expression: an instant vector."""
+    response = prometheus.get("/query", params={"query": expression})
+    assert response.status_code == 200, response.text
+    result: list[dict[str, Any]] = response.json()["data"]["result"]
+    return result
+
+
+def await_found(prometheus: httpx.Client, expression: str) -> list[dict[str, Any]]:
+    """What Prometheus answers to an expression once it finds something."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            if result := found(prometheus, expression):
+                return result
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    pytest.fail(f"Prometheus finds nothing: {expression}")
+
+
+def alerts() -> list[str]:
+    """The expressions in the table of alerts in docs/operations.md."""
+    text = (ROOT / "docs" / "operations.md").read_text()
+    _, _, after = text.partition("\n| What | Expression |\n")
+    table, _, _ = after.partition("\n\n")
+    return re.findall(r"^\| [^|]+ \| `([^`]+)`", table, re.MULTILINE)
+
+
+def test_prometheus_scrapes_it_and_finds_what_the_alerts_are_about(
+    trained_home: Path, tmp_path: Path
+) -> None:
+    with (
+        serve(trained_home, EEG_LOG_FORMAT="text", EEG_MAX_CONCURRENCY="1") as (url, _),
+        scraping(url, tmp_path) as prometheus,
+    ):
+        for _ in range(3):
+            assert httpx.get(f"{url}/prediction/232").status_code == 200
+        with begin_predict(url, 1000):
+            assert httpx.get(f"{url}/score").status_code == 503
+        await_found(prometheus, "up == 1")
+        await_found(prometheus, 'eeg_http_requests_total{status="503"} == 1')
+        (answers,) = found(prometheus, 'sum(eeg_http_requests_total{route!="/metrics"})')
+        assert int(answers["value"][1]) >= 4
+        models = found(prometheus, "eeg_model_info")
+        assert {each["metric"]["model"] for each in models} == {"LDA", "Neural Network"}
+        (quantile,) = found(
+            prometheus,
+            "histogram_quantile(0.5, sum by (le) "
+            '(eeg_http_request_duration_seconds_bucket{route="/prediction/{line}"}))',
+        )
+        assert 0 < float(quantile["value"][1]) < 2.5
+        assert alerts()
+        for expression in alerts():
+            found(prometheus, expression)
+            selectors = re.findall(r'eeg_\w+(?:\{(?:"[^"]*"|[^"}])*\})?', expression)
+            assert selectors, expression
+            for selector in selectors:
+                assert found(prometheus, selector), selector
 
 
 def test_a_request_id_is_kept_and_logged(client: httpx.Client, log: Path) -> None:
