@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import sys
+import warnings
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -48,12 +49,18 @@ class HTTPService(bentoml.Service[Any]):
         except UserError as error:
             _end(error)
         inference: Inference = instance.inference
+        # A row whose squares overflow becomes zeros, as scikit-learn's Normalizer has it.
+        warnings.filterwarnings("ignore", "overflow encountered", RuntimeWarning)
         versions = {stored.model.title: stored.version for stored in inference.models}
         metrics = Metrics(versions)
         routes = build_routes(
             inference, metrics, settings.max_rows, self.openapi_spec, self.schema()
         )
         application = Application(routes, settings, metrics, AccessLog(as_json), tracing)
+        # Imports uvicorn, which only a worker needs.
+        from eeg_letters import protocol
+
+        protocol.install(application.refuse, settings.body_timeout_seconds)
         # A full collection over all that was just loaded would stop the worker for 0.2 s.
         gc.collect()
         gc.freeze()

@@ -8,7 +8,6 @@ import os
 import re
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from time import perf_counter
@@ -33,7 +32,6 @@ Header = tuple[bytes, bytes]
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
 
-DISCARD_SECONDS = 2.0
 RETRY_AFTER_SECONDS = 1
 
 # What the server beneath buffers before it lets a sender wait.
@@ -139,7 +137,7 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
-            await _answer_protocol(scope, receive, send, self._tracing)
+            await _answer_lifespan(receive, send, self._tracing)
             return
         started = perf_counter()
         headers = dict(scope["headers"])
@@ -163,6 +161,14 @@ class Application:
         finally:
             self._metrics.in_flight -= 1
         self._record(route, scope, response, perf_counter() - started, request_id, headers)
+
+    def refuse(self, problem: Problem) -> tuple[int, list[Header], bytes]:
+        """Status, headers and body of the answer to what cannot be read as a request."""
+        response = _problem_response(problem)
+        request_id = _request_id({})
+        scope = {"method": "-", "scheme": "http"}
+        self._record(_UNMATCHED, scope, response, 0.0, request_id, {})
+        return response.status, _headers(response, request_id), response.body
 
     async def _respond(
         self,
@@ -229,12 +235,8 @@ class Application:
         )
 
 
-async def _answer_protocol(
-    scope: Scope, receive: Receive, send: Send, tracing: Tracing | None
-) -> None:
-    if scope["type"] == "websocket":
-        await send({"type": "websocket.close"})
-    while scope["type"] == "lifespan":
+async def _answer_lifespan(receive: Receive, send: Send, tracing: Tracing | None) -> None:
+    while True:
         message = await receive()
         if message["type"] == "lifespan.shutdown" and tracing is not None:
             tracing.shutdown()
@@ -248,13 +250,7 @@ async def _send(response: Response, request_id: bytes, send: Send) -> None:
         {
             "type": "http.response.start",
             "status": response.status,
-            "headers": [
-                (b"content-type", response.content_type),
-                (b"content-length", b"%d" % len(response.body)),
-                (b"x-request-id", request_id),
-                *_SECURITY_HEADERS,
-                *response.headers,
-            ],
+            "headers": _headers(response, request_id),
         }
     )
     large = len(response.body) > _BUFFER_BYTES
@@ -262,6 +258,16 @@ async def _send(response: Response, request_id: bytes, send: Send) -> None:
     if large:
         # Waits until the client has taken most of it: until then the request is in flight.
         await send({"type": "http.response.body"})
+
+
+def _headers(response: Response, request_id: bytes) -> list[Header]:
+    return [
+        (b"content-type", response.content_type),
+        (b"content-length", b"%d" % len(response.body)),
+        (b"x-request-id", request_id),
+        *_SECURITY_HEADERS,
+        *response.headers,
+    ]
 
 
 class _ClientGone(Exception):
@@ -325,22 +331,12 @@ async def _read_body(
             (_CLOSE,),
         ) from None
     if max(announced, size) > limit:
-        if more or announced > limit:
-            await _discard(headers, receive)
+        # A client that is still sending when the connection closes may never see the answer: what
+        # it sends is dropped for as long as an idle connection is kept. One that waits for "100
+        # Continue" sends nothing.
         raise Problem(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             f"The body is larger than {limit} bytes.",
-            (_CLOSE,),
+            (_CLOSE,) if b"expect" in headers else (),
         )
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-
-async def _discard(headers: Mapping[bytes, bytes], receive: Receive) -> None:
-    # A client that is still sending when the connection closes may never see the answer. One that
-    # waits for "100 Continue" is not sending yet, and receive() would ask it to.
-    if b"expect" in headers:
-        return
-    with suppress(TimeoutError):
-        async with asyncio.timeout(DISCARD_SECONDS):
-            while (await receive()).get("more_body"):
-                pass

@@ -154,6 +154,7 @@ def serve(
         cwd=ROOT,
         env=environment(home, **settings),
         stdout=output,
+        stderr=output,
         start_new_session=True,
     )
     url = f"http://127.0.0.1:{port}"

@@ -16,10 +16,11 @@ import httpx
 import pytest
 
 from eeg_letters.recordings import FEATURES, read_recording
-from eeg_letters.settings import DATA
+from eeg_letters.settings import DATA, Settings
 from tests.conftest import begin_predict, serve
 
-MAX_ROWS = 1500
+# Their answers are more than a connection's sockets hold.
+MAX_ROWS = 5000
 ROW = [1.0 + 0.001 * number for number in range(len(FEATURES))]
 
 
@@ -53,7 +54,7 @@ def rows_scored(client: httpx.Client) -> float:
 
 def await_metrics(client: httpx.Client, line: str) -> None:
     """Wait until /metrics, which counts itself as in flight, has a line."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while line not in client.get("/metrics").text.splitlines():
         assert time.monotonic() < deadline, line
 
@@ -142,12 +143,46 @@ def test_a_client_that_is_still_sending_under_overload_reads_the_refusal(
             connection.close()
 
 
+def test_a_body_that_is_too_large_is_refused_before_it_is_sent_and_keeps_no_one_out(
+    client: httpx.Client,
+) -> None:
+    size = Settings().max_body_bytes + 1
+    address = urlsplit(str(client.base_url))
+    connections = [HTTPConnection(str(address.hostname), address.port, timeout=30) for _ in "123"]
+    for connection in connections:
+        connection.putrequest("POST", "/predict")
+        connection.putheader("content-type", "application/json")
+        connection.putheader("content-length", str(size))
+        connection.endheaders(b" ")
+        response = connection.getresponse()
+        assert response.status == 413
+        response.read()
+    assert client.get("/score").status_code == 200
+    assert "eeg_http_requests_in_flight 1.0" in client.get("/metrics").text.splitlines()
+    for connection in connections:
+        connection.send(b" " * (size - 1))
+        connection.request("GET", "/score")
+        assert connection.getresponse().status == 200
+        connection.close()
+
+
 def test_a_slow_body_is_given_up(client: httpx.Client) -> None:
     with begin(client) as connection:
         connection.sendall(b'{"rows": ')
         answer = connection.makefile("rb").read()
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"within 1 s" in answer
+
+
+def test_clients_that_do_not_take_their_answers_keep_no_one_out(client: httpx.Client) -> None:
+    body = json.dumps({"rows": [ROW] * MAX_ROWS}).encode()
+    with begin(client, len(body)) as one, begin(client, len(body)) as other:
+        for connection in (one, other):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.sendall(body)
+        assert client.get("/score").status_code == 503
+        await_metrics(client, "eeg_http_requests_in_flight 1.0")
+        assert client.get("/score").status_code == 200
 
 
 def test_a_client_that_leaves_while_it_sends_leaves_nothing_behind(client: httpx.Client) -> None:
