@@ -35,7 +35,7 @@ PROBLEM = b"application/problem+json"
 RETRY_AFTER_SECONDS = 1
 
 # What the server beneath buffers before it lets a sender wait.
-_BUFFER_BYTES = 64 * 1024
+BUFFER_BYTES = 64 * 1024
 _CLOSE: Header = (b"connection", b"close")
 _SECURITY_HEADERS: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
@@ -253,7 +253,7 @@ async def _send(response: Response, request_id: bytes, send: Send) -> None:
             "headers": _headers(response, request_id),
         }
     )
-    large = len(response.body) > _BUFFER_BYTES
+    large = len(response.body) > BUFFER_BYTES
     await send({"type": "http.response.body", "body": response.body, "more_body": large})
     if large:
         # Waits until the client has taken most of it: until then the request is in flight.
