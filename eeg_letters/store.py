@@ -112,12 +112,12 @@ def load_model(model: Model) -> StoredModel:
     StoreError
         When there is no such model, or its files are not those that training wrote.
     """
-    version, scorer = load_scorer(model.name)
-    return StoredModel(model, version, scorer)
+    tag, scorer = load_scorer(model.name)
+    return StoredModel(model, tag.version or "", scorer)
 
 
-def load_scorer(tag: str) -> tuple[str, Scorer]:
-    """Read the version and the scorer that a tag, a model's name or an alias stands for.
+def load_scorer(tag: str) -> tuple[bentoml.Tag, Scorer]:
+    """Read the scorer that a tag, a model's name or an alias stands for, and its full tag.
 
     No pickle is opened.
 
@@ -135,7 +135,7 @@ def load_scorer(tag: str) -> tuple[str, Scorer]:
         scorer = Scorer.load(stored.path_of(SCORER_FILE))
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise StoreError(f"model {stored.tag}, {SCORER_FILE}: {error}: {_REMEDY}") from None
-    return stored.tag.version or "", scorer
+    return stored.tag, scorer
 
 
 def use_own_bento() -> None:
