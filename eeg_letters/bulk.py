@@ -58,7 +58,7 @@ class BulkScorer:
             for weight, bias in zip(scorer.weights, scorer.biases, strict=True)
         )
         self._layers = [np.hstack([layer, np.eye(len(layer))[:, -1:]]) for layer in inner]
-        self._last = np.ascontiguousarray(last)
+        self._last = np.ascontiguousarray(last.T)
 
     def logits(self, rows: Floats) -> Floats:
         """Logits of band powers.
@@ -76,7 +76,8 @@ class BulkScorer:
         for layer in self._layers:
             signal = signal.dot(layer)
             np.maximum(signal, 0, out=signal)
-        logits: Floats = signal.dot(self._last).T / rows[:, -1]
+        logits: Floats = self._last.dot(signal.T)
+        logits /= rows[:, -1]
         return logits
 
 

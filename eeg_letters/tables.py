@@ -589,10 +589,10 @@ def _checked(
         good = (
             np.isfinite(numbers).all(axis=0)
             & (lines >= 0)
-            & (lines % 1 == 0)
+            & (np.floor(lines) == lines)
             & (letters >= 0)
             & (letters < len(LETTERS))
-            & (letters % 1 == 0)
+            & (np.floor(letters) == letters)
         )
     if good.all():
         return Parsed(numbers, places, kept, rejected)
