@@ -268,7 +268,6 @@ def predict_files(
             raise RecordingError(f"{', '.join(inputs)}: there are no rows")
     if not tally.rejected:
         rejects.unlink(missing_ok=True)
-    progress.remove_task(task)
     return tally
 
 
@@ -435,25 +434,24 @@ def main(source: str, target: str, shard: tuple[int, int], options: Options) -> 
     failed = False
     workers = Workers(options.every)
     try:
-        with _progress() as progress:
-            for job in jobs:
-                if each and job.output.exists():
-                    progress.console.print(f"{job.output}: there already", soft_wrap=True)
-                    continue
-                try:
-                    job.output.parent.mkdir(exist_ok=True)
+        for job in jobs:
+            if each and job.output.exists():
+                print(f"{job.output}: there already")
+                continue
+            try:
+                with _progress() as progress:
                     tally = predict_files(
                         job.inputs, job.output, options, workers, progress, name_files
                     )
-                except RecordingError as error:
-                    if not each:
-                        raise
-                    # The other files may be well.
-                    failed = True
-                    print(f"{PROGRAM}: {error}", file=sys.stderr)
-                else:
-                    for line in tally.report(job.output):
-                        print(line)
+            except RecordingError as error:
+                if not each:
+                    raise
+                # The other files may be well.
+                failed = True
+                print(f"{PROGRAM}: {error}", file=sys.stderr)
+            else:
+                for line in tally.report(job.output):
+                    print(line)
     finally:
         workers.stop()
     return 2 if failed else 0

@@ -160,6 +160,8 @@ def write(path: Path, schema: Schema, batches: Iterator[RecordBatch]) -> None:
 def aside(path: Path) -> Iterator[Path]:
     """Give a file another name in the same folder until it is whole; delete it after a failure.
 
+    The folder is made where it is missing.
+
     Parameters
     ----------
     path : pathlib.Path
@@ -176,11 +178,11 @@ def aside(path: Path) -> Iterator[Path]:
         When the folder cannot be written to.
     """
     # What a killed run left behind. A run that still goes on and loses its file fails.
-    prefix = f".{path.name}."
     try:
+        path.parent.mkdir(exist_ok=True)
         for left in path.parent.glob(f".{escape(path.name)}.{'?' * 8}{path.suffix}"):
             left.unlink(missing_ok=True)
-        descriptor, name = tempfile.mkstemp(path.suffix, prefix, path.parent)
+        descriptor, name = tempfile.mkstemp(path.suffix, f".{path.name}.", path.parent)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
     partial = Path(name)

@@ -22,7 +22,7 @@ from arro3.core import Array, DataType, Field, RecordBatch, Schema
 from arro3.io import read_csv, read_parquet
 from numpy.typing import NDArray
 
-from eeg_letters.errors import RecordingError
+from eeg_letters.errors import RecordingError, UserError
 from eeg_letters.recordings import (
     FEATURES,
     LETTER_COLUMN,
@@ -180,6 +180,8 @@ def open_table(path: str, keep: Sequence[str]) -> Iterator[Table]:
     ------
     RecordingError
         When the file cannot be read, or lacks a column.
+    UserError
+        When a column is to be kept that is read anyway.
     """
     with _open(path) as file:
         start = file.peek(len(_PARQUET_MAGIC))
@@ -213,6 +215,9 @@ def _open(path: str) -> Iterator[io.BufferedReader]:
 def _find_columns(where: str, names: Sequence[str], keep: Sequence[str]) -> Columns:
     stripped = tuple(name.strip() for name in names)
     check_unique(where, stripped, "column")
+    for name in keep:
+        if name in NUMBERS:
+            raise UserError(f"--keep {name}: only columns that are not a recording's can be kept")
     for name in (*FEATURES, *keep):
         if name not in stripped:
             raise RecordingError(f"{where}, column {name}: the column is missing")
