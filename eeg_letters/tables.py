@@ -44,6 +44,7 @@ CHUNK_ROWS = 4096
 SLOT_BYTES = CHUNK_ROWS * len(NUMBERS) * 8
 
 _LINE, _LETTER = len(FEATURES), len(FEATURES) + 1
+_FLOAT = DataType.float64()
 _PARQUET_MAGIC = b"PAR1"
 _in_order = itemgetter(*FEATURES)
 
@@ -341,15 +342,20 @@ class _ParquetTable:
         slot = cycle(enumerate(slots))
         while (batch := self._next()) is not None:
             index, into = next(slot)
-            numbers = _numbers_in(into, batch.num_rows)
-            for row, name in enumerate(NUMBERS):
-                if name in self._index:
-                    numbers[row] = _as_floats(batch.column(self._index[name]))
-                else:
-                    numbers[row] = np.arange(batch.num_rows) if name == LINE_COLUMN else 0
-            del numbers
+            n_rows = batch.num_rows
+            self._fill(_numbers_in(into, n_rows), batch)
             self._kept.append([batch.column(self._index[name]) for name in self.columns.keep])
-            yield Chunk(_parse_numbers, self.columns, index, batch.num_rows, batch.num_rows)
+            # Its memory is warm for the next one.
+            del batch
+            yield Chunk(_parse_numbers, self.columns, index, n_rows, n_rows)
+
+    def _fill(self, numbers: Floats, batch: RecordBatch) -> None:
+        for row, name in enumerate(NUMBERS):
+            if name in self._index:
+                column = batch.column(self._index[name])
+                numbers[row] = _as_floats(column, self._fields[name].type)
+            else:
+                numbers[row] = np.arange(batch.num_rows) if name == LINE_COLUMN else 0
 
     def _next(self) -> RecordBatch | None:
         try:
@@ -358,9 +364,9 @@ class _ParquetTable:
             raise RecordingError(f"{self._path}: cannot be read: {error}") from None
 
 
-def _as_floats(column: Array) -> Floats:
-    if column.type != DataType.float64():
-        column = column.cast(DataType.float64())
+def _as_floats(column: Array, type_: DataType) -> Floats:
+    if type_ != _FLOAT:
+        column = column.cast(_FLOAT)
     if column.null_count:
         return np.array(column.to_pylist(), np.float64)
     floats: Floats = column.to_numpy()
@@ -450,7 +456,7 @@ def _parse_csv_lines(text: bytes, columns: Columns, first: int) -> Parsed:
         numbers = np.empty((len(NUMBERS), len(places)))
         for index, name in enumerate(NUMBERS):
             if name in columns.names:
-                numbers[index] = _as_floats(batch.column(columns.names.index(name)))
+                numbers[index] = _as_floats(batch.column(columns.names.index(name)), _FLOAT)
             else:
                 numbers[index] = places + first if name == LINE_COLUMN else 0
         kept: list[list[str | None]] = [
