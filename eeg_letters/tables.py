@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import cycle
 from operator import itemgetter
 from pathlib import Path
@@ -430,28 +431,26 @@ def _parse_csv(slot: mmap.mmap, chunk: Chunk) -> Parsed:
 
 
 def _parse_csv_lines(text: bytes, columns: Columns, first: int) -> Parsed:
-    lines = text.split(b"\n")
-    places = np.array([i for i, line in enumerate(lines) if line.strip()], np.int64)
+    count = text.count(b"\n") + (not text.endswith(b"\n"))
+    batch = _read_csv(text, columns, count)
+    # As a rule no line is empty, and none is bad: then there is no need to look at each.
+    lines = cache(lambda: text.split(b"\n"))
+    if batch is not None and batch.num_rows == count:
+        places = np.arange(count)
+    else:
+        places = np.array([i for i, line in enumerate(lines()) if line.strip()], np.int64)
     if not len(places):
         return _no_rows(columns)
 
     def content(place: int) -> str:
-        return lines[place].rstrip(b"\r").decode(errors="replace")
+        return lines()[place].rstrip(b"\r").decode(errors="replace")
 
     def row(place: int) -> dict[str, str]:
-        return _csv_row(lines[place], columns.names)
+        return _csv_row(lines()[place], columns.names)
 
     def convert(place: int) -> list[float]:
         return _row_numbers(row(place), columns, place + first)
 
-    try:
-        batch = next(
-            read_csv(
-                io.BytesIO(text), _csv_schema(columns), has_header=False, batch_size=len(places)
-            )
-        )
-    except Exception:  # noqa: BLE001 the library raises no class of its own
-        batch = None
     if batch is not None and batch.num_rows == len(places):
         numbers = np.empty((len(NUMBERS), len(places)))
         for index, name in enumerate(NUMBERS):
@@ -466,7 +465,7 @@ def _parse_csv_lines(text: bytes, columns: Columns, first: int) -> Parsed:
     if len(places) > 4:
         # Something in it is no number: narrow down where.
         middle = int(places[len(places) // 2])
-        halves = b"\n".join(lines[:middle]), b"\n".join(lines[middle:])
+        halves = b"\n".join(lines()[:middle]), b"\n".join(lines()[middle:])
         return _joined(
             _parse_csv_lines(halves[0], columns, first),
             _parse_csv_lines(halves[1], columns, first + middle),
@@ -489,6 +488,18 @@ def _parse_csv_lines(text: bytes, columns: Columns, first: int) -> Parsed:
         rejected,
     )
     return _shifted(parsed, first)
+
+
+def _read_csv(text: bytes, columns: Columns, most_rows: int) -> RecordBatch | None:
+    try:
+        return next(
+            read_csv(
+                io.BytesIO(text), _csv_schema(columns), has_header=False, batch_size=most_rows
+            ),
+            None,
+        )
+    except Exception:  # noqa: BLE001 the library raises no class of its own
+        return None
 
 
 def _csv_schema(columns: Columns) -> Schema:
