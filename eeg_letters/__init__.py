@@ -1,3 +1,45 @@
 """Classify imagined letters from EEG band powers."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from eeg_letters.classifier import Classifier
+
 __version__ = "0.1.0"
+
+
+def load(tag: str) -> Classifier:
+    """Read a trained model from the BentoML model store.
+
+    No pickle is opened, and neither scikit-learn nor pandas is needed.
+
+    Parameters
+    ----------
+    tag : str
+        Name and version, such as ``"eeg-lda:latest"``; a name alone means its latest version.
+
+    Returns
+    -------
+    eeg_letters.classifier.Classifier
+        With the methods ``predict`` and ``predict_proba``.
+
+    Raises
+    ------
+    eeg_letters.errors.StoreError
+        When there is no such model, or its files are not those that training wrote.
+
+    Examples
+    --------
+    >>> import eeg_letters, pandas
+    >>> lda = eeg_letters.load("eeg-lda:latest")
+    >>> lda.predict(pandas.read_csv("data/train.csv").head(3))
+    array([0, 0, 0])
+    """
+    # Here, for everything imports this package, and most of it needs none of these.
+    from eeg_letters.classifier import Classifier
+    from eeg_letters.store import load_scorer
+
+    found, scorer = load_scorer(tag)
+    return Classifier(str(found), scorer)

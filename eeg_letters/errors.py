@@ -17,6 +17,10 @@ class StoreError(UserError):
     """A model store that cannot be read or written."""
 
 
+class OutputError(UserError):
+    """An output that cannot be written."""
+
+
 class Problem(Exception):
     """An HTTP error, answered as ``application/problem+json`` (RFC 9457).
 

@@ -162,7 +162,7 @@ def _json_rows(path: Path, text: str) -> Iterator[_Row]:
     def convert(pairs: list[tuple[str, Any]]) -> Any:
         members = dict(pairs)
         if LETTER_COLUMN not in members:
-            _check_unique(str(path), [name for name, _ in pairs], "row")
+            check_unique(str(path), [name for name, _ in pairs], "row")
             return members
         where = f"{path}, line {reprlib.repr(members.get(LINE_COLUMN))}"
         _check_columns(where, [name for name, _ in pairs])
@@ -196,7 +196,7 @@ def _parse_int(digits: str) -> int | float:
 def _check_columns(where: str, names: Sequence[str]) -> None:
     if tuple(names) == COLUMNS:
         return
-    _check_unique(where, names, "column")
+    check_unique(where, names, "column")
     for name in names:
         if name not in COLUMNS:
             raise RecordingError(
@@ -211,22 +211,24 @@ def _printable(name: str) -> str:
     return name if name.isprintable() else repr(name)
 
 
-def _check_unique(where: str, names: Sequence[str], what: str) -> None:
+def check_unique(where: str, names: Sequence[str], what: str) -> None:
+    """Make sure that no name stands twice.
+
+    Raises
+    ------
+    RecordingError
+        When one does; names it.
+    """
     name, count = Counter(names).most_common(1)[0] if names else ("", 0)
     if count > 1:
         raise RecordingError(f"{where}, {what} {_printable(name)}: the {what} stands twice")
 
 
 def _row(where: str, row: dict[str, Any]) -> _Row:
-    letter = _whole_number(where, row, LETTER_COLUMN)
-    if letter >= len(LETTERS):
-        raise RecordingError(
-            f"{where}, column {LETTER_COLUMN}: {letter} is not a letter"
-            f" (0 is A, {len(LETTERS) - 1} is Z)"
-        )
+    letter = letter_number(where, row)
     return _Row(
         where,
-        _whole_number(where, row, LINE_COLUMN),
+        whole_number(where, row, LINE_COLUMN),
         letter,
         _band_powers(where, row),
         orjson.dumps(row),
@@ -243,11 +245,35 @@ def _band_powers(where: str, row: Mapping[str, Any]) -> array[float]:
                 return numbers
     except (TypeError, ValueError):
         pass
-    return array("d", [_finite_number(where, row, name) for name in FEATURES])
+    return array("d", [finite_number(where, row, name) for name in FEATURES])
 
 
-def _whole_number(where: str, row: Mapping[str, Any], column: str) -> int:
-    number = _finite_number(where, row, column)
+def letter_number(where: str, row: Mapping[str, Any]) -> int:
+    """Value of a row's `LETTER_COLUMN`, checked.
+
+    Raises
+    ------
+    RecordingError
+        When it is not a whole number from 0 to 25.
+    """
+    letter = whole_number(where, row, LETTER_COLUMN)
+    if letter >= len(LETTERS):
+        raise RecordingError(
+            f"{where}, column {LETTER_COLUMN}: {letter} is not a letter"
+            f" (0 is A, {len(LETTERS) - 1} is Z)"
+        )
+    return letter
+
+
+def whole_number(where: str, row: Mapping[str, Any], column: str) -> int:
+    """Value of a row's column, checked.
+
+    Raises
+    ------
+    RecordingError
+        When it is not a whole number from 0 on.
+    """
+    number = finite_number(where, row, column)
     if not number.is_integer() or number < 0:
         raise RecordingError(
             f"{where}, column {column}: {reprlib.repr(row[column])} is not a whole number"
@@ -255,7 +281,14 @@ def _whole_number(where: str, row: Mapping[str, Any], column: str) -> int:
     return int(number)
 
 
-def _finite_number(where: str, row: Mapping[str, Any], column: str) -> float:
+def finite_number(where: str, row: Mapping[str, Any], column: str) -> float:
+    """Value of a row's column, checked; a number may be written as text.
+
+    Raises
+    ------
+    RecordingError
+        When it is missing, or not a finite number.
+    """
     value = row[column]
     try:
         # float() would take True for 1 and "1_0" for 10.
@@ -263,7 +296,7 @@ def _finite_number(where: str, row: Mapping[str, Any], column: str) -> float:
             raise ValueError
         number = float(value)
     except (TypeError, ValueError, OverflowError):
-        if isinstance(value, str) and not value.strip():
+        if value is None or (isinstance(value, str) and not value.strip()):
             raise RecordingError(f"{where}, column {column}: the value is missing") from None
         raise RecordingError(
             f"{where}, column {column}: {reprlib.repr(value)} is not a number"

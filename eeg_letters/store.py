@@ -112,7 +112,21 @@ def load_model(model: Model) -> StoredModel:
     StoreError
         When there is no such model, or its files are not those that training wrote.
     """
-    stored = _open(model.name)
+    tag, scorer = load_scorer(model.name)
+    return StoredModel(model, tag.version or "", scorer)
+
+
+def load_scorer(tag: str) -> tuple[bentoml.Tag, Scorer]:
+    """Read the scorer that a tag, a model's name or an alias stands for, and its full tag.
+
+    No pickle is opened.
+
+    Raises
+    ------
+    StoreError
+        When there is no such model, or its files are not those that training wrote.
+    """
+    stored = _open(tag)
     checksums = stored.info.metadata.get(_FILES)
     if not isinstance(checksums, dict) or SCORER_FILE not in checksums:
         raise StoreError(f"model {stored.tag} was saved without a compiled scorer: {_REMEDY}")
@@ -121,7 +135,14 @@ def load_model(model: Model) -> StoredModel:
         scorer = Scorer.load(stored.path_of(SCORER_FILE))
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise StoreError(f"model {stored.tag}, {SCORER_FILE}: {error}: {_REMEDY}") from None
-    return StoredModel(model, stored.tag.version or "", scorer)
+    return stored.tag, scorer
+
+
+def use_own_bento() -> None:
+    """Take models from the Bento that this code was packed into, if it was, as serving it does."""
+    bento = Path(__file__).resolve().parents[2]
+    if (bento / "bento.yaml").is_file():
+        bentoml.load(str(bento))
 
 
 def _open(tag: bentoml.Tag | str) -> bentoml.Model:

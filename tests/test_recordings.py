@@ -166,7 +166,7 @@ BAD: dict[str, tuple[str, bytes, list[str]]] = {
     # Values.
     "gap": ("x.csv", csv_with("O1/alpha", ""), ["line 3", "column O1/alpha", "value is missing"]),
     "gap, JSON": ("x.json", to_json(**{"O1/alpha": " "}), ["'8'", "O1/alpha", "value is missing"]),
-    "null": ("x.json", to_json(**{"O1/alpha": None}), ["line '8'", "column O1/alpha", "None"]),
+    "null": ("x.json", to_json(**{"O1/alpha": None}), ["line '8'", "column O1/alpha", "missing"]),
     "word": ("x.csv", csv_with("O1/alpha", "high"), ["line 3", "column O1/alpha", "'high'"]),
     "true": ("x.json", to_json(**{"O1/alpha": True}), ["'8'", "O1/alpha", "True is not a number"]),
     "list": ("x.json", to_json(**{"O1/alpha": [1]}), ["line '8'", "column O1/alpha", "[1]"]),

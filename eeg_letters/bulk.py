@@ -1,0 +1,133 @@
+"""Scorers over many rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeg_letters.recordings import FEATURES, LETTERS
+from eeg_letters.scorer import Floats, Scorer
+
+# The widest layer of this many rows, 1 MB, stays in a core's cache.
+_BLOCK_ROWS = 256
+# Squared norms between which no intermediate result overflows or vanishes.
+_LEAST, _MOST = 1e-20, 1e300
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a model says of many rows.
+
+    Attributes
+    ----------
+    labels : ndarray of int64, shape (n_rows,)
+        The most probable letter, 0 is A.
+    top : ndarray of float64, shape (n_rows,)
+        Its probability.
+    probabilities : ndarray of float64, shape (26, n_rows), or None
+        Probability of each letter, zero where the model was not trained on it; None where they
+        were not asked for.
+    """
+
+    labels: NDArray[np.int64]
+    top: Floats
+    probabilities: Floats | None
+
+
+class BulkScorer:
+    """A scorer's layers, each with its bias as one more row of weights.
+
+    A layer with ReLU gives twice as much for twice the input. So a row is not divided by its norm
+    and has no biases added: its norm goes through all layers as one more input, in the place of the
+    1 that a bias is multiplied by, and what comes out is divided by it. For a batch this saves a
+    sixth of the time; docs/decisions/0006-arrow-tables.md has the figures.
+
+    Parameters
+    ----------
+    scorer : Scorer
+        Whose answers it gives, but for rounding in the last digits.
+    """
+
+    def __init__(self, scorer: Scorer) -> None:
+        self.scorer = scorer
+        *inner, last = (
+            np.vstack([weight, bias])
+            for weight, bias in zip(scorer.weights, scorer.biases, strict=True)
+        )
+        self._layers = [np.hstack([layer, np.eye(len(layer))[:, -1:]]) for layer in inner]
+        self._last = np.ascontiguousarray(last.T)
+
+    def logits(self, rows: Floats) -> Floats:
+        """Logits of band powers.
+
+        Parameters
+        ----------
+        rows : ndarray of float64, shape (n_rows, 161)
+            Band powers in the order of `eeg_letters.recordings.FEATURES`, and their norm.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_classes, n_rows)
+        """
+        signal = rows
+        for layer in self._layers:
+            signal = signal.dot(layer)
+            np.maximum(signal, 0, out=signal)
+        logits: Floats = self._last.dot(signal.T)
+        logits /= rows[:, -1]
+        return logits
+
+
+def score(scorers: Sequence[BulkScorer], band_powers: Floats, every: bool) -> list[Scores]:
+    """Score rows by each of several models.
+
+    Parameters
+    ----------
+    scorers : sequence of BulkScorer
+        The models.
+    band_powers : ndarray of float64, shape (160, n_rows)
+        Finite band powers, a row for each of `eeg_letters.recordings.FEATURES`.
+    every : bool
+        Give the probabilities of all letters, too.
+
+    Returns
+    -------
+    list of Scores
+        In the order of `scorers`.
+    """
+    n_rows = band_powers.shape[1]
+    scores = [
+        Scores(
+            np.empty(n_rows, np.int64),
+            np.empty(n_rows),
+            np.zeros((len(LETTERS), n_rows)) if every else None,
+        )
+        for _ in scorers
+    ]
+    buffer = np.empty((_BLOCK_ROWS, len(FEATURES) + 1))
+    for start in range(0, n_rows, _BLOCK_ROWS):
+        block = slice(start, min(start + _BLOCK_ROWS, n_rows))
+        rows = buffer[: block.stop - block.start]
+        powers = rows[:, :-1]
+        powers[:] = band_powers[:, block].T
+        squares = np.einsum("ij,ij->i", powers, powers)
+        np.sqrt(squares, out=rows[:, -1])
+        usual = bool(((squares > _LEAST) & (squares < _MOST)).all())
+        for scorer, into in zip(scorers, scores, strict=True):
+            if usual:
+                exponentials = scorer.logits(rows)
+                exponentials -= exponentials.max(axis=0)
+                np.exp(exponentials, out=exponentials)
+            else:
+                exponentials = scorer.scorer.predict_proba(powers.copy()).T
+            sums = exponentials.sum(axis=0)
+            best = exponentials.argmax(axis=0)
+            classes = scorer.scorer.classes
+            into.labels[block] = classes[best]
+            into.top[block] = exponentials.max(axis=0) / sums
+            if into.probabilities is not None:
+                into.probabilities[classes, block] = exponentials / sums
+    return scores

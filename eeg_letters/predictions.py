@@ -1,0 +1,205 @@
+"""Predictions in files: what their columns are, and how a file appears whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from glob import escape
+from pathlib import Path
+
+import numpy as np
+from arro3.core import Array, DataType, Field, RecordBatch, RecordBatchReader, Schema
+from arro3.io import write_csv, write_parquet
+from numpy.typing import NDArray
+
+from eeg_letters.bulk import Scores
+from eeg_letters.errors import OutputError, UserError
+from eeg_letters.models import Model
+from eeg_letters.recordings import LETTER_COLUMN, LETTERS, LINE_COLUMN
+
+ENDINGS = (".csv", ".parquet")
+FILE_COLUMN = "File"
+TRUE_LETTER_COLUMN = "Letter"
+
+_ROW_GROUP_ROWS = 64 * 1024
+_letters = Array(list(LETTERS), DataType.string())
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions of some rows.
+
+    Attributes
+    ----------
+    lines : ndarray of int64, shape (n_rows,)
+        Line numbers.
+    letters : ndarray of int64, shape (n_rows,), or None
+        The letter thought of, 0 is A, where it is known.
+    scores : list of Scores
+        Of each model.
+    kept : list of Array
+        Columns of the input that are carried through.
+    """
+
+    lines: NDArray[np.int64]
+    letters: NDArray[np.int64] | None
+    scores: list[Scores]
+    kept: list[Array]
+
+
+def make_schema(
+    models: Sequence[Model], letters: bool, every: bool, file: bool, kept: Sequence[Field]
+) -> Schema:
+    """Columns of an output.
+
+    Parameters
+    ----------
+    models : sequence of Model
+        Each gives a label, a letter and its probability.
+    letters : bool
+        Whether the true letters are known.
+    every : bool
+        Whether the probabilities of all letters are wanted.
+    file : bool
+        Whether the rows come from several files, so that each row names its own.
+    kept : sequence of Field
+        Columns that are carried through.
+
+    Raises
+    ------
+    UserError
+        When a kept column has the name of another.
+    """
+    fields = [Field(FILE_COLUMN, DataType.string())] if file else []
+    fields.append(Field(LINE_COLUMN, DataType.int64()))
+    if letters:
+        fields.append(Field(LETTER_COLUMN, DataType.int64()))
+        fields.append(Field(TRUE_LETTER_COLUMN, DataType.string()))
+    for model in models:
+        fields += [
+            Field(f"{model.title} label", DataType.int64()),
+            Field(f"{model.title} letter", DataType.string()),
+            Field(f"{model.title} probability", DataType.float64()),
+        ]
+        if every:
+            fields += [Field(f"{model.title} {letter}", DataType.float64()) for letter in LETTERS]
+    names = {field.name for field in fields}
+    for field in kept:
+        if field.name in names:
+            raise UserError(f"--keep {field.name}: the output has a column of that name already")
+        names.add(field.name)
+    return Schema([*fields, *kept])
+
+
+def to_batch(predictions: Predictions, schema: Schema, file: str | None) -> RecordBatch:
+    """Predictions as rows of an output."""
+    n_rows = len(predictions.lines)
+    columns = []
+    if file is not None:
+        columns.append(Array([file] * n_rows, DataType.string()))
+    columns.append(Array.from_numpy(predictions.lines))
+    if predictions.letters is not None:
+        columns += [Array.from_numpy(predictions.letters), _names(predictions.letters)]
+    for scores in predictions.scores:
+        columns += [
+            Array.from_numpy(scores.labels),
+            _names(scores.labels),
+            Array.from_numpy(scores.top),
+        ]
+        if scores.probabilities is not None:
+            columns += [Array.from_numpy(values) for values in scores.probabilities]
+    return RecordBatch.from_arrays([*columns, *predictions.kept], schema=schema)
+
+
+def write(path: Path, schema: Schema, batches: Iterator[RecordBatch]) -> None:
+    """Write rows to a file as they come.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    BaseException
+        Whatever `batches` raises.
+    """
+    raised: list[BaseException] = []
+
+    def kept_apart() -> Iterator[RecordBatch]:
+        # The library makes one text of whatever ends the batches, Ctrl-C too.
+        try:
+            yield from batches
+        except BaseException as error:
+            raised.append(error)
+            raise
+
+    reader = RecordBatchReader.from_batches(schema, kept_apart())
+    try:
+        if path.suffix == ".csv":
+            write_csv(reader, str(path))
+        else:
+            write_parquet(
+                reader,
+                str(path),
+                compression="snappy",
+                column_dictionary_enabled={
+                    name: False
+                    for name in schema.names
+                    if schema.field(name).type == DataType.float64()
+                },
+                max_row_group_size=_ROW_GROUP_ROWS,
+            )
+    except Exception as error:  # noqa: BLE001 the library raises no class of its own
+        if raised:
+            raise raised[0] from None
+        raise OutputError(f"the output cannot be written: {error}") from None
+
+
+@contextmanager
+def aside(path: Path) -> Iterator[Path]:
+    """Give a file another name in the same folder until it is whole; delete it after a failure.
+
+    The folder is made where it is missing.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The name it gets.
+
+    Yields
+    ------
+    pathlib.Path
+        The name to write it under, with the same ending.
+
+    Raises
+    ------
+    OutputError
+        When the folder cannot be written to.
+    """
+    # What a killed run left behind. A run that still goes on and loses its file fails.
+    try:
+        path.parent.mkdir(exist_ok=True)
+        for left in path.parent.glob(f".{escape(path.name)}.{'?' * 8}{path.suffix}"):
+            left.unlink(missing_ok=True)
+        descriptor, name = tempfile.mkstemp(path.suffix, f".{path.name}.", path.parent)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
+    partial = Path(name)
+    try:
+        yield partial
+        # mkstemp lets nobody else read it.
+        umask = os.umask(0)
+        os.umask(umask)
+        partial.chmod(0o666 & ~umask)
+        os.fsync(descriptor)
+        partial.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
+    finally:
+        os.close(descriptor)
+        partial.unlink(missing_ok=True)
+
+
+def _names(labels: NDArray[np.int64]) -> Array:
+    return _letters.take(Array.from_numpy(labels.astype(np.uint32)))

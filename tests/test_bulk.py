@@ -1,0 +1,59 @@
+"""Scorers over many rows give what they give for one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eeg_letters.bulk import BulkScorer, score
+from eeg_letters.models import MODELS
+from eeg_letters.recordings import FEATURES, LETTERS, read_recording
+from eeg_letters.scorer import Scorer
+from eeg_letters.settings import DATA
+from eeg_letters.store import SCORER_FILE
+from tests.conftest import latest_entry
+
+
+@pytest.fixture(scope="module")
+def scorers(trained_home: Path) -> list[Scorer]:
+    return [Scorer.load(latest_entry(trained_home, model) / SCORER_FILE) for model in MODELS]
+
+
+@pytest.mark.parametrize("change", ["as they are", "huge", "tiny", "zero", "reversed signs"])
+def test_bulk_scores_are_the_scorers(scorers: list[Scorer], change: str) -> None:
+    rows = read_recording(DATA / "test.json").band_powers.copy()
+    factors = {"huge": 1e200, "tiny": 1e-200, "zero": 0.0, "reversed signs": -1.0}
+    rows[300:303] *= factors.get(change, 1.0)
+    every = score([BulkScorer(scorer) for scorer in scorers], rows.T, True)
+    top = score([BulkScorer(scorer) for scorer in scorers], rows.T, False)
+    for scorer, all_letters, one in zip(scorers, every, top, strict=True):
+        expected = scorer.predict_proba(rows)
+        assert all_letters.probabilities is not None
+        np.testing.assert_allclose(all_letters.probabilities.T, expected, rtol=0, atol=1e-12)
+        for scores in (all_letters, one):
+            np.testing.assert_array_equal(scores.labels, scorer.predict(rows))
+            np.testing.assert_allclose(scores.top, expected.max(axis=1), rtol=0, atol=1e-12)
+        assert one.probabilities is None
+
+
+def test_letters_that_a_model_does_not_know_have_no_probability() -> None:
+    generator = np.random.default_rng(0)
+    classes = np.array([2, 5, 25])
+    shapes = [(len(FEATURES), 4), (4, 4), (4, 3)]
+    scorer = Scorer(
+        classes,
+        [generator.normal(size=shape) for shape in shapes],
+        [generator.normal(size=shape[1]) for shape in shapes],
+    )
+    rows = generator.lognormal(size=(1000, len(FEATURES)))
+    (scores,) = score([BulkScorer(scorer)], rows.T, True)
+    assert scores.probabilities is not None
+    assert scores.probabilities.shape == (len(LETTERS), 1000)
+    np.testing.assert_allclose(
+        scores.probabilities[classes].T, scorer.predict_proba(rows), rtol=0, atol=1e-12
+    )
+    assert not np.delete(scores.probabilities, classes, axis=0).any()
+    assert set(scores.labels) <= set(classes.tolist())
+    np.testing.assert_array_equal(scores.labels, scorer.predict(rows))
