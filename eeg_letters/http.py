@@ -256,7 +256,8 @@ async def _send(response: Response, request_id: bytes, send: Send) -> None:
     large = len(response.body) > BUFFER_BYTES
     await send({"type": "http.response.body", "body": response.body, "more_body": large})
     if large:
-        # Waits until the client has taken most of it: until then the request is in flight.
+        # Waits until the client has taken most of it, or its time is up: until then the request is
+        # in flight.
         await send({"type": "http.response.body"})
 
 

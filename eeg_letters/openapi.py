@@ -129,7 +129,7 @@ def _operation(
     internal: bool = False,
 ) -> dict[str, Any]:
     if not internal:
-        problems = [*problems, 503]
+        problems = [*problems, 431, 503]
     return {
         "operationId": operation,
         "summary": summary,
@@ -240,6 +240,7 @@ def _problems() -> dict[str, Any]:
         413: "The body is too large, or has too many rows",
         415: "The body is not declared as application/json, or is compressed",
         422: "The body is JSON, but not what is asked for; the detail names row and feature",
+        431: "The path and the headers are too large, or the headers too many",
         503: "Too many requests are being answered; try again after Retry-After seconds",
     }
     schema = {"$ref": "#/components/schemas/Problem"}

@@ -1,12 +1,13 @@
 """HTTP/1.1 on a connection: an end to what uvicorn takes for as long and as large as it is sent.
 
-docs/decisions/0005-bounded-connections.md says why.
+docs/decisions/0008-bounded-connections.md says why.
 """
 
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop, BaseTransport, TimerHandle, Transport
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -248,9 +249,11 @@ class BoundedProtocol(HttpToolsProtocol):
         for name, value in (*self.server_state.default_headers, *headers):
             lines += (name, b": ", value, b"\r\n")
         self.transport.write(b"".join([*lines, b"connection: close\r\n\r\n", body]))
-        # A client that is still sending when the connection closes may never see the answer.
+        # A client that is still sending when the connection closes may never see the answer. One
+        # that is gone already is noticed by the next read.
         if self.transport.can_write_eof():
-            self.transport.write_eof()
+            with suppress(OSError):
+                self.transport.write_eof()
         self.flow.resume_reading()
         self._wait(LINGER_SECONDS, self.timeout_keep_alive_handler)
 

@@ -23,7 +23,8 @@ class Settings:
     max_body_bytes : int
         ``EEG_MAX_BODY_BYTES``: the largest request body that is read.
     body_timeout_seconds : int
-        ``EEG_BODY_TIMEOUT_SECONDS``: how long a request body may take to arrive.
+        ``EEG_BODY_TIMEOUT_SECONDS``: how long a request body may take to arrive, and an answer to
+        be taken.
     max_rows : int
         ``EEG_MAX_ROWS``: the most rows in one request.
     max_concurrency : int
