@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import bentoml
 
-from eeg_letters import openapi
+from eeg_letters import openapi, v2
 from eeg_letters.errors import UserError
 from eeg_letters.http import Application
 from eeg_letters.inference import Inference, load_inference
@@ -49,7 +49,9 @@ class HTTPService(bentoml.Service[Any]):
         routes = build_routes(
             inference, metrics, settings.max_rows, self.openapi_spec, self.schema()
         )
-        application = Application(routes, settings, metrics, AccessLog(as_json))
+        application = Application(
+            routes, settings, metrics, AccessLog(as_json), {v2.PREFIX: v2.refusal}
+        )
         # A full collection over all that was just loaded would stop the worker for 0.2 s.
         gc.collect()
         gc.freeze()

@@ -67,11 +67,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A model as serving uses it."""
+    """A model as serving uses it; `metadata` are those of its `Entry`."""
 
     model: Model
     version: str
     scorer: Scorer
+    metadata: Mapping[str, Any]
 
 
 def save_entries(entries: Sequence[Entry]) -> None:
@@ -121,7 +122,7 @@ def load_model(model: Model) -> StoredModel:
         scorer = Scorer.load(stored.path_of(SCORER_FILE))
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise StoreError(f"model {stored.tag}, {SCORER_FILE}: {error}: {_REMEDY}") from None
-    return StoredModel(model, stored.tag.version or "", scorer)
+    return StoredModel(model, stored.tag.version or "", scorer, stored.info.metadata)
 
 
 def _open(tag: bentoml.Tag | str) -> bentoml.Model:
