@@ -6,11 +6,12 @@ docs/protocol.md says what is taken and what is not.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from http import HTTPStatus
 from secrets import token_hex
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -24,22 +25,25 @@ from eeg_letters.rows import PART_BYTES, cut
 from eeg_letters.scorer import Floats
 
 INPUT = "rows"
-INPUT_TYPES: dict[str, np.dtype[Any]] = {"FP64": np.dtype("<f8"), "FP32": np.dtype("<f4")}
+_FP64: np.dtype[Any] = np.dtype("<f8")
+INPUT_TYPES: dict[str, np.dtype[Any]] = {"FP64": _FP64, "FP32": np.dtype("<f4")}
 # The length of the JSON before binary data, in bytes.
 HEADER_LENGTH = b"inference-header-content-length"
 BINARY = b"application/octet-stream"
 
 # A few milliseconds of work, as `PART_BYTES` are.
-PART_ROWS = 256
+PART_ROWS = 128
 
 _WIDTH = len(FEATURES)
-_DATA = re.compile(rb'(?<!\\)"data"[ \t\r\n]*:')
-_LIST = re.compile(rb"[ \t\r\n]*\[[ \t\r\n]*(\[?)")
+_BACKSLASH = ord("\\")
+_KEY = b'"data"'
+_LIST = re.compile(rb'(?:"data"[ \t\r\n]*:[ \t\r\n]*)?(\[)[ \t\r\n]*(\[?)')
 _END_OF_ROWS = re.compile(rb"\][ \t\r\n]*\]")
 _BETWEEN_NUMBERS = re.compile(rb"[^,],")
 _BETWEEN_ROWS = re.compile(rb"\][ \t\r\n]*,")
 # Stands for the numbers while the rest of a request is read; no client can guess it.
 _NUMBERS = token_hex(16)
+_NUMBERS_JSON = orjson.dumps(_NUMBERS)
 
 _LETTERS_JSON = [b'"%b"' % letter.encode() for letter in LETTERS]
 _LETTERS_BINARY = [len(letter).to_bytes(4, "little") + letter.encode() for letter in LETTERS]
@@ -75,8 +79,24 @@ class Output:
         """Shape with -1 for the number of rows."""
         return [-1] if self.width is None else [-1, self.width]
 
+    @cached_property
+    def form_json(self) -> bytes:
+        """The tensor with its values: a form for the number of rows, and the values."""
+        return self._form('"data":[%b]')
 
-@dataclass(frozen=True, slots=True)
+    @cached_property
+    def form_binary(self) -> bytes:
+        """The tensor without its values: a form for the number of rows, and the values' size."""
+        return self._form('"parameters":{"binary_data_size":%d}')
+
+    def _form(self, member: str) -> bytes:
+        shape = str(self.shape).replace("-1", "%d")
+        return (
+            f'{{"name":"{self.name}","datatype":"{self.datatype}","shape":{shape},{member}}}'
+        ).encode()
+
+
+@dataclass(slots=True)
 class InferenceRequest:
     """A request for predictions, its rows still to be read.
 
@@ -163,14 +183,15 @@ def parse_request(
     document, numbers = _read_document(text)
     tensor = _only_input(document)
     datatype = tensor.get("datatype")
-    if not isinstance(datatype, str) or datatype not in INPUT_TYPES:
+    dtype = INPUT_TYPES.get(datatype) if isinstance(datatype, str) else None
+    if dtype is None:
         raise _refused(
             f'Input "{INPUT}": the datatype is {_written(datatype)}; it must be one of'
             f" {', '.join(INPUT_TYPES)}."
         )
     n_rows = _n_rows(tensor.get("shape"), max_rows)
-    size = _parameters(tensor, f'Input "{INPUT}"').get("binary_data_size")
-    kept = dict(_parameters(document, "The request"))
+    size = _parameters(tensor).get("binary_data_size")
+    kept = _parameters(document)
     all_binary = kept.pop("binary_data_output", False) is True
     request_id = document.get("id")
     if request_id is not None and not isinstance(request_id, str):
@@ -183,11 +204,11 @@ def parse_request(
             )
         if numbers is None:
             raise _refused(f'Input "{INPUT}": the member "data" is missing.')
-        rows = _json_rows(numbers, n_rows, INPUT_TYPES[datatype])
+        rows = _json_rows(numbers, n_rows, dtype)
     else:
         if "data" in tensor:
             raise _refused(f'Input "{INPUT}" has both "data" and "binary_data_size".')
-        rows = _binary_rows(body, length, size, n_rows, INPUT_TYPES[datatype])
+        rows = _binary_rows(body, length, size, n_rows, dtype)
     return InferenceRequest(
         request_id,
         _dumps(kept) if kept else b"",
@@ -221,36 +242,32 @@ def answer(head: bytes, request: InferenceRequest, values: Sequence[Sequence[byt
         members.append(b'"parameters":%b' % request.parameters)
     tensors: list[bytes] = []
     binary: list[bytes] = []
+    n_rows = request.n_rows
+    any_binary = False
     for (output, in_binary), parts in zip(request.outputs, values, strict=True):
-        width = b"" if output.width is None else b",%d" % output.width
-        tensor = b'{"name":"%b","datatype":"%b","shape":[%d%b],' % (
-            output.name.encode(),
-            output.datatype.encode(),
-            request.n_rows,
-            width,
-        )
         if in_binary:
-            size = sum(map(len, parts))
-            tensors.append(b'%b"parameters":{"binary_data_size":%d}}' % (tensor, size))
+            tensors.append(output.form_binary % (n_rows, sum(map(len, parts))))
             binary += parts
+            any_binary = True
         else:
-            tensors.append(b'%b"data":[%b]}' % (tensor, b",".join(parts)))
+            tensors.append(output.form_json % (n_rows, b",".join(parts)))
     members.append(b'"outputs":[%b]' % b",".join(tensors))
     text = b"{%b}" % b",".join(members)
-    if not any(in_binary for _, in_binary in request.outputs):
+    if not any_binary:
         return Response(text)
     length: Header = (HEADER_LENGTH, b"%d" % len(text))
     return Response(b"".join([text, *binary]), BINARY, headers=(length,))
 
 
-@dataclass(frozen=True, slots=True)
-class _Numbers:
-    # The inside of a list of numbers, or of a list of rows, in JSON.
+class _Numbers(NamedTuple):
+    # A list of numbers or a list of rows within JSON: from `before` to `after`, with its brackets;
+    # from `start` to `end`, without.
     text: bytes
+    before: int
     start: int
     end: int
-    by_row: bool
     after: int
+    by_row: bool
 
 
 def _length(header: bytes, size: int) -> int:
@@ -265,11 +282,10 @@ def _length(header: bytes, size: int) -> int:
 
 def _read_document(text: bytes) -> tuple[dict[str, Any], _Numbers | None]:
     # The numbers are nearly all there is: simdjson reads them some at a time, orjson the rest.
-    key = _DATA.search(text, 0, PART_BYTES)
-    numbers = _find_numbers(text, key.end()) if key else None
-    if key and numbers:
-        short = b'%b"%b"%b' % (text[: key.end()], _NUMBERS.encode(), text[numbers.after :])
-        document = _parse(short)
+    key = text.find(_KEY, 0, PART_BYTES)
+    numbers = _find_numbers(text, key) if key > 0 and text[key - 1] != _BACKSLASH else None
+    if numbers is not None:
+        document = _parse(text[: numbers.before] + _NUMBERS_JSON + text[numbers.after :])
         if _only_input(document).get("data") == _NUMBERS:
             return document, numbers
     # There are none, or a parameter has their name.
@@ -287,13 +303,14 @@ def _find_numbers(text: bytes, position: int) -> _Numbers | None:
     opening = _LIST.match(text, position)
     if opening is None:
         return None
-    if not opening[1]:
-        end = text.find(b"]", opening.end())
-        return _Numbers(text, opening.end(), end, False, end + 1) if end >= 0 else None
-    closing = _END_OF_ROWS.search(text, opening.end())
-    if closing is None:
+    before, end = opening.span(1)[0], opening.end()
+    if not opening[2]:
+        closing = text.find(b"]", end)
+        return _Numbers(text, before, end, closing, closing + 1, False) if closing > 0 else None
+    found = _END_OF_ROWS.search(text, end)
+    if found is None:
         return None
-    return _Numbers(text, opening.start(1), closing.start() + 1, True, closing.end())
+    return _Numbers(text, before, end - 1, found.start() + 1, found.end(), True)
 
 
 def _parse(text: bytes) -> dict[str, Any]:
@@ -323,24 +340,32 @@ def _only_input(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _n_rows(shape: Any, max_rows: int) -> int:
-    match shape:
-        # A bool would be taken for an int.
-        case [int(n_rows), int(width)] if type(n_rows) is int and n_rows >= 0 and width == _WIDTH:
-            if n_rows <= max_rows:
-                return n_rows
-            raise Problem(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"There are more than {max_rows} rows; send them in several requests.",
-            )
-    raise _refused(f'Input "{INPUT}": the shape is {_written(shape)}; it must be [n, {_WIDTH}].')
+    # A bool would be taken for an int.
+    if (
+        not isinstance(shape, list)
+        or len(shape) != 2
+        or type(shape[0]) is not int
+        or shape[0] < 0
+        or shape[1] != _WIDTH
+    ):
+        raise _refused(
+            f'Input "{INPUT}": the shape is {_written(shape)}; it must be [n, {_WIDTH}].'
+        )
+    n_rows: int = shape[0]
+    if n_rows > max_rows:
+        raise Problem(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"There are more than {max_rows} rows; send them in several requests.",
+        )
+    return n_rows
 
 
-def _parameters(owner: Mapping[str, Any], what: str) -> dict[str, Any]:
+def _parameters(owner: Mapping[str, Any]) -> dict[str, Any]:
     parameters = owner.get("parameters")
     if parameters is None:
         return {}
     if not isinstance(parameters, dict):
-        raise _refused(f'{what}: "parameters" is {_written(parameters)}, and no object.')
+        raise _refused(f'"parameters" are {_written(parameters)}, and no object.')
     return parameters
 
 
@@ -358,7 +383,7 @@ def _requested(
             raise _refused(f"There is no output {_written(name)}; there are {', '.join(outputs)}.")
         if name in requested:
             raise _refused(f"Output {name} is asked for twice.")
-        binary = _parameters(tensor, f"Output {name}").get("binary_data", all_binary)
+        binary = _parameters(tensor).get("binary_data", all_binary)
         requested[name] = outputs[name], binary is True
     return [*requested.values()]
 
@@ -382,31 +407,38 @@ def _binary_rows(
 
 
 def _json_rows(numbers: _Numbers, n_rows: int, dtype: np.dtype[Any]) -> Iterator[Floats]:
-    between = _BETWEEN_ROWS if numbers.by_row else _BETWEEN_NUMBERS
+    text, before, start, end, after, by_row = numbers
     needed = n_rows * _WIDTH
-    read = 0
-    rest: Floats = np.empty(0)
-    for part in cut(numbers.text, numbers.start, numbers.end, between):
-        values = _read_numbers(part, read, numbers.by_row)
-        if not values.size and read:
-            raise _refused(f'Input "{INPUT}": the data is not JSON: no value after a comma.')
-        if dtype.itemsize < values.itemsize:
-            with np.errstate(over="ignore"):
-                values = values.astype(dtype).astype(np.float64)
-        if rest.size:
-            values = np.concatenate((rest, values))
-        first = (read - rest.size) // _WIDTH
-        whole = values.size // _WIDTH
-        read += values.size - rest.size
+    read = done = 0
+    rest: list[Floats] = []
+    parts: Iterable[bytes] = [text[before:after]]
+    if after - before > PART_BYTES:
+        parts = cut(text, start, end, _BETWEEN_ROWS if by_row else _BETWEEN_NUMBERS)
+    for part in parts:
+        values = _read_numbers(part, read, by_row)
+        if read and not values.size:
+            raise _refused("The data is not JSON: no value after a comma.")
+        read += values.size
         if read > needed:
             break
-        rest = values[whole * _WIDTH :]
-        yield _finite(values[: whole * _WIDTH].reshape(whole, _WIDTH), first)
+        if rest:
+            values = np.concatenate((*rest, values))
+        rest = []
+        if begun := read % _WIDTH:
+            rest = [values[-begun:]]
+            values = values[:-begun]
+        rows = values.reshape(-1, _WIDTH)
+        yield rows if dtype is _FP64 else _rounded(rows, dtype, done)
+        done += len(rows)
     if read != needed:
-        raise _refused(
-            f'Input "{INPUT}": the data has {"more than " * (read > needed)}{min(read, needed + 1)}'
-            f" values; its shape needs {needed}."
-        )
+        count = f"{read}" if read < needed else f"more than {needed}"
+        raise _refused(f'Input "{INPUT}": the data has {count} values; its shape needs {needed}.')
+
+
+def _rounded(rows: Floats, dtype: np.dtype[Any], first: int) -> Floats:
+    # So that a number is the same one in JSON and in binary.
+    with np.errstate(over="ignore"):
+        return _finite(rows.astype(dtype).astype(np.float64), first)
 
 
 def _read_numbers(part: bytes, first: int, by_row: bool) -> Floats:
