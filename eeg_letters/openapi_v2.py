@@ -97,6 +97,7 @@ def schemas() -> dict[str, Any]:
     string = {"type": "string"}
     whole = {"type": "integer"}
     scalar = {"type": ["string", "number", "boolean"]}
+    optional_parameters = {"type": ["object", "null"], "additionalProperties": scalar}
     tensor = {
         "name": string,
         "datatype": string,
@@ -132,8 +133,8 @@ def schemas() -> dict[str, Any]:
         "V2Request": {
             "type": "object",
             "properties": {
-                "id": string,
-                "parameters": {"type": "object", "additionalProperties": scalar},
+                "id": {"type": ["string", "null"]},
+                "parameters": optional_parameters,
                 "inputs": {
                     "type": "array",
                     "minItems": 1,
@@ -160,16 +161,17 @@ def schemas() -> dict[str, Any]:
                                     {"type": "array", "items": row},
                                 ],
                             },
+                            "parameters": optional_parameters,
                         },
                         "required": ["name", "datatype", "shape", "data"],
                     },
                 },
                 "outputs": {
                     "description": "All of the model's outputs where it is missing or empty.",
-                    "type": "array",
+                    "type": ["array", "null"],
                     "items": {
                         "type": "object",
-                        "properties": {"name": string},
+                        "properties": {"name": string, "parameters": optional_parameters},
                         "required": ["name"],
                     },
                 },

@@ -37,7 +37,7 @@ PART_ROWS = 128
 _WIDTH = len(FEATURES)
 _BACKSLASH = ord("\\")
 _KEY = b'"data"'
-_LIST = re.compile(rb'(?:"data"[ \t\r\n]*:[ \t\r\n]*)?(\[)[ \t\r\n]*(\[?)')
+_LIST = re.compile(rb'"data"[ \t\r\n]*:[ \t\r\n]*(\[)[ \t\r\n]*(\[?)')
 _END_OF_ROWS = re.compile(rb"\][ \t\r\n]*\]")
 _BETWEEN_NUMBERS = re.compile(rb"[^,],")
 _BETWEEN_ROWS = re.compile(rb"\][ \t\r\n]*,")
@@ -285,18 +285,24 @@ def _read_document(text: bytes) -> tuple[dict[str, Any], _Numbers | None]:
     key = text.find(_KEY, 0, PART_BYTES)
     numbers = _find_numbers(text, key) if key > 0 and text[key - 1] != _BACKSLASH else None
     if numbers is not None:
-        document = _parse(text[: numbers.before] + _NUMBERS_JSON + text[numbers.after :])
-        if _only_input(document).get("data") == _NUMBERS:
-            return document, numbers
-    # There are none, or a parameter has their name.
+        try:
+            document = _parse(text[: numbers.before] + _NUMBERS_JSON + text[numbers.after :])
+            if _only_input(document).get("data") == _NUMBERS:
+                return document, numbers
+        except Problem:
+            if len(text) > PART_BYTES:
+                raise
+    # A fault to be named, no numbers, or a parameter that has their name.
     document = _parse(text)
     tensor = _only_input(document)
     if "data" not in tensor:
         return document, None
-    numbers = _find_numbers(_dumps(tensor["data"]), 0)
-    if numbers is None:
-        raise _refused(f'Input "{INPUT}": "data" is {_written(tensor["data"])}, and no list.')
-    return document, numbers
+    data = tensor["data"]
+    if not isinstance(data, list):
+        raise _refused(f'Input "{INPUT}": "data" is {_written(data)}, and no list.')
+    text = _dumps(data)
+    by_row = bool(data) and isinstance(data[0], list)
+    return document, _Numbers(text, 0, 1, len(text) - 1, len(text), by_row)
 
 
 def _find_numbers(text: bytes, position: int) -> _Numbers | None:
@@ -306,7 +312,9 @@ def _find_numbers(text: bytes, position: int) -> _Numbers | None:
     before, end = opening.span(1)[0], opening.end()
     if not opening[2]:
         closing = text.find(b"]", end)
-        return _Numbers(text, before, end, closing, closing + 1, False) if closing > 0 else None
+        if closing < 0 or text.find(b"[", end, closing) >= 0:
+            return None
+        return _Numbers(text, before, end, closing, closing + 1, False)
     found = _END_OF_ROWS.search(text, end)
     if found is None:
         return None
@@ -315,13 +323,15 @@ def _find_numbers(text: bytes, position: int) -> _Numbers | None:
 
 def _parse(text: bytes) -> dict[str, Any]:
     if len(text) > PART_BYTES:
-        raise _refused(f"The JSON, the numbers aside, is longer than {PART_BYTES} bytes.")
+        raise _refused(
+            f'The JSON, apart from a list of numbers or of rows in "data", is longer than'
+            f" {PART_BYTES} bytes."
+        )
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise _refused(
-            f"The body is not JSON: line {error.lineno}, column {error.colno} (the numbers left"
-            f" out): {error.msg}."
+            f"The body is not JSON: line {error.lineno}, column {error.colno}: {error.msg}."
         ) from None
     if not isinstance(document, dict):
         raise _refused("The body must be a JSON object.")
@@ -340,18 +350,19 @@ def _only_input(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _n_rows(shape: Any, max_rows: int) -> int:
-    # A bool would be taken for an int.
+    # To JSON Schema 2.0 is a whole number, and true is none.
     if (
         not isinstance(shape, list)
         or len(shape) != 2
-        or type(shape[0]) is not int
+        or type(shape[0]) not in (int, float)
         or shape[0] < 0
+        or shape[0] != shape[0] // 1
         or shape[1] != _WIDTH
     ):
         raise _refused(
             f'Input "{INPUT}": the shape is {_written(shape)}; it must be [n, {_WIDTH}].'
         )
-    n_rows: int = shape[0]
+    n_rows = int(shape[0])
     if n_rows > max_rows:
         raise Problem(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -446,9 +457,8 @@ def _read_numbers(part: bytes, first: int, by_row: bool) -> Floats:
         document: Any = simdjson.Parser().parse(part)
         values = np.frombuffer(document.as_buffer(of_type="d"))
         # The buffer would hide rows of another length, and lists within them.
-        if not by_row or (
-            {len(row) for row in document} == {_WIDTH} and part.count(b"[") == len(document) + 1
-        ):
+        widths = {len(row) for row in document} if by_row else {_WIDTH}
+        if widths == {_WIDTH} and part.count(b"[") == 1 + by_row * len(document):
             return values
     except (ValueError, TypeError, AttributeError, RuntimeError):
         pass
