@@ -22,7 +22,7 @@ REVISION := $(shell git rev-parse HEAD 2>/dev/null)
 SOURCE := $(shell git config --get remote.origin.url 2>/dev/null)
 BUILD_ARGUMENTS = VERSION=$(VERSION) REVISION=$(REVISION) SOURCE=$(SOURCE) $(if $(BASE_IMAGE),BASE_IMAGE=$(BASE_IMAGE))
 
-.PHONY: help serve models train test lint bento image audit test-manifests test-image deploy local-image undeploy e2e version bench lock clean
+.PHONY: help serve models train test lint bento image audit test-manifests test-image test-v2 deploy local-image undeploy e2e version bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ test-manifests: $(VENV)/test.done .cache/checkov.done ## Build and check the Kub
 
 test-image: image $(VENV)/test.done ## Build the image and test it as the Deployment runs it
 	EEG_IMAGE=$(IMAGE):$(VERSION) EEG_ENGINE=$(ENGINE) $(BIN)/python -m pytest tests/image
+
+test-v2: $(VENV)/test.done ## Compare the Open Inference Protocol's answers with MLServer's, field by field
+	$(BIN)/python -m pytest tests/mlserver
 
 deploy: $(if $(filter file,$(origin IMAGE)),local-image) ## Deploy OVERLAY=local to the current kubectl context; IMAGE=REGISTRY/NAME:TAG for one the cluster pulls
 	ENGINE=$(ENGINE) k8s/deploy.sh $(OVERLAY) $(VERSION) $(if $(filter file,$(origin IMAGE)),,"$(IMAGE)")

@@ -1,5 +1,5 @@
 -- One request over and over; what was measured as JSON.
--- Arguments: the method, and for a POST the file with its body.
+-- Arguments: the method, and for a POST the file with its body, then names and values of headers.
 
 function init(arguments)
   wrk.method = arguments[1]
@@ -7,7 +7,9 @@ function init(arguments)
     local file = assert(io.open(arguments[2], "rb"))
     wrk.body = file:read("*a")
     file:close()
-    wrk.headers["Content-Type"] = "application/json"
+    for place = 3, #arguments, 2 do
+      wrk.headers[arguments[place]] = arguments[place + 1]
+    end
   end
 end
 

@@ -45,6 +45,7 @@ def put_under_load(port: int, request: Request, connections: int, seconds: int) 
                 *("--timeout", f"{ANSWER_SECONDS}s", "--script", str(_SCRIPT)),
                 *(f"http://{HOST}:{port}{request.path}", "--", request.method),
                 *([body.name] if request.body else []),
+                *(text for header in request.headers.items() for text in header),
             ],
             check=True,
             capture_output=True,

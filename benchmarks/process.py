@@ -86,8 +86,7 @@ def wait_until_ready(peer: Peer, server: Server, request: Request) -> float:
 def ask(port: int, request: Request) -> tuple[int, bytes]:
     """Status and body of one answer."""
     with closing(http.client.HTTPConnection(HOST, port, timeout=ANSWER_SECONDS)) as connection:
-        headers = {"Content-Type": "application/json"} if request.body else {}
-        connection.request(request.method, request.path, request.body or None, headers)
+        connection.request(request.method, request.path, request.body or None, request.headers)
         response = connection.getresponse()
         return response.status, response.read()
 

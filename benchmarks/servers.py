@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,21 +12,38 @@ from typing import Any
 from benchmarks.paths import PEERS, ROOT
 
 TITLES = ("LDA", "Neural Network")
+NAMES = ("eeg-lda", "eeg-mlp")
+V2_PATH = "/v2/models/eeg-letters/infer"
 
 Labels = list[int]
 
 
 @dataclass(frozen=True)
 class Request:
-    """An HTTP request with an optional JSON body."""
+    """An HTTP request with an optional JSON body, and a tensor in binary after it."""
 
     method: str
     path: str
     document: Any = None
+    binary: bytes = b""
 
     @property
     def body(self) -> bytes:
-        """The document as it is sent."""
+        """The document as it is sent, and the tensor after it."""
+        return self._json + self.binary
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a server needs to know of the body."""
+        if not self.binary:
+            return {"Content-Type": "application/json"} if self.document is not None else {}
+        return {
+            "Content-Type": "application/octet-stream",
+            "Inference-Header-Content-Length": str(len(self._json)),
+        }
+
+    @property
+    def _json(self) -> bytes:
         if self.document is None:
             return b""
         return json.dumps(self.document, separators=(",", ":")).encode()
@@ -51,12 +69,21 @@ def _read_rows(answer: Any) -> list[Labels]:
 
 def _v2_request(name: str, datatype: str, shape: list[int], data: Sequence[float]) -> Request:
     tensor = {"name": name, "datatype": datatype, "shape": shape, "data": data}
-    return Request("POST", "/v2/models/letters/infer", {"inputs": [tensor]})
+    return Request("POST", V2_PATH, {"inputs": [tensor]})
 
 
 def _v2_rows(rows: Sequence[Sequence[float]]) -> Request:
     values = [value for row in rows for value in row]
     return _v2_request("rows", "FP64", [len(rows), len(rows[0])], values)
+
+
+def v2_binary(rows: Sequence[Sequence[float]]) -> Request:
+    """Rows as the binary tensor extension has them, with an answer in binary."""
+    values = array("d", [value for row in rows for value in row]).tobytes()
+    tensor = {"name": "rows", "datatype": "FP64", "shape": [len(rows), len(rows[0])]}
+    tensor["parameters"] = {"binary_data_size": len(values)}
+    document = {"inputs": [tensor], "parameters": {"binary_data_output": True}}
+    return Request("POST", V2_PATH, document, values)
 
 
 def _v2_read(answer: Any, names: Sequence[str]) -> list[Labels]:
@@ -79,8 +106,8 @@ POST_ONLY = Dialect(
 V2 = Dialect(
     lambda line: _v2_request("line", "INT64", [1], [line]),
     _v2_rows,
-    lambda answer: _v2_read(answer, [f"prediction {title}" for title in TITLES])[0],
-    lambda answer: _v2_read(answer, TITLES),
+    lambda answer: _v2_read(answer, [f"prediction {name}" for name in NAMES])[0],
+    lambda answer: _v2_read(answer, [f"{name}.label" for name in NAMES]),
 )
 
 
@@ -143,8 +170,10 @@ PEERS_MEASURED = (
     Peer("bentoml-default", "BentoML's defaults: FastAPI mounted for GET, a native API for POST"),
     Peer(
         "mlserver",
-        "a custom runtime for both models in MLServer's own process; all requests are V2 POSTs",
+        "a custom runtime for both models in MLServer's own process; all requests are V2 POSTs, and"
+        " there is no binary extension in its REST",
         V2,
+        answers=("stored", "sent", "thousand", "v2", "v2-thousand"),
     ),
     Peer("litserve", "one worker beside one API server; all requests are POSTs", POST_ONLY),
     Peer("ray-serve", "FastAPI ingress, one replica behind Ray's proxy"),
@@ -154,5 +183,10 @@ PEERS_MEASURED = (
         answers=("stored",),
         slow=True,
     ),
-    Peer("eeg-letters", "this service as it ships", locked=True),
+    Peer(
+        "eeg-letters",
+        "this service as it ships",
+        answers=("stored", "sent", "thousand", "v2", "v2-thousand", "v2-binary"),
+        locked=True,
+    ),
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.environments import Unavailable
 from benchmarks.process import ask
-from benchmarks.servers import Labels, Peer, Request
+from benchmarks.servers import V2, Dialect, Labels, Peer, Request, v2_binary
 
 LINE = 232
 CHECKED = (0, LINE, 700, 1299)
@@ -46,6 +46,9 @@ WORKLOADS = (
     Workload("sent", "POST /predict: one row in the request"),
     # Few clients: of requests as long as these, a run would end with many half done.
     Workload("thousand", f"POST /predict: {MANY:,} rows in the request", "rows/s", MANY, 4),
+    Workload("v2", "Open Inference Protocol: one row in JSON"),
+    Workload("v2-thousand", f"Open Inference Protocol: {MANY:,} rows in JSON", "rows/s", MANY, 4),
+    Workload("v2-binary", f"Open Inference Protocol: {MANY:,} rows in binary", "rows/s", MANY, 4),
 )
 
 
@@ -69,8 +72,12 @@ class Reference:
         """The workload's request in the peer's dialect."""
         if workload.key == "stored":
             return peer.dialect.ask_line(LINE)
-        lines = [LINE] if workload.key == "sent" else [*self.rows][:MANY]
-        return peer.dialect.ask_rows([self.rows[line] for line in lines])
+        lines = [LINE] if workload.rows == 1 else [*self.rows][:MANY]
+        rows = [self.rows[line] for line in lines]
+        if workload.key == "v2-binary":
+            return v2_binary(rows)
+        dialect = V2 if workload.key.startswith("v2") else peer.dialect
+        return dialect.ask_rows(rows)
 
 
 def check_answers(peer: Peer, port: int, reference: Reference) -> None:
@@ -87,11 +94,16 @@ def check_answers(peer: Peer, port: int, reference: Reference) -> None:
     for line in CHECKED:
         answer = _answer(port, dialect.ask_line(line))
         _same(f"line {line}", dialect.read_line(answer), reference.labels[line])
-    if "sent" in peer.answers:
+    for dialect in _dialects(peer):
         for lines in ([LINE], CHECKED, [*reference.rows][:MANY]):
             answer = _answer(port, dialect.ask_rows([reference.rows[line] for line in lines]))
             right = [reference.labels[line] for line in lines]
             _same(f"{len(lines)} sent rows", dialect.read_rows(answer), right)
+
+
+def _dialects(peer: Peer) -> list[Dialect]:
+    own = [peer.dialect] if "sent" in peer.answers else []
+    return own + [V2] * ("v2" in peer.answers and peer.dialect is not V2)
 
 
 def _answer(port: int, request: Request) -> Any:

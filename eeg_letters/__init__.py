@@ -41,5 +41,5 @@ def load(tag: str) -> Classifier:
     from eeg_letters.classifier import Classifier
     from eeg_letters.store import load_scorer
 
-    found, scorer = load_scorer(tag)
-    return Classifier(str(found), scorer)
+    stored, scorer = load_scorer(tag)
+    return Classifier(str(stored.tag), scorer)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import bentoml
 
-from eeg_letters import openapi
+from eeg_letters import openapi, v2
 from eeg_letters.errors import UserError
 from eeg_letters.http import Application
 from eeg_letters.inference import Inference, load_inference
@@ -56,7 +56,9 @@ class HTTPService(bentoml.Service[Any]):
         routes = build_routes(
             inference, metrics, settings.max_rows, self.openapi_spec, self.schema()
         )
-        application = Application(routes, settings, metrics, AccessLog(as_json), tracing)
+        application = Application(
+            routes, settings, metrics, AccessLog(as_json), tracing, {v2.PREFIX: v2.refusal}
+        )
         # Imports uvicorn, which only a worker needs.
         from eeg_letters import protocol
 

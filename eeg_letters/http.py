@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from dataclasses import dataclass
 from http import HTTPStatus
 from time import perf_counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -58,6 +59,9 @@ class Response:
     headers: Sequence[Header] = ()
 
 
+Refusal = Callable[[Problem], Response]
+
+
 @dataclass(frozen=True)
 class Route:
     """A path and what answers it.
@@ -73,6 +77,9 @@ class Route:
     answer_json : callable
         Called with the bytes of a body declared as JSON, where it takes one; may yield to other
         requests.
+    answer_body : callable
+        Called with the bytes of a body of any type, the request's headers and each parameter's
+        text, where it takes such; may yield to other requests.
     max_body_bytes : int
         The largest body that the route can have a use for.
     internal : bool
@@ -83,6 +90,7 @@ class Route:
     methods: tuple[str, ...]
     answer: Callable[..., Response] | None = None
     answer_json: Callable[[bytes], Awaitable[Response]] | None = None
+    answer_body: Callable[..., Awaitable[Response]] | None = None
     max_body_bytes: int = sys.maxsize
     internal: bool = False
 
@@ -105,6 +113,8 @@ class Application:
         Told of every answer.
     tracing : Tracing, optional
         Told of every answer, where a collector is named.
+    refusals : dict of str to callable
+        How a problem is answered instead, by the path's first segment: another protocol's form.
     """
 
     def __init__(
@@ -114,6 +124,7 @@ class Application:
         metrics: Metrics,
         access_log: AccessLog,
         tracing: Tracing | None = None,
+        refusals: Mapping[str, Refusal] = MappingProxyType({}),
     ) -> None:
         self._fixed: dict[str, dict[str, Route]] = {}
         self._patterns: list[tuple[re.Pattern[str], dict[str, Route]]] = []
@@ -121,6 +132,7 @@ class Application:
         self._metrics = metrics
         self._access_log = access_log
         self._tracing = tracing
+        self._refusals = refusals
         by_template: dict[str, dict[str, Route]] = {}
         for route in routes:
             methods = by_template.setdefault(route.template, {})
@@ -149,14 +161,14 @@ class Application:
             response = await self._respond(scope["method"], methods, parameters, headers, receive)
             await _send(response, request_id, send)
         except Problem as problem:
-            response = _problem_response(problem)
+            response = self._refusal(problem, scope["path"])
             await _send(response, request_id, send)
         except _ClientGone:
             return
         except Exception:
             _logger.exception("%s failed, request %s", route.template, request_id.decode())
             fault = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The fault is on this side.")
-            response = _problem_response(fault)
+            response = self._refusal(fault, scope["path"])
             await _send(response, request_id, send)
         finally:
             self._metrics.in_flight -= 1
@@ -196,11 +208,19 @@ class Application:
             )
         if route.answer is not None:
             return route.answer(*parameters)
-        assert route.answer_json is not None  # noqa: S101
-        _check_json(headers)
+        if route.answer_json is not None:
+            _check_json(headers)
+        _check_encoding(headers)
         limit = min(route.max_body_bytes, self._settings.max_body_bytes)
         seconds = self._settings.body_timeout_seconds
-        return await route.answer_json(await _read_body(headers, receive, limit, seconds))
+        body = await _read_body(headers, receive, limit, seconds)
+        if route.answer_json is not None:
+            return await route.answer_json(body)
+        assert route.answer_body is not None  # noqa: S101
+        return await route.answer_body(body, headers, *parameters)
+
+    def _refusal(self, problem: Problem, path: str) -> Response:
+        return self._refusals.get(path[1:].partition("/")[0], _problem_response)(problem)
 
     def _match(self, path: str) -> tuple[Mapping[str, Route], tuple[str, ...]]:
         if methods := self._fixed.get(path):
@@ -294,6 +314,9 @@ def _check_json(headers: Mapping[bytes, bytes]) -> None:
             f"The body's Content-Type is {_shortened(content_type)}; it must be application/json.",
             ((b"accept", JSON),),
         )
+
+
+def _check_encoding(headers: Mapping[bytes, bytes]) -> None:
     encoding = headers.get(b"content-encoding", b"identity")
     if encoding.lower() != b"identity":
         raise Problem(

@@ -48,6 +48,8 @@ class Metrics(Collector):
         Requests being answered.
     predictions : list of list of int
         For each model, how often it gave each letter.
+    rows_scored : int
+        Rows that were labelled, by one model or all of them.
     """
 
     def __init__(self, versions: Mapping[str, str]) -> None:
@@ -58,6 +60,7 @@ class Metrics(Collector):
         ProcessCollector(registry=self._registry)
         self.in_flight = 0
         self.predictions = [[0] * len(LETTERS) for _ in versions]
+        self.rows_scored = 0
 
     def observe(self, labels: Labels, seconds: float) -> None:
         """Count an answer and how long it took."""
@@ -66,10 +69,13 @@ class Metrics(Collector):
         series.seconds += seconds
 
     def count_predictions(self, labels_by_model: Iterable[Sequence[int]]) -> None:
-        """Count rows by the labels that each model gave them."""
+        """Count rows by the labels that each model gave them; none where a model was not asked."""
+        rows = 0
         for counts, labels in zip(self.predictions, labels_by_model, strict=True):
+            rows = max(rows, len(labels))
             for label in labels:
                 counts[label] += 1
+        self.rows_scored += rows
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
@@ -110,5 +116,5 @@ class Metrics(Collector):
             "eeg_http_requests_in_flight", "Requests being answered.", self.in_flight
         )
         yield CounterMetricFamily(
-            "eeg_rows_scored", "Rows that all models labelled.", sum(self.predictions[0])
+            "eeg_rows_scored", "Rows labelled, by one model or all.", self.rows_scored
         )

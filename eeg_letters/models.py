@@ -24,3 +24,5 @@ class Model:
 LDA = Model("eeg-lda", "LDA")
 MLP = Model("eeg-mlp", "Neural Network")
 MODELS = (LDA, MLP)
+# Both, as one model, where clients speak the Open Inference Protocol.
+ENSEMBLE = "eeg-letters"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eeg_letters import __version__
+from eeg_letters import __version__, openapi_v2
 from eeg_letters.models import MODELS
 from eeg_letters.recordings import COLUMNS, FEATURES, LETTERS
 
@@ -101,8 +101,12 @@ def document() -> dict[str, Any]:
             "/schema.json": _get(
                 "schema", "What BentoML's own client asks for", "application/json"
             ),
+            **openapi_v2.paths(),
         },
-        "components": {"schemas": _schemas(), "responses": _problems()},
+        "components": {
+            "schemas": {**_schemas(), **openapi_v2.schemas()},
+            "responses": {**_problems(), **openapi_v2.responses()},
+        },
     }
 
 

@@ -1,4 +1,4 @@
-"""The REST routes: stored rows, their predictions, the score, and rows of a client's own."""
+"""All routes; here those of stored rows, their predictions, the score, and a client's own rows."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import orjson
 
+from eeg_letters import v2
 from eeg_letters.answers import as_json
 from eeg_letters.errors import Problem
 from eeg_letters.http import Response, Route
@@ -103,6 +104,7 @@ def build_routes(
         Route("/metrics", ("GET",), exposition, internal=True),
         Route("/docs.json", ("GET",), fixed(_json(openapi))),
         Route("/schema.json", ("GET",), fixed(_json(schema))),
+        *v2.build_routes(inference, metrics, max_rows, turn),
     ]
 
 

@@ -106,15 +106,34 @@ def _parts(body: bytes) -> Iterator[bytes]:
             HTTPStatus.BAD_REQUEST,
             f'A body of more than {PART_BYTES} bytes must be {{"rows": [ … ]}} and nothing else.',
         )
-    start, end = opening.end(), len(body) - len(closing[0])
+    yield from cut(body, opening.end(), len(body) - len(closing[0]), _CUT)
+
+
+def cut(body: bytes, start: int, end: int, between: re.Pattern[bytes]) -> Iterator[bytes]:
+    """The inside of a long list as shorter lists, of `PART_BYTES` or little more.
+
+    Parameters
+    ----------
+    body : bytes
+        What the list stands in.
+    start, end : int
+        Where its inside begins and ends.
+    between : re.Pattern
+        What may be cut: the last byte of an item and all to the end of the comma.
+
+    Raises
+    ------
+    Problem
+        422, when there is nothing to cut for as long again.
+    """
     while end - start > PART_BYTES:
-        cut = _CUT.search(body, start + PART_BYTES, min(start + 2 * PART_BYTES, end))
-        if cut is None and end - start > 2 * PART_BYTES:
+        found = between.search(body, start + PART_BYTES, min(start + 2 * PART_BYTES, end))
+        if found is None and end - start > 2 * PART_BYTES:
             raise _refused(f"A row after byte {start} is longer than any row can be.")
-        if cut is None:
+        if found is None:
             break
-        yield b"[%b]" % body[start : cut.start() + 1]
-        start = cut.end()
+        yield b"[%b]" % body[start : found.start() + 1]
+        start = found.end()
     yield b"[%b]" % body[start:end]
 
 

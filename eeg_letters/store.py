@@ -67,11 +67,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A model as serving uses it."""
+    """A model as serving uses it; `metadata` are those of its `Entry`."""
 
     model: Model
     version: str
     scorer: Scorer
+    metadata: Mapping[str, Any]
 
 
 def save_entries(entries: Sequence[Entry]) -> None:
@@ -112,12 +113,12 @@ def load_model(model: Model) -> StoredModel:
     StoreError
         When there is no such model, or its files are not those that training wrote.
     """
-    tag, scorer = load_scorer(model.name)
-    return StoredModel(model, tag.version or "", scorer)
+    stored, scorer = load_scorer(model.name)
+    return StoredModel(model, stored.tag.version or "", scorer, stored.info.metadata)
 
 
-def load_scorer(tag: str) -> tuple[bentoml.Tag, Scorer]:
-    """Read the scorer that a tag, a model's name or an alias stands for, and its full tag.
+def load_scorer(tag: str) -> tuple[bentoml.Model, Scorer]:
+    """Read the entry that a tag, a model's name or an alias stands for, and its scorer.
 
     No pickle is opened.
 
@@ -135,7 +136,7 @@ def load_scorer(tag: str) -> tuple[bentoml.Tag, Scorer]:
         scorer = Scorer.load(stored.path_of(SCORER_FILE))
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise StoreError(f"model {stored.tag}, {SCORER_FILE}: {error}: {_REMEDY}") from None
-    return stored.tag, scorer
+    return stored, scorer
 
 
 def use_own_bento() -> None:

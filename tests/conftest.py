@@ -66,13 +66,13 @@ def run_python(home: Path, script: str, **settings: str) -> str:
     return finished.stdout
 
 
-def begin_predict(url: str, length: int) -> socket.socket:
+def begin_predict(url: str, length: int, path: str = "/predict") -> socket.socket:
     """A connection on which the service has begun to read a request's body, none of it sent yet."""
     address = urlsplit(url)
     connection = socket.create_connection((address.hostname, address.port), 30)
     connection.sendall(
-        b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-        b"expect: 100-continue\r\ncontent-length: %d\r\n\r\n" % length
+        b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        b"expect: 100-continue\r\ncontent-length: %d\r\n\r\n" % (path.encode(), length)
     )
     continued = b"HTTP/1.1 100 Continue\r\n\r\n"
     assert connection.recv(len(continued), socket.MSG_WAITALL) == continued

@@ -40,9 +40,9 @@ def client(trained_home: Path) -> Iterator[httpx.Client]:
         yield client
 
 
-def begin(client: httpx.Client, length: int = 1000) -> socket.socket:
+def begin(client: httpx.Client, length: int = 1000, path: str = "/predict") -> socket.socket:
     """A request in flight, none of its body sent yet."""
-    return begin_predict(str(client.base_url), length)
+    return begin_predict(str(client.base_url), length, path)
 
 
 def rows_scored(client: httpx.Client) -> float:
@@ -123,7 +123,9 @@ def test_overload_is_told_at_once_and_passes(client: httpx.Client) -> None:
         refused = client.get("/prediction/232")
         assert refused.status_code == 503
         assert refused.headers["retry-after"] == "1"
-        for path in ("/livez", "/readyz", "/metrics"):
+        in_v2 = client.post("/v2/models/eeg-lda/infer", json={})
+        assert (in_v2.status_code, set(in_v2.json())) == (503, {"error"})
+        for path in ("/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"):
             assert client.get(path).status_code == 200
     deadline = time.monotonic() + 1
     while client.get("/prediction/232").status_code != 200:
@@ -200,11 +202,27 @@ def test_an_odd_path_gets_a_clean_answer(client: httpx.Client, path: str) -> Non
     assert response.headers["content-type"] == "application/problem+json"
 
 
-def test_large_requests_leave_room_for_small_ones(client: httpx.Client) -> None:
+def tensor(data: list[Any]) -> bytes:
+    """An inference request in JSON, of as many rows as a request may have."""
+    rows = {"name": "rows", "datatype": "FP64", "shape": [MAX_ROWS, len(FEATURES)], "data": data}
+    return json.dumps({"inputs": [rows]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/predict", json.dumps({"rows": [ROW] * MAX_ROWS}).encode()),
+        ("/v2/models/eeg-letters/infer", tensor([ROW] * MAX_ROWS)),
+        ("/v2/models/eeg-letters/infer", tensor(ROW * MAX_ROWS)),
+    ],
+    ids=["predict", "V2 nested", "V2 flat"],
+)
+def test_large_requests_leave_room_for_small_ones(
+    client: httpx.Client, path: str, body: bytes
+) -> None:
     """No timing: some of a large request's rows are scored, not all, when others are answered."""
-    body = json.dumps({"rows": [ROW] * MAX_ROWS}).encode()
     before = rows_scored(client)
-    with begin(client, len(body)) as large:
+    with begin(client, len(body), path) as large:
         large.sendall(body)
         deadline = time.monotonic() + 30
         while (scored := rows_scored(client)) == before:

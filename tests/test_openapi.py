@@ -51,6 +51,7 @@ def test_nothing_made_from_the_document_or_against_it_breaks_the_service(
     finished = subprocess.run(
         [
             Path(sys.executable).with_name("schemathesis"),
+            f"--config-file={Path(__file__).with_name('schemathesis.toml')}",
             "run",
             f"{server}/docs.json",
             "--checks=all",

@@ -10,9 +10,10 @@ import pytest
 from . import rendered
 from .rendered import BUILDS, DRAIN_SECONDS, Object
 
-PUBLIC = ["/", "/line/1", "/prediction/1", "/score", "/predict", "/docs.json", "/schema.json"]
-INTERNAL = ["/metrics", "/metrics/", "/livez", "/readyz", "/healthz", "/v2", "/v2/health/ready"]
-NO_SUCH = ["/line1", "/predictions/1", "/predict/more", "/index.html"]
+PUBLIC = ["/", "/line/1", "/prediction/1", "/score", "/predict", "/v2", "/v2/models/eeg-lda/infer"]
+PUBLIC += ["/v2/health/ready", "/docs.json", "/schema.json"]
+INTERNAL = ["/metrics", "/metrics/", "/livez", "/readyz", "/healthz"]
+NO_SUCH = ["/line1", "/predictions/1", "/predict/more", "/v2x", "/v1", "/index.html"]
 
 EVERY_BUILD = pytest.mark.parametrize("build", BUILDS)
 GATEWAY_BUILD = pytest.mark.parametrize("build", [build for build in BUILDS if "gateway" in build])

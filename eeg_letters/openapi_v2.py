@@ -1,0 +1,273 @@
+"""The OpenAPI description of the routes of the Open Inference Protocol."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eeg_letters.models import ENSEMBLE, LDA, MODELS
+from eeg_letters.recordings import FEATURES, LETTERS
+from eeg_letters.tensors import BINARY, INPUT, INPUT_TYPES
+
+_TAG = "Open Inference Protocol"
+_NAMES = (*(model.name for model in MODELS), ENSEMBLE)
+_EXAMPLE_VERSION = "46804cbe0dce0f2f"
+_EXAMPLE_LABEL = 3
+_EXAMPLE_ROW = [round(0.5 + 0.01 * number, 2) for number in range(len(FEATURES))]
+
+_PROBLEMS = {
+    400: "The request is not what the protocol, or the model, asks for",
+    404: "There is no such model, or it has no such version",
+    408: "The body did not arrive in time",
+    413: "The body is too large, or has too many rows",
+    415: "The body is compressed",
+    503: "Too many requests are being answered; try again after Retry-After seconds",
+}
+
+
+def paths() -> dict[str, Any]:
+    """What the document has under ``paths``."""
+    found: dict[str, Any] = {
+        "/v2": {"get": _operation("v2Server", "The server and its extensions", "V2Server")},
+        "/v2/health/live": {
+            "get": _operation("v2Live", "200 while the process lives", "V2Live", internal=True)
+        },
+        "/v2/health/ready": {
+            "get": _operation("v2Ready", "200 once it can answer", "V2Ready", internal=True)
+        },
+        "/v2/repository/index": {
+            "post": _operation("v2Index", "All models, which are all ready", "V2Index")
+        },
+    }
+    for suffix, ending, parameters in (
+        ("", "", [_path("model", {"enum": list(_NAMES)}, LDA.name)]),
+        (
+            "/versions/{version}",
+            "OfVersion",
+            [
+                _path("model", {"enum": list(_NAMES)}, LDA.name),
+                _path("version", {}, _EXAMPLE_VERSION),
+            ],
+        ),
+    ):
+        path = "/v2/models/{model}" + suffix
+        found[path] = {
+            "parameters": parameters,
+            "get": _operation(
+                f"v2Model{ending}", "Inputs, outputs and scores of a model", "V2Model", [404]
+            ),
+        }
+        found[f"{path}/ready"] = {
+            "parameters": parameters,
+            "get": _operation(
+                f"v2ModelReady{ending}",
+                "200 if there is such a model",
+                "V2ModelReady",
+                [404],
+                internal=True,
+            ),
+        }
+        infer = _operation(
+            f"v2Infer{ending}",
+            "What a model says of rows of your own",
+            "V2Response",
+            [400, 404, 408, 413, 415],
+            _response(),
+        )
+        binary = BINARY.decode()
+        infer["responses"]["200"]["content"][binary] = {"schema": {"type": "string"}}
+        infer["description"] = (
+            "A body with the header Inference-Header-Content-Length, of any type, is that many"
+            " bytes of this JSON, and after it the tensor in binary. docs/protocol.md says more."
+        )
+        infer["requestBody"] = {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": "#/components/schemas/V2Request"},
+                    "example": _request(),
+                }
+            },
+        }
+        found[f"{path}/infer"] = {"parameters": parameters, "post": infer}
+    return found
+
+
+def schemas() -> dict[str, Any]:
+    """What the document has under ``components/schemas``."""
+    string = {"type": "string"}
+    whole = {"type": "integer"}
+    scalar = {"type": ["string", "number", "boolean"]}
+    optional_parameters = {"type": ["object", "null"], "additionalProperties": scalar}
+    tensor = {
+        "name": string,
+        "datatype": string,
+        "shape": {"type": "array", "items": whole},
+        "parameters": {"type": "object", "additionalProperties": scalar},
+    }
+    number = {"type": "number"}
+    row = {"type": "array", "items": number, "minItems": len(FEATURES), "maxItems": len(FEATURES)}
+    tensor_schema = {
+        "type": "object",
+        "properties": tensor,
+        "required": ["name", "datatype", "shape"],
+    }
+    return {
+        "V2Server": _object(
+            name=string, version=string, extensions={"type": "array", "items": string}
+        ),
+        "V2Live": _object(live={"type": "boolean"}),
+        "V2Ready": _object(ready={"type": "boolean"}),
+        "V2ModelReady": _object(name=string, ready={"type": "boolean"}),
+        "V2Index": {
+            "type": "array",
+            "items": _object(name=string, version=string, state=string, reason=string),
+        },
+        "V2Model": _object(
+            name=string,
+            versions={"type": "array", "items": string},
+            platform=string,
+            inputs={"type": "array", "items": tensor_schema},
+            outputs={"type": "array", "items": tensor_schema},
+            parameters=tensor["parameters"],
+        ),
+        "V2Request": {
+            "type": "object",
+            "properties": {
+                "id": {"type": ["string", "null"]},
+                "parameters": optional_parameters,
+                "inputs": {
+                    "type": "array",
+                    "minItems": 1,
+                    "maxItems": 1,
+                    "items": {
+                        "type": "object",
+                        "properties": {
+                            "name": {"const": INPUT},
+                            "datatype": {"enum": list(INPUT_TYPES)},
+                            "shape": {
+                                "description": "[rows, band powers]",
+                                "type": "array",
+                                "prefixItems": [
+                                    {"type": "integer", "minimum": 0},
+                                    {"const": len(FEATURES)},
+                                ],
+                                "minItems": 2,
+                                "maxItems": 2,
+                            },
+                            "data": {
+                                "description": "Row after row, flat or as a list of rows.",
+                                "anyOf": [
+                                    {"type": "array", "items": number},
+                                    {"type": "array", "items": row},
+                                ],
+                            },
+                            "parameters": optional_parameters,
+                        },
+                        "required": ["name", "datatype", "shape", "data"],
+                    },
+                },
+                "outputs": {
+                    "description": "All of the model's outputs where it is missing or empty.",
+                    "type": ["array", "null"],
+                    "items": {
+                        "type": "object",
+                        "properties": {"name": string, "parameters": optional_parameters},
+                        "required": ["name"],
+                    },
+                },
+            },
+            "required": ["inputs"],
+        },
+        "V2Response": {
+            "type": "object",
+            "properties": {
+                "model_name": string,
+                "model_version": string,
+                "id": string,
+                "parameters": {"type": "object"},
+                "outputs": {
+                    "type": "array",
+                    "items": {
+                        **tensor_schema,
+                        "properties": {**tensor, "data": {"type": "array"}},
+                    },
+                },
+            },
+            "required": ["model_name", "model_version", "outputs"],
+        },
+        "V2Error": _object(error=string),
+    }
+
+
+def responses() -> dict[str, Any]:
+    """What the document has under ``components/responses``."""
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/V2Error"}}}
+    return {
+        f"V2-{status}": {"description": description, "content": content}
+        for status, description in _PROBLEMS.items()
+    }
+
+
+def _operation(
+    operation: str,
+    summary: str,
+    schema: str,
+    problems: list[int] | None = None,
+    example: Any = None,
+    internal: bool = False,
+) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": {"$ref": f"#/components/schemas/{schema}"}}
+    if example is not None:
+        content["example"] = example
+    statuses = [*(problems or []), *([] if internal else [503])]
+    return {
+        "operationId": operation,
+        "summary": summary,
+        "tags": [_TAG],
+        "responses": {
+            "200": {"description": summary, "content": {"application/json": content}},
+            **{str(s): {"$ref": f"#/components/responses/V2-{s}"} for s in statuses},
+        },
+    }
+
+
+def _path(name: str, schema: dict[str, Any], example: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", **schema},
+        "example": example,
+    }
+
+
+def _request() -> dict[str, Any]:
+    tensor = {"name": INPUT, "datatype": "FP64", "shape": [1, len(FEATURES)], "data": _EXAMPLE_ROW}
+    return {"id": "42", "inputs": [tensor]}
+
+
+def _response() -> dict[str, Any]:
+    probabilities = [0.75 if label == _EXAMPLE_LABEL else 0.01 for label in range(len(LETTERS))]
+    tensors = (
+        ("label", "INT64", [1], [_EXAMPLE_LABEL]),
+        ("letter", "BYTES", [1], [LETTERS[_EXAMPLE_LABEL]]),
+        ("probabilities", "FP64", [1, len(LETTERS)], probabilities),
+    )
+    return {
+        "model_name": LDA.name,
+        "model_version": _EXAMPLE_VERSION,
+        "id": "42",
+        "outputs": [
+            {"name": name, "datatype": datatype, "shape": shape, "data": data}
+            for name, datatype, shape, data in tensors
+        ],
+    }
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }

@@ -1,0 +1,540 @@
+"""Bodies of the Open Inference Protocol: from a request to rows, from predictions to an answer.
+
+docs/protocol.md says what is taken and what is not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from http import HTTPStatus
+from secrets import token_hex
+from typing import Any, NamedTuple
+
+import numpy as np
+import orjson
+import simdjson
+
+from eeg_letters.errors import Problem
+from eeg_letters.http import Header, Response
+from eeg_letters.inference import Prediction
+from eeg_letters.recordings import FEATURES, LETTERS
+from eeg_letters.rows import PART_BYTES, cut
+from eeg_letters.scorer import Floats
+
+INPUT = "rows"
+_FP64: np.dtype[Any] = np.dtype("<f8")
+INPUT_TYPES: dict[str, np.dtype[Any]] = {"FP64": _FP64, "FP32": np.dtype("<f4")}
+# The length of the JSON before binary data, in bytes.
+HEADER_LENGTH = b"inference-header-content-length"
+BINARY = b"application/octet-stream"
+
+# A few milliseconds of work, as `PART_BYTES` are.
+PART_ROWS = 128
+
+_WIDTH = len(FEATURES)
+_BACKSLASH = ord("\\")
+_KEY = b'"data"'
+_LIST = re.compile(rb'"data"[ \t\r\n]*:[ \t\r\n]*(\[)[ \t\r\n]*(\[?)')
+_END_OF_ROWS = re.compile(rb"\][ \t\r\n]*\]")
+_BETWEEN_NUMBERS = re.compile(rb"[^,],")
+_BETWEEN_ROWS = re.compile(rb"\][ \t\r\n]*,")
+# Stands for the numbers while the rest of a request is read; no client can guess it.
+_NUMBERS = token_hex(16)
+_NUMBERS_JSON = orjson.dumps(_NUMBERS)
+
+_LETTERS_JSON = [b'"%b"' % letter.encode() for letter in LETTERS]
+_LETTERS_BINARY = [len(letter).to_bytes(4, "little") + letter.encode() for letter in LETTERS]
+
+
+@dataclass(frozen=True)
+class Output:
+    """A tensor of an answer.
+
+    Attributes
+    ----------
+    name, datatype : str
+        As the protocol has them.
+    width : int or None
+        Values in each row; one, and no second dimension, where it is None.
+    model : int
+        Place of the model among the predictions.
+    as_json : callable
+        From a prediction to its values with commas between them.
+    as_binary : callable
+        From a prediction to its values, little-endian.
+    """
+
+    name: str
+    datatype: str
+    width: int | None
+    model: int
+    as_json: Callable[[Prediction], bytes]
+    as_binary: Callable[[Prediction], bytes]
+
+    @property
+    def shape(self) -> list[int]:
+        """Shape with -1 for the number of rows."""
+        return [-1] if self.width is None else [-1, self.width]
+
+    @cached_property
+    def form_json(self) -> bytes:
+        """The tensor with its values: a form for the number of rows, and the values."""
+        return self._form('"data":[%b]')
+
+    @cached_property
+    def form_binary(self) -> bytes:
+        """The tensor without its values: a form for the number of rows, and the values' size."""
+        return self._form('"parameters":{"binary_data_size":%d}')
+
+    def _form(self, member: str) -> bytes:
+        shape = str(self.shape).replace("-1", "%d")
+        return (
+            f'{{"name":"{self.name}","datatype":"{self.datatype}","shape":{shape},{member}}}'
+        ).encode()
+
+
+@dataclass(slots=True)
+class InferenceRequest:
+    """A request for predictions, its rows still to be read.
+
+    Attributes
+    ----------
+    id : str or None
+        The client's name for it.
+    parameters : bytes
+        Its parameters as JSON, without those that have been followed; empty when there are none.
+    outputs : list of (Output, bool)
+        Tensors that are asked for, and whether in binary.
+    n_rows : int
+        Number of its rows.
+    in_parts : bool
+        Whether it is so large that others should be answered between the parts.
+    rows : iterator of ndarray of float64, shape (some, 160)
+        Finite band powers, in the order of the body; raises `Problem` 400 or 422, naming row and
+        feature.
+    """
+
+    id: str | None
+    parameters: bytes
+    outputs: list[tuple[Output, bool]]
+    n_rows: int
+    in_parts: bool
+    rows: Iterator[Floats]
+
+
+def outputs_of(model: int, prefix: str = "") -> list[Output]:
+    """The three tensors that a model answers with.
+
+    Parameters
+    ----------
+    model : int
+        Place of the model among the predictions.
+    prefix : str
+        What their names begin with.
+
+    Returns
+    -------
+    list of Output
+    """
+    return [
+        Output(f"{prefix}label", "INT64", None, model, _labels_json, _labels_binary),
+        Output(f"{prefix}letter", "BYTES", None, model, _letters_json, _letters_binary),
+        Output(
+            f"{prefix}probabilities",
+            "FP64",
+            len(LETTERS),
+            model,
+            _probabilities_json,
+            _probabilities_binary,
+        ),
+    ]
+
+
+def parse_request(
+    body: bytes, header_length: bytes | None, outputs: Mapping[str, Output], max_rows: int
+) -> InferenceRequest:
+    """An inference request, in JSON alone or with its tensor in binary after the JSON.
+
+    Parameters
+    ----------
+    body : bytes
+        The request's body.
+    header_length : bytes or None
+        Value of the header `HEADER_LENGTH`, if there is one.
+    outputs : dict of str to Output
+        What the model can answer with, by name.
+    max_rows : int
+        The most rows that are taken.
+
+    Returns
+    -------
+    InferenceRequest
+
+    Raises
+    ------
+    Problem
+        400 or 413.
+    """
+    length = len(body) if header_length is None else _length(header_length, len(body))
+    text = body if length == len(body) else body[:length]
+    document, numbers = _read_document(text)
+    tensor = _only_input(document)
+    datatype = tensor.get("datatype")
+    dtype = INPUT_TYPES.get(datatype) if isinstance(datatype, str) else None
+    if dtype is None:
+        raise _refused(
+            f'Input "{INPUT}": the datatype is {_written(datatype)}; it must be one of'
+            f" {', '.join(INPUT_TYPES)}."
+        )
+    n_rows = _n_rows(tensor.get("shape"), max_rows)
+    size = _parameters(tensor).get("binary_data_size")
+    kept = _parameters(document)
+    all_binary = kept.pop("binary_data_output", False) is True
+    request_id = document.get("id")
+    if request_id is not None and not isinstance(request_id, str):
+        raise _refused(f'The member "id" is {_written(request_id)}; it must be a string.')
+    if size is None:
+        if length != len(body):
+            raise _refused(
+                f"After the JSON there are {len(body) - length} bytes, but the tensor has no"
+                ' parameter "binary_data_size".'
+            )
+        if numbers is None:
+            raise _refused(f'Input "{INPUT}": the member "data" is missing.')
+        rows = _json_rows(numbers, n_rows, dtype)
+    else:
+        if "data" in tensor:
+            raise _refused(f'Input "{INPUT}" has both "data" and "binary_data_size".')
+        rows = _binary_rows(body, length, size, n_rows, dtype)
+    return InferenceRequest(
+        request_id,
+        _dumps(kept) if kept else b"",
+        _requested(document.get("outputs"), outputs, all_binary),
+        n_rows,
+        len(text) > PART_BYTES or n_rows > PART_ROWS,
+        rows,
+    )
+
+
+def answer(head: bytes, request: InferenceRequest, values: Sequence[Sequence[bytes]]) -> Response:
+    """The response to an inference request.
+
+    Parameters
+    ----------
+    head : bytes
+        JSON members of the model: name and version.
+    request : InferenceRequest
+        What was asked for.
+    values : sequence of sequence of bytes
+        For each requested output its values, in as many parts as there were.
+
+    Returns
+    -------
+    Response
+    """
+    members = [head]
+    if request.id is not None:
+        members.append(b'"id":%b' % orjson.dumps(request.id))
+    if request.parameters:
+        members.append(b'"parameters":%b' % request.parameters)
+    tensors: list[bytes] = []
+    binary: list[bytes] = []
+    n_rows = request.n_rows
+    any_binary = False
+    for (output, in_binary), parts in zip(request.outputs, values, strict=True):
+        if in_binary:
+            tensors.append(output.form_binary % (n_rows, sum(map(len, parts))))
+            binary += parts
+            any_binary = True
+        else:
+            tensors.append(output.form_json % (n_rows, b",".join(parts)))
+    members.append(b'"outputs":[%b]' % b",".join(tensors))
+    text = b"{%b}" % b",".join(members)
+    if not any_binary:
+        return Response(text)
+    length: Header = (HEADER_LENGTH, b"%d" % len(text))
+    return Response(b"".join([text, *binary]), BINARY, headers=(length,))
+
+
+class _Numbers(NamedTuple):
+    # A list of numbers or a list of rows within JSON: from `before` to `after`, with its brackets;
+    # from `start` to `end`, without.
+    text: bytes
+    before: int
+    start: int
+    end: int
+    after: int
+    by_row: bool
+
+
+def _length(header: bytes, size: int) -> int:
+    digits = header.decode("latin-1")
+    # int() refuses thousands of digits.
+    if not re.fullmatch("[0-9]{1,18}", digits) or int(digits) > size:
+        raise _refused(
+            f"Inference-Header-Content-Length is {digits[:40]}; the body has {size} bytes."
+        )
+    return int(digits)
+
+
+def _read_document(text: bytes) -> tuple[dict[str, Any], _Numbers | None]:
+    # The numbers are nearly all there is: simdjson reads them some at a time, orjson the rest.
+    key = text.find(_KEY, 0, PART_BYTES)
+    numbers = _find_numbers(text, key) if key > 0 and text[key - 1] != _BACKSLASH else None
+    if numbers is not None:
+        try:
+            document = _parse(text[: numbers.before] + _NUMBERS_JSON + text[numbers.after :])
+            if _only_input(document).get("data") == _NUMBERS:
+                return document, numbers
+        except Problem:
+            if len(text) > PART_BYTES:
+                raise
+    # A fault to be named, no numbers, or a parameter that has their name.
+    document = _parse(text)
+    tensor = _only_input(document)
+    if "data" not in tensor:
+        return document, None
+    data = tensor["data"]
+    if not isinstance(data, list):
+        raise _refused(f'Input "{INPUT}": "data" is {_written(data)}, and no list.')
+    text = _dumps(data)
+    by_row = bool(data) and isinstance(data[0], list)
+    return document, _Numbers(text, 0, 1, len(text) - 1, len(text), by_row)
+
+
+def _find_numbers(text: bytes, position: int) -> _Numbers | None:
+    opening = _LIST.match(text, position)
+    if opening is None:
+        return None
+    before, end = opening.span(1)[0], opening.end()
+    if not opening[2]:
+        closing = text.find(b"]", end)
+        if closing < 0 or text.find(b"[", end, closing) >= 0:
+            return None
+        return _Numbers(text, before, end, closing, closing + 1, False)
+    found = _END_OF_ROWS.search(text, end)
+    if found is None:
+        return None
+    return _Numbers(text, before, end - 1, found.start() + 1, found.end(), True)
+
+
+def _parse(text: bytes) -> dict[str, Any]:
+    if len(text) > PART_BYTES:
+        raise _refused(
+            f'The JSON, apart from a list of numbers or of rows in "data", is longer than'
+            f" {PART_BYTES} bytes."
+        )
+    try:
+        document = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise _refused(
+            f"The body is not JSON: line {error.lineno}, column {error.colno}: {error.msg}."
+        ) from None
+    if not isinstance(document, dict):
+        raise _refused("The body must be a JSON object.")
+    return document
+
+
+def _only_input(document: Mapping[str, Any]) -> dict[str, Any]:
+    inputs = document.get("inputs")
+    if not isinstance(inputs, list) or len(inputs) != 1 or not isinstance(inputs[0], dict):
+        raise _refused(f'The member "inputs" must be a list of one tensor, "{INPUT}".')
+    tensor: dict[str, Any] = inputs[0]
+    if tensor.get("name") != INPUT:
+        name = _written(tensor.get("name"))
+        raise _refused(f'There is no input {name}; the only one is "{INPUT}".')
+    return tensor
+
+
+def _n_rows(shape: Any, max_rows: int) -> int:
+    # To JSON Schema 2.0 is a whole number, and true is none.
+    if (
+        not isinstance(shape, list)
+        or len(shape) != 2
+        or type(shape[0]) not in (int, float)
+        or shape[0] < 0
+        or shape[0] != shape[0] // 1
+        or shape[1] != _WIDTH
+    ):
+        raise _refused(
+            f'Input "{INPUT}": the shape is {_written(shape)}; it must be [n, {_WIDTH}].'
+        )
+    n_rows = int(shape[0])
+    if n_rows > max_rows:
+        raise Problem(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"There are more than {max_rows} rows; send them in several requests.",
+        )
+    return n_rows
+
+
+def _parameters(owner: Mapping[str, Any]) -> dict[str, Any]:
+    parameters = owner.get("parameters")
+    if parameters is None:
+        return {}
+    if not isinstance(parameters, dict):
+        raise _refused(f'"parameters" are {_written(parameters)}, and no object.')
+    return parameters
+
+
+def _requested(
+    asked: Any, outputs: Mapping[str, Output], all_binary: bool
+) -> list[tuple[Output, bool]]:
+    if asked is None or asked == []:
+        return [(output, all_binary) for output in outputs.values()]
+    if not isinstance(asked, list):
+        raise _refused('The member "outputs" must be a list of tensors.')
+    requested = {}
+    for tensor in asked:
+        name = tensor.get("name") if isinstance(tensor, dict) else None
+        if not isinstance(name, str) or name not in outputs:
+            raise _refused(f"There is no output {_written(name)}; there are {', '.join(outputs)}.")
+        if name in requested:
+            raise _refused(f"Output {name} is asked for twice.")
+        binary = _parameters(tensor).get("binary_data", all_binary)
+        requested[name] = outputs[name], binary is True
+    return [*requested.values()]
+
+
+def _binary_rows(
+    body: bytes, start: int, size: Any, n_rows: int, dtype: np.dtype[Any]
+) -> Iterator[Floats]:
+    needed = n_rows * _WIDTH * dtype.itemsize
+    if type(size) is not int or size != needed:
+        raise _refused(
+            f'Input "{INPUT}": "binary_data_size" is {_written(size)}; its shape and datatype need'
+            f" {needed}."
+        )
+    if len(body) - start != size:
+        raise _refused(f"After the JSON there are {len(body) - start} bytes, not {size}.")
+    tensor = np.frombuffer(body, dtype, n_rows * _WIDTH, start).reshape(n_rows, _WIDTH)
+    return (
+        _finite(np.array(tensor[first : first + PART_ROWS], np.float64), first)
+        for first in range(0, n_rows, PART_ROWS)
+    )
+
+
+def _json_rows(numbers: _Numbers, n_rows: int, dtype: np.dtype[Any]) -> Iterator[Floats]:
+    text, before, start, end, after, by_row = numbers
+    needed = n_rows * _WIDTH
+    read = done = 0
+    rest: list[Floats] = []
+    parts: Iterable[bytes] = [text[before:after]]
+    if after - before > PART_BYTES:
+        parts = cut(text, start, end, _BETWEEN_ROWS if by_row else _BETWEEN_NUMBERS)
+    for part in parts:
+        values = _read_numbers(part, read, by_row)
+        if read and not values.size:
+            raise _refused("The data is not JSON: no value after a comma.")
+        read += values.size
+        if read > needed:
+            break
+        if rest:
+            values = np.concatenate((*rest, values))
+        rest = []
+        if begun := read % _WIDTH:
+            rest = [values[-begun:]]
+            values = values[:-begun]
+        rows = values.reshape(-1, _WIDTH)
+        yield rows if dtype is _FP64 else _rounded(rows, dtype, done)
+        done += len(rows)
+    if read != needed:
+        count = f"{read}" if read < needed else f"more than {needed}"
+        raise _refused(f'Input "{INPUT}": the data has {count} values; its shape needs {needed}.')
+
+
+def _rounded(rows: Floats, dtype: np.dtype[Any], first: int) -> Floats:
+    # So that a number is the same one in JSON and in binary.
+    with np.errstate(over="ignore"):
+        return _finite(rows.astype(dtype).astype(np.float64), first)
+
+
+def _read_numbers(part: bytes, first: int, by_row: bool) -> Floats:
+    try:
+        document: Any = simdjson.Parser().parse(part)
+        values = np.frombuffer(document.as_buffer(of_type="d"))
+        # The buffer would hide rows of another length, and lists within them.
+        widths = {len(row) for row in document} if by_row else {_WIDTH}
+        if widths == {_WIDTH} and part.count(b"[") == 1 + by_row * len(document):
+            return values
+    except (ValueError, TypeError, AttributeError, RuntimeError):
+        pass
+    return _read_any(part, first, by_row)
+
+
+def _read_any(part: bytes, first: int, by_row: bool) -> Floats:
+    try:
+        values = orjson.loads(part)
+    except orjson.JSONDecodeError as error:
+        place = _place(first + part.count(b",", 0, error.pos))
+        raise _refused(f"{place}: the data is not JSON: {error.msg}.") from None
+    if by_row:
+        for number, row in enumerate(values, first // _WIDTH):
+            if not isinstance(row, list):
+                raise _refused(f"Row {number} is {_written(row)}, and no list of numbers.")
+            if len(row) != _WIDTH:
+                raise _refused(f"Row {number} has {len(row)} values; a row has {_WIDTH}.")
+        values = [value for row in values for value in row]
+    for index, value in enumerate(values, first):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise _refused(f"{_place(index)}: {_written(value)} is not a number.")
+    return np.array(values, np.float64)
+
+
+def _finite(rows: Floats, first: int) -> Floats:
+    finite = np.isfinite(rows)
+    if not finite.all():
+        row, feature = divmod(int(finite.argmin()), _WIDTH)
+        raise _refused(
+            f"{_place((first + row) * _WIDTH + feature)}: the value is not a finite number."
+        )
+    return rows
+
+
+def _place(index: int) -> str:
+    row, feature = divmod(index, _WIDTH)
+    return f"Row {row}, feature {FEATURES[feature]}"
+
+
+def _labels_json(prediction: Prediction) -> bytes:
+    return orjson.dumps(prediction.labels)[1:-1]
+
+
+def _labels_binary(prediction: Prediction) -> bytes:
+    return np.array(prediction.labels, "<i8").tobytes()
+
+
+def _letters_json(prediction: Prediction) -> bytes:
+    return b",".join([_LETTERS_JSON[label] for label in prediction.labels])
+
+
+def _letters_binary(prediction: Prediction) -> bytes:
+    return b"".join([_LETTERS_BINARY[label] for label in prediction.labels])
+
+
+def _probabilities_json(prediction: Prediction) -> bytes:
+    flat = prediction.probabilities.ravel()
+    return orjson.dumps(flat, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+
+
+def _probabilities_binary(prediction: Prediction) -> bytes:
+    return prediction.probabilities.astype("<f8", copy=False).tobytes()
+
+
+def _dumps(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        raise _refused("The body is nested too deeply.") from None
+
+
+def _written(value: Any) -> str:
+    text = _dumps(value).decode()
+    return text if len(text) <= 40 else text[:40] + "…"
+
+
+def _refused(detail: str) -> Problem:
+    return Problem(HTTPStatus.BAD_REQUEST, detail)

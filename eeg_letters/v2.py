@@ -1,0 +1,235 @@
+"""The routes of the Open Inference Protocol, which is known as V2, in its REST form."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+
+from eeg_letters import __version__
+from eeg_letters.errors import Problem
+from eeg_letters.http import Response, Route
+from eeg_letters.inference import Inference
+from eeg_letters.metrics import Metrics
+from eeg_letters.models import ENSEMBLE
+from eeg_letters.recordings import FEATURES, LETTERS
+from eeg_letters.store import StoredModel
+from eeg_letters.tensors import HEADER_LENGTH, INPUT, Output, answer, outputs_of, parse_request
+
+# The first segment of all its paths.
+PREFIX = "v2"
+EXTENSIONS = ("binary_tensor_data",)
+PLATFORM = "sklearn_npz"
+ENSEMBLE_PLATFORM = "ensemble"
+
+_MODEL = "/v2/models/{model}"
+_VERSION = _MODEL + "/versions/{version}"
+
+
+@dataclass(frozen=True)
+class _Served:
+    # A model as the protocol has it: one of the stored ones, or both.
+    name: str
+    version: str
+    inference: Inference
+    outputs: dict[str, Output]
+    # For each stored model its place among the predictions, or None.
+    places: list[int | None]
+    metadata: Response
+
+    @property
+    def head(self) -> bytes:
+        return b'"model_name":"%b","model_version":"%b"' % (
+            self.name.encode(),
+            self.version.encode(),
+        )
+
+
+def build_routes(
+    inference: Inference, metrics: Metrics, max_rows: int, turn: asyncio.Lock
+) -> list[Route]:
+    """The routes of the protocol.
+
+    Parameters
+    ----------
+    inference : Inference
+        What answers are made of.
+    metrics : Metrics
+        Told of every prediction.
+    max_rows : int
+        The most rows in one request.
+    turn : asyncio.Lock
+        Held by the one large request that may work in a turn of the loop.
+
+    Returns
+    -------
+    list of Route
+    """
+    served = {model.name: model for model in _all_served(inference)}
+    heads = {name: model.head for name, model in served.items()}
+
+    def find(name: str, version: str | None) -> _Served:
+        model = served.get(name)
+        if model is None:
+            raise Problem(
+                HTTPStatus.NOT_FOUND,
+                f'There is no model "{name[:40]}"; there are {", ".join(served)}.',
+            )
+        if version not in (None, model.version):
+            raise Problem(HTTPStatus.NOT_FOUND, f"Model {name} has one version, {model.version}.")
+        return model
+
+    def metadata(name: str, version: str | None = None) -> Response:
+        return find(name, version).metadata
+
+    def ready(name: str, version: str | None = None) -> Response:
+        return _json({"name": find(name, version).name, "ready": True})
+
+    async def infer(
+        body: bytes, headers: Mapping[bytes, bytes], name: str, version: str | None = None
+    ) -> Response:
+        model = find(name, version)
+        request = parse_request(body, headers.get(HEADER_LENGTH), model.outputs, max_rows)
+        values: list[list[bytes]] = [[] for _ in request.outputs]
+        for rows in request.rows:
+            if len(rows):
+                predictions = model.inference.predict(rows)
+                metrics.count_predictions(
+                    () if place is None else predictions[place].labels for place in model.places
+                )
+                for (output, binary), parts in zip(request.outputs, values, strict=True):
+                    write = output.as_binary if binary else output.as_json
+                    parts.append(write(predictions[output.model]))
+            if request.in_parts:
+                # As in /predict: one part of one large request in each turn of the loop.
+                async with turn:
+                    await asyncio.sleep(0)
+        return answer(heads[name], request, values)
+
+    server = {"name": ENSEMBLE, "version": __version__, "extensions": EXTENSIONS}
+    index = [
+        {"name": model.name, "version": model.version, "state": "READY", "reason": ""}
+        for model in served.values()
+    ]
+    fixed = {
+        "/v2": _json(server),
+        "/v2/health/live": _json({"live": True}),
+        "/v2/health/ready": _json({"ready": True}),
+        "/v2/repository/index": _json(index),
+    }
+
+    def at(path: str, *methods: str, internal: bool = False) -> Route:
+        return Route(path, methods, lambda: fixed[path], internal=internal)
+
+    return [
+        Route(f"{_MODEL}/infer", ("POST",), answer_body=infer),
+        Route(f"{_VERSION}/infer", ("POST",), answer_body=infer),
+        Route(_MODEL, ("GET",), metadata),
+        Route(_VERSION, ("GET",), metadata),
+        Route(f"{_MODEL}/ready", ("GET",), ready, internal=True),
+        Route(f"{_VERSION}/ready", ("GET",), ready, internal=True),
+        at("/v2", "GET"),
+        at("/v2/health/live", "GET", internal=True),
+        at("/v2/health/ready", "GET", internal=True),
+        at("/v2/repository/index", "POST"),
+    ]
+
+
+def refusal(problem: Problem) -> Response:
+    """A problem in the protocol's form; what else would be 422 is 400 there."""
+    status = problem.status
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        status = HTTPStatus.BAD_REQUEST
+    return replace(_json({"error": problem.detail}), status=status, headers=problem.headers)
+
+
+def _all_served(inference: Inference) -> list[_Served]:
+    singles = [_single(inference, place) for place in range(len(inference.models))]
+    return [*singles, _ensemble(inference)]
+
+
+def _single(inference: Inference, place: int) -> _Served:
+    stored = inference.models[place]
+    outputs = outputs_of(0)
+    return _Served(
+        stored.model.name,
+        stored.version,
+        replace(inference, models=[stored]),
+        {output.name: output for output in outputs},
+        [0 if other == place else None for other in range(len(inference.models))],
+        _metadata(stored.model.name, stored.version, PLATFORM, outputs, _parameters(stored)),
+    )
+
+
+def _ensemble(inference: Inference) -> _Served:
+    outputs: list[Output] = []
+    parameters: dict[str, str | float] = {}
+    for place, stored in enumerate(inference.models):
+        prefix = f"{stored.model.name}."
+        outputs += outputs_of(place, prefix)
+        of_model = {"version": stored.version, **_parameters(stored)}
+        parameters |= {prefix + name: value for name, value in of_model.items()}
+    versions = " ".join(stored.version for stored in inference.models)
+    version = hashlib.sha256(versions.encode()).hexdigest()[:16]
+    return _Served(
+        ENSEMBLE,
+        version,
+        inference,
+        {output.name: output for output in outputs},
+        [*range(len(inference.models))],
+        _metadata(ENSEMBLE, version, ENSEMBLE_PLATFORM, outputs, parameters),
+    )
+
+
+def _parameters(stored: StoredModel) -> dict[str, str | float]:
+    # The protocol's parameters are strings, numbers and booleans.
+    accuracy = stored.metadata.get("accuracy", {})
+    recordings = ((name, stored.metadata.get(name, {})) for name in ("training", "test"))
+    return {
+        **{f"{name}_accuracy": value for name, value in accuracy.items()},
+        **{f"{name}_sha256": of["sha256"] for name, of in recordings if "sha256" in of},
+    }
+
+
+def _metadata(
+    name: str,
+    version: str,
+    platform: str,
+    outputs: list[Output],
+    parameters: Mapping[str, str | float],
+) -> Response:
+    tensors: list[dict[str, Any]] = []
+    for output in outputs:
+        tensor: dict[str, Any] = {
+            "name": output.name,
+            "datatype": output.datatype,
+            "shape": output.shape,
+        }
+        if output.width is not None:
+            tensor["parameters"] = {"letters": ",".join(LETTERS)}
+        tensors.append(tensor)
+    rows = {
+        "name": INPUT,
+        "datatype": "FP64",
+        "shape": [-1, len(FEATURES)],
+        "parameters": {"feature_names": ",".join(FEATURES)},
+    }
+    return _json(
+        {
+            "name": name,
+            "versions": [version],
+            "platform": platform,
+            "inputs": [rows],
+            "outputs": tensors,
+            "parameters": parameters,
+        }
+    )
+
+
+def _json(document: Any) -> Response:
+    return Response(orjson.dumps(document))
