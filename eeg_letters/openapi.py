@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eeg_letters import __version__, openapi_v2
+from eeg_letters import __version__, v2_openapi
 from eeg_letters.models import MODELS
 from eeg_letters.recordings import COLUMNS, FEATURES, LETTERS
 
@@ -101,11 +101,11 @@ def document() -> dict[str, Any]:
             "/schema.json": _get(
                 "schema", "What BentoML's own client asks for", "application/json"
             ),
-            **openapi_v2.paths(),
+            **v2_openapi.paths(),
         },
         "components": {
-            "schemas": {**_schemas(), **openapi_v2.schemas()},
-            "responses": {**_problems(), **openapi_v2.responses()},
+            "schemas": {**_schemas(), **v2_openapi.schemas()},
+            "responses": {**_problems(), **v2_openapi.responses()},
         },
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -19,7 +19,8 @@ from eeg_letters.metrics import Metrics
 from eeg_letters.models import ENSEMBLE
 from eeg_letters.recordings import FEATURES, LETTERS
 from eeg_letters.store import StoredModel
-from eeg_letters.tensors import HEADER_LENGTH, INPUT, Output, answer, outputs_of, parse_request
+from eeg_letters.v2_answers import Answer, Output, outputs_of
+from eeg_letters.v2_requests import HEADER_LENGTH, INPUT, Outputs, parse_request
 
 # The first segment of all its paths.
 PREFIX = "v2"
@@ -42,12 +43,17 @@ class _Served:
     places: list[int | None]
     metadata: Response
 
-    @property
-    def head(self) -> bytes:
-        return b'"model_name":"%b","model_version":"%b"' % (
-            self.name.encode(),
-            self.version.encode(),
-        )
+    # What most requests ask for: everything, in JSON or in binary.
+    answers: dict[Outputs, Answer] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for binary in (False, True):
+            everything = tuple((name, binary) for name in self.outputs)
+            self.answers[everything] = self.answer(everything)
+
+    def answer(self, asked: Outputs) -> Answer:
+        head = f'"model_name":"{self.name}","model_version":"{self.version}",'.encode()
+        return Answer(head, ((self.outputs[name], binary) for name, binary in asked))
 
 
 def build_routes(
@@ -71,7 +77,7 @@ def build_routes(
     list of Route
     """
     served = {model.name: model for model in _all_served(inference)}
-    heads = {name: model.head for name, model in served.items()}
+    names = {name: (*model.outputs,) for name, model in served.items()}
 
     def find(name: str, version: str | None) -> _Served:
         model = served.get(name)
@@ -94,22 +100,22 @@ def build_routes(
         body: bytes, headers: Mapping[bytes, bytes], name: str, version: str | None = None
     ) -> Response:
         model = find(name, version)
-        request = parse_request(body, headers.get(HEADER_LENGTH), model.outputs, max_rows)
-        values: list[list[bytes]] = [[] for _ in request.outputs]
+        length = headers.get(HEADER_LENGTH)
+        request = parse_request(body, length, names[name], max_rows)
+        answer = model.answers.get(request.outputs) or model.answer(request.outputs)
+        parts = []
         for rows in request.rows:
             if len(rows):
                 predictions = model.inference.predict(rows)
                 metrics.count_predictions(
                     () if place is None else predictions[place].labels for place in model.places
                 )
-                for (output, binary), parts in zip(request.outputs, values, strict=True):
-                    write = output.as_binary if binary else output.as_json
-                    parts.append(write(predictions[output.model]))
+                parts.append(answer.write(predictions))
             if request.in_parts:
                 # As in /predict: one part of one large request in each turn of the loop.
                 async with turn:
                     await asyncio.sleep(0)
-        return answer(heads[name], request, values)
+        return answer.response(request, parts)
 
     server = {"name": ENSEMBLE, "version": __version__, "extensions": EXTENSIONS}
     index = [

@@ -1,4 +1,4 @@
-"""Bodies of the Open Inference Protocol: from a request to rows, from predictions to an answer.
+"""Requests of the Open Inference Protocol: from a body to rows and to what is asked for.
 
 docs/protocol.md says what is taken and what is not.
 """
@@ -6,9 +6,8 @@ docs/protocol.md says what is taken and what is not.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from http import HTTPStatus
 from secrets import token_hex
 from typing import Any, NamedTuple
@@ -18,9 +17,7 @@ import orjson
 import simdjson
 
 from eeg_letters.errors import Problem
-from eeg_letters.http import Header, Response
-from eeg_letters.inference import Prediction
-from eeg_letters.recordings import FEATURES, LETTERS
+from eeg_letters.recordings import FEATURES
 from eeg_letters.rows import PART_BYTES, cut
 from eeg_letters.scorer import Floats
 
@@ -29,10 +26,12 @@ _FP64: np.dtype[Any] = np.dtype("<f8")
 INPUT_TYPES: dict[str, np.dtype[Any]] = {"FP64": _FP64, "FP32": np.dtype("<f4")}
 # The length of the JSON before binary data, in bytes.
 HEADER_LENGTH = b"inference-header-content-length"
-BINARY = b"application/octet-stream"
 
 # A few milliseconds of work, as `PART_BYTES` are.
 PART_ROWS = 128
+
+# Names of tensors, and whether in binary.
+Outputs = tuple[tuple[str, bool], ...]
 
 _WIDTH = len(FEATURES)
 _BACKSLASH = ord("\\")
@@ -45,56 +44,6 @@ _BETWEEN_ROWS = re.compile(rb"\][ \t\r\n]*,")
 _NUMBERS = token_hex(16)
 _NUMBERS_JSON = orjson.dumps(_NUMBERS)
 
-_LETTERS_JSON = [b'"%b"' % letter.encode() for letter in LETTERS]
-_LETTERS_BINARY = [len(letter).to_bytes(4, "little") + letter.encode() for letter in LETTERS]
-
-
-@dataclass(frozen=True)
-class Output:
-    """A tensor of an answer.
-
-    Attributes
-    ----------
-    name, datatype : str
-        As the protocol has them.
-    width : int or None
-        Values in each row; one, and no second dimension, where it is None.
-    model : int
-        Place of the model among the predictions.
-    as_json : callable
-        From a prediction to its values with commas between them.
-    as_binary : callable
-        From a prediction to its values, little-endian.
-    """
-
-    name: str
-    datatype: str
-    width: int | None
-    model: int
-    as_json: Callable[[Prediction], bytes]
-    as_binary: Callable[[Prediction], bytes]
-
-    @property
-    def shape(self) -> list[int]:
-        """Shape with -1 for the number of rows."""
-        return [-1] if self.width is None else [-1, self.width]
-
-    @cached_property
-    def form_json(self) -> bytes:
-        """The tensor with its values: a form for the number of rows, and the values."""
-        return self._form('"data":[%b]')
-
-    @cached_property
-    def form_binary(self) -> bytes:
-        """The tensor without its values: a form for the number of rows, and the values' size."""
-        return self._form('"parameters":{"binary_data_size":%d}')
-
-    def _form(self, member: str) -> bytes:
-        shape = str(self.shape).replace("-1", "%d")
-        return (
-            f'{{"name":"{self.name}","datatype":"{self.datatype}","shape":{shape},{member}}}'
-        ).encode()
-
 
 @dataclass(slots=True)
 class InferenceRequest:
@@ -106,8 +55,8 @@ class InferenceRequest:
         The client's name for it.
     parameters : bytes
         Its parameters as JSON, without those that have been followed; empty when there are none.
-    outputs : list of (Output, bool)
-        Tensors that are asked for, and whether in binary.
+    outputs : tuple of (str, bool)
+        Names of the tensors that are asked for, and whether in binary.
     n_rows : int
         Number of its rows.
     in_parts : bool
@@ -119,42 +68,14 @@ class InferenceRequest:
 
     id: str | None
     parameters: bytes
-    outputs: list[tuple[Output, bool]]
+    outputs: Outputs
     n_rows: int
     in_parts: bool
     rows: Iterator[Floats]
 
 
-def outputs_of(model: int, prefix: str = "") -> list[Output]:
-    """The three tensors that a model answers with.
-
-    Parameters
-    ----------
-    model : int
-        Place of the model among the predictions.
-    prefix : str
-        What their names begin with.
-
-    Returns
-    -------
-    list of Output
-    """
-    return [
-        Output(f"{prefix}label", "INT64", None, model, _labels_json, _labels_binary),
-        Output(f"{prefix}letter", "BYTES", None, model, _letters_json, _letters_binary),
-        Output(
-            f"{prefix}probabilities",
-            "FP64",
-            len(LETTERS),
-            model,
-            _probabilities_json,
-            _probabilities_binary,
-        ),
-    ]
-
-
 def parse_request(
-    body: bytes, header_length: bytes | None, outputs: Mapping[str, Output], max_rows: int
+    body: bytes, header_length: bytes | None, names: Sequence[str], max_rows: int
 ) -> InferenceRequest:
     """An inference request, in JSON alone or with its tensor in binary after the JSON.
 
@@ -164,8 +85,8 @@ def parse_request(
         The request's body.
     header_length : bytes or None
         Value of the header `HEADER_LENGTH`, if there is one.
-    outputs : dict of str to Output
-        What the model can answer with, by name.
+    names : sequence of str
+        What the model can answer with.
     max_rows : int
         The most rows that are taken.
 
@@ -212,51 +133,11 @@ def parse_request(
     return InferenceRequest(
         request_id,
         _dumps(kept) if kept else b"",
-        _requested(document.get("outputs"), outputs, all_binary),
+        _requested(document.get("outputs"), names, all_binary),
         n_rows,
         len(text) > PART_BYTES or n_rows > PART_ROWS,
         rows,
     )
-
-
-def answer(head: bytes, request: InferenceRequest, values: Sequence[Sequence[bytes]]) -> Response:
-    """The response to an inference request.
-
-    Parameters
-    ----------
-    head : bytes
-        JSON members of the model: name and version.
-    request : InferenceRequest
-        What was asked for.
-    values : sequence of sequence of bytes
-        For each requested output its values, in as many parts as there were.
-
-    Returns
-    -------
-    Response
-    """
-    members = [head]
-    if request.id is not None:
-        members.append(b'"id":%b' % orjson.dumps(request.id))
-    if request.parameters:
-        members.append(b'"parameters":%b' % request.parameters)
-    tensors: list[bytes] = []
-    binary: list[bytes] = []
-    n_rows = request.n_rows
-    any_binary = False
-    for (output, in_binary), parts in zip(request.outputs, values, strict=True):
-        if in_binary:
-            tensors.append(output.form_binary % (n_rows, sum(map(len, parts))))
-            binary += parts
-            any_binary = True
-        else:
-            tensors.append(output.form_json % (n_rows, b",".join(parts)))
-    members.append(b'"outputs":[%b]' % b",".join(tensors))
-    text = b"{%b}" % b",".join(members)
-    if not any_binary:
-        return Response(text)
-    length: Header = (HEADER_LENGTH, b"%d" % len(text))
-    return Response(b"".join([text, *binary]), BINARY, headers=(length,))
 
 
 class _Numbers(NamedTuple):
@@ -380,23 +261,21 @@ def _parameters(owner: Mapping[str, Any]) -> dict[str, Any]:
     return parameters
 
 
-def _requested(
-    asked: Any, outputs: Mapping[str, Output], all_binary: bool
-) -> list[tuple[Output, bool]]:
+def _requested(asked: Any, names: Sequence[str], all_binary: bool) -> Outputs:
     if asked is None or asked == []:
-        return [(output, all_binary) for output in outputs.values()]
+        return tuple((name, all_binary) for name in names)
     if not isinstance(asked, list):
         raise _refused('The member "outputs" must be a list of tensors.')
-    requested = {}
+    requested: dict[str, bool] = {}
     for tensor in asked:
         name = tensor.get("name") if isinstance(tensor, dict) else None
-        if not isinstance(name, str) or name not in outputs:
-            raise _refused(f"There is no output {_written(name)}; there are {', '.join(outputs)}.")
+        if not isinstance(name, str) or name not in names:
+            raise _refused(f"There is no output {_written(name)}; there are {', '.join(names)}.")
         if name in requested:
             raise _refused(f"Output {name} is asked for twice.")
         binary = _parameters(tensor).get("binary_data", all_binary)
-        requested[name] = outputs[name], binary is True
-    return [*requested.values()]
+        requested[name] = binary is True
+    return tuple(requested.items())
 
 
 def _binary_rows(
@@ -457,8 +336,12 @@ def _read_numbers(part: bytes, first: int, by_row: bool) -> Floats:
         document: Any = simdjson.Parser().parse(part)
         values = np.frombuffer(document.as_buffer(of_type="d"))
         # The buffer would hide rows of another length, and lists within them.
-        widths = {len(row) for row in document} if by_row else {_WIDTH}
-        if widths == {_WIDTH} and part.count(b"[") == 1 + by_row * len(document):
+        if by_row:
+            plain = {len(row) for row in document} == {_WIDTH}
+            plain = plain and part.count(b"[") == 1 + len(document)
+        else:
+            plain = part.find(b"[", 1) < 0
+        if plain:
             return values
     except (ValueError, TypeError, AttributeError, RuntimeError):
         pass
@@ -497,31 +380,6 @@ def _finite(rows: Floats, first: int) -> Floats:
 def _place(index: int) -> str:
     row, feature = divmod(index, _WIDTH)
     return f"Row {row}, feature {FEATURES[feature]}"
-
-
-def _labels_json(prediction: Prediction) -> bytes:
-    return orjson.dumps(prediction.labels)[1:-1]
-
-
-def _labels_binary(prediction: Prediction) -> bytes:
-    return np.array(prediction.labels, "<i8").tobytes()
-
-
-def _letters_json(prediction: Prediction) -> bytes:
-    return b",".join([_LETTERS_JSON[label] for label in prediction.labels])
-
-
-def _letters_binary(prediction: Prediction) -> bytes:
-    return b"".join([_LETTERS_BINARY[label] for label in prediction.labels])
-
-
-def _probabilities_json(prediction: Prediction) -> bytes:
-    flat = prediction.probabilities.ravel()
-    return orjson.dumps(flat, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
-
-
-def _probabilities_binary(prediction: Prediction) -> bytes:
-    return prediction.probabilities.astype("<f8", copy=False).tobytes()
 
 
 def _dumps(value: Any) -> bytes:

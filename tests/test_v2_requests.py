@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eeg_letters import tensors
+from eeg_letters import v2_requests
 from eeg_letters.errors import Problem
 from eeg_letters.recordings import FEATURES
 
@@ -44,7 +44,7 @@ def body(data: Any, n_rows: int, separators: tuple[str, str]) -> bytes:
 
 def read(text: bytes) -> tuple[str, object]:
     try:
-        request = tensors.parse_request(text, None, {}, 100)
+        request = v2_requests.parse_request(text, None, ("label",), 100)
         return "rows", [row for block in request.rows for row in block.tolist()]
     except Problem as problem:
         return "refused", problem.body()
@@ -52,7 +52,7 @@ def read(text: bytes) -> tuple[str, object]:
 
 def read_without_simdjson(text: bytes) -> tuple[str, object]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tensors, "_read_numbers", tensors._read_any)
+        patch.setattr(v2_requests, "_read_numbers", v2_requests._read_any)
         return read(text)
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from eeg_letters.models import ENSEMBLE, LDA, MODELS
 from eeg_letters.recordings import FEATURES, LETTERS
-from eeg_letters.tensors import BINARY, INPUT, INPUT_TYPES
+from eeg_letters.v2_answers import BINARY
+from eeg_letters.v2_requests import INPUT, INPUT_TYPES
 
 _TAG = "Open Inference Protocol"
 _NAMES = (*(model.name for model in MODELS), ENSEMBLE)
