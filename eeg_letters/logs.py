@@ -65,8 +65,10 @@ def configure_logging(as_json: bool) -> None:
         handler.setFormatter(_JSONFormatter())
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    for name in ("", "bentoml", "uvicorn.error", "circus"):
+    for name in ("", "asyncio", "bentoml", "uvicorn.error", "circus"):
         logger = logging.getLogger(name)
+        # BentoML disables what it does not know: exceptions in callbacks would go unseen.
+        logger.disabled = False
         logger.handlers = [] if name else [handler]
         logger.propagate = True
     logging.getLogger("eeg_letters").setLevel(logging.INFO)
