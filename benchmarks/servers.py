@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ class Request:
     path: str
     document: Any = None
 
-    @property
+    @cached_property
     def body(self) -> bytes:
         """The document as it is sent."""
         if self.document is None:
@@ -126,6 +127,7 @@ class Peer:
         return self.folder / "requirements.txt"
 
 
+OWN = Peer("eeg-letters", "this service as it ships", locked=True)
 PEERS_MEASURED = (
     Peer(
         "asgi",
@@ -154,5 +156,5 @@ PEERS_MEASURED = (
         answers=("stored",),
         slow=True,
     ),
-    Peer("eeg-letters", "this service as it ships", locked=True),
+    OWN,
 )
