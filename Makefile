@@ -7,6 +7,7 @@ TEST ?=
 IMAGE ?= eeg-letters
 BASE_IMAGE ?=
 OVERLAY ?= local
+SECONDS ?= 600
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,7 +23,7 @@ REVISION := $(shell git rev-parse HEAD 2>/dev/null)
 SOURCE := $(shell git config --get remote.origin.url 2>/dev/null)
 BUILD_ARGUMENTS = VERSION=$(VERSION) REVISION=$(REVISION) SOURCE=$(SOURCE) $(if $(BASE_IMAGE),BASE_IMAGE=$(BASE_IMAGE))
 
-.PHONY: help serve models train test lint bento image audit test-manifests test-image test-v2 deploy local-image undeploy e2e version bench lock clean
+.PHONY: help serve models train test lint bento image audit test-manifests test-image test-v2 deploy local-image undeploy e2e version bench soak stalls lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +89,12 @@ version: ## Set the version, here and in the manifests: VERSION=1.2.3
 
 bench: $(VENV)/train.done .cache/bench/runner.done ## Compare with other ways to serve the models (needs wrk, two cores); QUICK=1 for a brief run
 	QUICK=$(QUICK) .cache/bench/runner/bin/python -m benchmarks.run
+
+soak: $(VENV)/train.done .cache/bench/runner.done ## Serve at 70 % of capacity for SECONDS=600: nothing may fail, nothing may grow (needs two cores)
+	SECONDS=$(SECONDS) .cache/bench/runner/bin/python -m benchmarks.soak
+
+stalls: $(VENV)/train.done .cache/bench/runner.done ## Measure how long small requests wait beside the largest (needs two cores)
+	.cache/bench/runner/bin/python -m benchmarks.stalls
 
 lock: $(VENV)/bin/uv ## Resolve the requirements anew, with hashes
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --output-file requirements/serve.txt pyproject.toml

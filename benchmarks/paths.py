@@ -14,6 +14,8 @@ BENTOML_HOME = CACHE / "home"
 LOGS = CACHE / "log"
 REFERENCE = CACHE / "reference.json"
 
+SOAK = ROOT / ".cache" / "soak"
+
 # The project's own environment, which trains and says what the right answers are.
 PROJECT_PYTHON = ROOT / ".venv" / "bin" / "python"
 

@@ -28,6 +28,11 @@ def draw(results: Results, targets: Iterable[Path]) -> None:
         _draw_rates(rates, results, workload, peers)
         _draw_latencies(latencies, results, workload, peers)
     figure.suptitle(described(results), fontsize=8, color="#555555", x=0.01, ha="left")
+    save(figure, targets)
+
+
+def save(figure: Figure, targets: Iterable[Path]) -> None:
+    """Write a figure to every target."""
     for target in targets:
         # A date of its own would change the file without a change of the figures.
         metadata = {"Date": None} if target.suffix == ".svg" else {}

@@ -5,20 +5,23 @@ from __future__ import annotations
 import http.client
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from benchmarks.environments import Unavailable, python_of
-from benchmarks.paths import BENTOML_HOME, LOGS, PEERS, ROWS_FILE
-from benchmarks.servers import Peer, Request
+from benchmarks.paths import BENTOML_HOME, LOGS, PEERS, PROJECT_PYTHON, ROOT, ROWS_FILE
+from benchmarks.servers import OWN, Peer, Request
 
 SERVER_CORE = "0"
 HOST = "127.0.0.1"
@@ -42,25 +45,24 @@ class Server:
 @contextmanager
 def serving(peer: Peer) -> Iterator[Server]:
     """Serve a peer; all its processes are gone afterwards."""
-    mark = uuid.uuid4().hex
-    port = _free_port()
     with (
-        (LOGS / f"{peer.name}.log").open("wb") as log,
-        tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as scratch,
+        _log(peer).open("wb") as log,
+        _started(python_of(peer), peer, stdout=log, stderr=log) as server,
     ):
-        process = subprocess.Popen(
-            ["taskset", "-c", SERVER_CORE, str(python_of(peer)), str(peer.folder / "serve.py")],
-            env=_environment(port, mark, scratch),
-            cwd=scratch,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            yield Server(port, process)
-        finally:
-            _stop(process, mark)
+        yield server
+
+
+@contextmanager
+def serving_own() -> Iterator[Server]:
+    """Serve this project's service from the project's own environment.
+
+    Of its log, which grows by a gigabyte an hour under load, only standard error is kept.
+    """
+    with (
+        _log(OWN).open("wb") as log,
+        _started(PROJECT_PYTHON, OWN, stdout=subprocess.DEVNULL, stderr=log) as server,
+    ):
+        yield server
 
 
 def wait_until_ready(peer: Peer, server: Server, request: Request) -> float:
@@ -83,12 +85,57 @@ def wait_until_ready(peer: Peer, server: Server, request: Request) -> float:
     raise Unavailable(f"not ready within {READY_SECONDS} s: {_last_error(peer)}")
 
 
+def check_machine(*tools: str) -> None:
+    """End with one sentence where something is missing that the benchmarks need."""
+    missing = [tool for tool in ("taskset", *tools) if shutil.which(tool) is None]
+    if missing:
+        sys.exit(f"benchmarks: {' and '.join(missing)} must be installed.")
+    if len(os.sched_getaffinity(0) & {0, 1}) < 2:
+        sys.exit("benchmarks: cores 0 and 1 are needed, one for the server and one for the load.")
+    if not PROJECT_PYTHON.exists():
+        sys.exit(f"benchmarks: there is no {PROJECT_PYTHON.relative_to(ROOT)}; run `make bench`.")
+
+
+def run_command(main: Callable[[], None]) -> None:
+    """Run a benchmark; one that is stopped or cannot go on stops whatever it started."""
+    # As Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (Unavailable, OSError, http.client.HTTPException, subprocess.SubprocessError) as error:
+        sys.exit(f"benchmarks: {error}")
+
+
 def ask(port: int, request: Request) -> tuple[int, bytes]:
     """Status and body of one answer."""
     with closing(http.client.HTTPConnection(HOST, port, timeout=ANSWER_SECONDS)) as connection:
         connection.request(request.method, request.path, request.body or None, request.headers)
         response = connection.getresponse()
         return response.status, response.read()
+
+
+@contextmanager
+def _started(
+    python: Path, peer: Peer, stdout: IO[bytes] | int, stderr: IO[bytes]
+) -> Iterator[Server]:
+    mark = uuid.uuid4().hex
+    port = _free_port()
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as scratch:
+        process = subprocess.Popen(
+            ["taskset", "-c", SERVER_CORE, str(python), str(peer.folder / "serve.py")],
+            env=_environment(port, mark, scratch),
+            cwd=scratch,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
+        try:
+            yield Server(port, process)
+        finally:
+            _stop(process, mark)
 
 
 def _environment(port: int, mark: str, scratch: str) -> dict[str, str]:
@@ -150,8 +197,12 @@ def _marked(mark: str) -> list[int]:
     return found
 
 
+def _log(peer: Peer) -> Path:
+    return LOGS / f"{peer.name}.log"
+
+
 def _last_error(peer: Peer) -> str:
-    lines = (LOGS / f"{peer.name}.log").read_text(errors="replace").split("\n")
+    lines = _log(peer).read_text(errors="replace").split("\n")
     errors = [line.strip() for line in lines if re.search(r"^\s*[\w.]*(Error|Exception)\b", line)]
     said = errors or [line.strip() for line in lines if line.strip()] or ["nothing in its log"]
     return said[-1][:100]

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import signal
-import sys
 from datetime import UTC, datetime
 from http.client import HTTPException
 from subprocess import SubprocessError
@@ -20,8 +17,8 @@ from rich.console import Console
 from benchmarks import plot, report
 from benchmarks.environments import Unavailable, install, prepare_models, versions
 from benchmarks.load import put_under_load
-from benchmarks.paths import PROJECT_PYTHON, RESULTS, ROOT, shown
-from benchmarks.process import ask, serving, wait_until_ready
+from benchmarks.paths import RESULTS, shown
+from benchmarks.process import ask, check_machine, run_command, serving, wait_until_ready
 from benchmarks.report import Result, Results, Settings
 from benchmarks.servers import PEERS_MEASURED, Peer
 from benchmarks.workloads import WORKLOADS, Reference, check_answers
@@ -35,7 +32,7 @@ BREAKS = (Unavailable, OSError, ValueError, LookupError, HTTPException, Subproce
 def main() -> None:
     """Install, measure in turn, and write down what came out."""
     console = Console()
-    _check_machine()
+    check_machine("wrk")
     settings = QUICK if os.environ.get("QUICK") else FULL
     results = Results(datetime.now(UTC), settings, {peer.name: Result() for peer in PEERS_MEASURED})
     document = prepare_models()
@@ -95,20 +92,5 @@ def _reason(error: Exception) -> str:
     return " ".join((name + re.sub(r"(?<!\w)/(?:[\w.@-]+/)+", "", str(error))).split())[:100]
 
 
-def _check_machine() -> None:
-    missing = [tool for tool in ("taskset", "wrk") if shutil.which(tool) is None]
-    if missing:
-        sys.exit(f"benchmarks: {' and '.join(missing)} must be installed.")
-    if len(os.sched_getaffinity(0) & {0, 1}) < 2:
-        sys.exit("benchmarks: cores 0 and 1 are needed, one for the server and one for the load.")
-    if not PROJECT_PYTHON.exists():
-        sys.exit(f"benchmarks: there is no {PROJECT_PYTHON.relative_to(ROOT)}; run `make bench`.")
-
-
 if __name__ == "__main__":
-    # As Ctrl-C: whatever was started is stopped on the way out.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_command(main)

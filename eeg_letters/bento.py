@@ -8,6 +8,7 @@ import os
 import sys
 import warnings
 from multiprocessing import get_context
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import bentoml
@@ -78,6 +79,7 @@ def check_start() -> None:
     """
     try:
         settings = read_settings(os.environ)
+        _check_temporary()
     except UserError as error:
         _end(error)
     configure_logging(settings.log_format == "json")
@@ -88,6 +90,14 @@ def check_start() -> None:
     child.join()
     if child.exitcode != 0:
         sys.exit(1)
+
+
+def _check_temporary() -> None:
+    # BentoML makes a folder there next.
+    try:
+        gettempdir()
+    except FileNotFoundError as error:
+        raise UserError(f"{error.strerror}: free space in one of them") from None
 
 
 def _load(settings: Settings) -> None:

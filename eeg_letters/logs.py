@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,7 +42,7 @@ class AccessLog:
         level = "error" if status >= 500 else "info"
         if not self._as_json:
             text = f"{now:%H:%M:%S} {method} {route} {status} {seconds * 1000:.1f} ms\n"
-            os.write(STDOUT, text.encode())
+            _write(text.encode())
             return
         entry: dict[str, Any] = {
             "time": now,
@@ -55,7 +56,7 @@ class AccessLog:
         }
         if traceparent is not None:
             entry["traceparent"] = traceparent
-        os.write(STDOUT, orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z))
+        _write(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z))
 
 
 def configure_logging(as_json: bool) -> None:
@@ -66,11 +67,21 @@ def configure_logging(as_json: bool) -> None:
         handler.setFormatter(_JSONFormatter())
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    for name in ("", "bentoml", "uvicorn.error", "circus"):
+    for name in ("", "asyncio", "bentoml", "uvicorn.error", "circus"):
         logger = logging.getLogger(name)
+        # BentoML disables what it does not know: exceptions in callbacks would go unseen.
+        logger.disabled = False
         logger.handlers = [] if name else [handler]
         logger.propagate = True
     logging.getLogger("eeg_letters").setLevel(logging.INFO)
+    # A record that cannot be written is lost too, without a traceback.
+    logging.raiseExceptions = False
+
+
+def _write(line: bytes) -> None:
+    # A reader that went away or a full disk costs lines, not answers.
+    with suppress(OSError):
+        os.write(STDOUT, line)
 
 
 class _JSONFormatter(JsonFormatter):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 import time
 from contextlib import ExitStack, suppress
@@ -19,6 +20,8 @@ from tests.image.conftest import output
 from tests.manifests.rendered import DRAIN_SECONDS
 
 ROW = [1.0] * 160
+FILL = "cat /dev/zero > /tmp/full"
+COMMAND = "bentoml serve /opt/bento --port 3000"
 
 
 def test_the_deployment_runs_it_with_the_least_privilege() -> None:
@@ -137,3 +140,32 @@ def test_a_dead_worker_ends_the_container_for_the_kubelet_to_restart(mortal: Con
     )
     mortal.execute("python3", "-c", script)
     assert mortal.wait(30) != 0
+
+
+def test_a_full_tmp_does_not_stop_it(mortal: Container) -> None:
+    mortal.execute("sh", "-c", FILL)
+    assert "No space left on device" in mortal.execute("sh", "-c", FILL)
+    with httpx.Client(base_url=mortal.url, timeout=30) as client:
+        for _ in range(20):
+            assert client.get("/prediction/232").status_code == 200
+        large = client.post("/predict", json={"rows": [ROW] * 1000})
+        assert len(large.json()["predictions"]) == 1000
+    mortal.signal("TERM")
+    assert mortal.wait(DRAIN_SECONDS) == 0
+
+
+def test_a_start_with_a_full_tmp_ends_with_one_sentence(engine: str, image: str) -> None:
+    options = deployment_options()
+    if engine == "podman":
+        # podman alone adds a /var/tmp that can be written; Kubernetes does not.
+        options.append("--read-only-tmpfs=false")
+    finished = subprocess.run(
+        [engine, "run", "--rm", *options, image, "sh", "-c", f"{FILL} 2>/dev/null; exec {COMMAND}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert finished.returncode == 1
+    (sentence,) = finished.stderr.splitlines()
+    assert sentence.startswith("eeg-letters: No usable temporary directory")
