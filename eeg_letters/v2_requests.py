@@ -6,8 +6,9 @@ docs/protocol.md says what is taken and what is not.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 from secrets import token_hex
 from typing import Any, NamedTuple
@@ -75,7 +76,7 @@ class InferenceRequest:
 
 
 def parse_request(
-    body: bytes, header_length: bytes | None, names: Sequence[str], max_rows: int
+    body: bytes, header_length: bytes | None, names: tuple[str, ...], max_rows: int
 ) -> InferenceRequest:
     """An inference request, in JSON alone or with its tensor in binary after the JSON.
 
@@ -85,7 +86,7 @@ def parse_request(
         The request's body.
     header_length : bytes or None
         Value of the header `HEADER_LENGTH`, if there is one.
-    names : sequence of str
+    names : tuple of str
         What the model can answer with.
     max_rows : int
         The most rows that are taken.
@@ -261,9 +262,14 @@ def _parameters(owner: Mapping[str, Any]) -> dict[str, Any]:
     return parameters
 
 
-def _requested(asked: Any, names: Sequence[str], all_binary: bool) -> Outputs:
+@cache
+def _everything(names: tuple[str, ...], binary: bool) -> Outputs:
+    return tuple((name, binary) for name in names)
+
+
+def _requested(asked: Any, names: tuple[str, ...], all_binary: bool) -> Outputs:
     if asked is None or asked == []:
-        return tuple((name, all_binary) for name in names)
+        return _everything(names, all_binary)
     if not isinstance(asked, list):
         raise _refused('The member "outputs" must be a list of tensors.')
     requested: dict[str, bool] = {}
