@@ -47,7 +47,7 @@ def main() -> None:
     os.sched_setaffinity(0, {int(LOAD_CORE)})
     console = Console()
     table = Table(
-        *("Large clients", "Large answers", "p50 ms", "p99 ms", "max ms", "Goal for the p99", ""),
+        *("Large clients", "Answers", "p50 ms", "p99 ms", "max ms", "Goal for p99", ""),
         title=f"GET /prediction/{LINE}, {RATE} a second, beside bodies of 8 MiB",
     )
     with serving_own() as server:
