@@ -24,7 +24,7 @@ from benchmarks.servers import PEERS_MEASURED, Peer
 from benchmarks.workloads import WORKLOADS, Reference, check_answers
 
 QUICK = Settings(rounds=1, seconds=4, warm_up_seconds=1, slow_seconds=15, own_seconds=4)
-FULL = Settings(rounds=3, seconds=10, warm_up_seconds=2, slow_seconds=30, own_seconds=20)
+FULL = Settings(rounds=3, seconds=6, warm_up_seconds=2, slow_seconds=20, own_seconds=20)
 
 BREAKS = (Unavailable, OSError, ValueError, LookupError, HTTPException, SubprocessError)
 
