@@ -99,7 +99,7 @@ def _parts(body: bytes) -> Iterator[bytes]:
     if len(body) <= PART_BYTES:
         yield body
         return
-    opening = _OPENING.match(body)
+    opening = _OPENING.match(body, 0, PART_BYTES)
     closing = _CLOSING.search(body[-PART_BYTES:])
     if opening is None or closing is None:
         raise Problem(
@@ -160,7 +160,7 @@ def _parse_lists(part: bytes, is_body: bool) -> Floats | None:
 
 def _parse_any(body: bytes, part: bytes, number: int) -> Floats:
     rows = parse_member(part, "rows") if part is body else _parse_part(body, part, number)
-    if not rows and part is not body:
+    if not rows and number > 0:
         raise Problem(HTTPStatus.BAD_REQUEST, "The body is not JSON: no row after a comma.")
     parsed = to_array(rows, number)
     # array takes true for 1, and an object hides a name that stands twice: neither is worth a

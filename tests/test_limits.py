@@ -105,6 +105,12 @@ def test_blanks_around_the_commas_of_a_large_body_do_not_matter(
     assert len(response.json()["predictions"]) == 300
 
 
+def test_a_large_body_of_blanks_has_no_rows(client: httpx.Client) -> None:
+    body = '{"rows": [' + " " * 100_000 + "]}"
+    response = client.post("/predict", content=body, headers={"content-type": "application/json"})
+    assert response.json() == {"predictions": []}
+
+
 def test_a_row_without_end_is_refused(client: httpx.Client) -> None:
     response = client.post("/predict", json={"rows": [[1.0] * 1_000_000]})
     assert response.status_code == 422

@@ -103,9 +103,9 @@ def ask_for_distinct_urls(url: str, count: int) -> None:
                     b"GET /%d/x HTTP/1.1\r\nhost: x\r\n\r\n" % n for n in range(start, start + 100)
                 )
             )
-            answered = 0
-            while answered < 100:
-                answered += connection.recv(65536).count(b"nothing at this path")
+            answers = b""
+            while answers.count(b"nothing at this path") < 100:
+                answers += connection.recv(65536)
 
 
 def test_promtool_is_content(client: httpx.Client) -> None:
