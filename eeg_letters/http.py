@@ -356,8 +356,8 @@ async def _read_body(
         ) from None
     if max(announced, size) > limit:
         # A client that is still sending when the connection closes may never see the answer: what
-        # it sends is dropped for as long as an idle connection is kept. One that waits for "100
-        # Continue" sends nothing.
+        # it sends is dropped for as long as a body may take. One that waits for "100 Continue"
+        # sends nothing.
         raise Problem(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             f"The body is larger than {limit} bytes.",
