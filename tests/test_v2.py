@@ -314,6 +314,14 @@ def test_data_may_be_nested_or_flat_however_it_is_written(
     assert response.json()["outputs"][0]["shape"] == [n_rows]
 
 
+def test_fp32_means_the_same_number_in_json_as_in_binary(client: httpx.Client) -> None:
+    widened = np.float32(ROW).astype(float).tolist()
+    assert widened != ROW
+    documents = request(datatype="FP32"), request(widened), request()
+    outputs = [infer(client, asked).json()["outputs"] for asked in documents]
+    assert outputs[0] == outputs[1] != outputs[2]
+
+
 def test_a_parameter_called_data_is_not_the_data(client: httpx.Client) -> None:
     document = {"parameters": {"data": [1, 2]}, **request()}
     assert infer(client, document).json()["parameters"] == {"data": [1, 2]}
