@@ -47,7 +47,7 @@ def main() -> None:
     os.sched_setaffinity(0, {int(LOAD_CORE)})
     console = Console()
     table = Table(
-        *("Large clients", "Answers", "p50 ms", "p99 ms", "max ms", "Goal for p99", ""),
+        *("Large clients", "Answers", "p50 ms", "p99 ms", "max ms", "Goal for max", ""),
         title=f"GET /prediction/{LINE}, {RATE} a second, beside bodies of 8 MiB",
     )
     with serving_own() as server:
@@ -121,7 +121,7 @@ def cells(clients: int, answers: int, tally: Tally) -> list[str]:
     latencies = np.array(tally.latencies) * 1000
     p50, p99 = np.percentile(latencies, [50, 99])
     goal = GOAL_MS.get(clients)
-    said = ["", ""] if goal is None else [f"at most {goal} ms", "met" if p99 <= goal else "not met"]
+    said = ["", ""] if goal is None else [f"at most {goal} ms", "met" if latencies.max() <= goal else "not met"]
     figures = [f"{value:.1f}" for value in (p50, p99, latencies.max())]
     return [str(clients), str(answers), *figures, *said]
 

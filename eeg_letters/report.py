@@ -30,10 +30,13 @@ def fitting(console: Console) -> Iterator[OnEpoch]:
 
 def accuracy_table(trained: Sequence[TrainedModel]) -> Table:
     """How well each model does, and on what."""
-    table = Table(
-        caption="Estimate: first half of each letter's rows predicts the second half.",
-        caption_justify="left",
-    )
+    caption = ["Estimate: first half of each letter's rows predicts the second half."]
+    caption += [
+        f"{model.model.title}: the loss had not settled after {model.pipeline[-1].max_iter} epochs."
+        for model in trained
+        if not model.converged
+    ]
+    table = Table(caption="\n".join(caption), caption_justify="left")
     table.add_column("Model")
     for heading in ("Rows", "Letters", "Fit", "Test accuracy", "Estimate"):
         table.add_column(heading, justify="right")

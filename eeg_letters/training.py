@@ -13,6 +13,7 @@ from importlib.metadata import version
 import joblib
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 
 from eeg_letters import __version__
@@ -56,6 +57,14 @@ class TrainedModel:
     fit_seconds: float
     test_accuracy: float
     blocked_accuracy: float | None
+
+    @property
+    def converged(self) -> bool:
+        """Whether the fit ended because the loss had settled, not for want of epochs."""
+        classifier = self.pipeline[-1]
+        return not isinstance(classifier, MLPClassifier) or bool(
+            classifier.n_iter_ < classifier.max_iter
+        )
 
 
 def check_trainable(recording: Recording) -> None:

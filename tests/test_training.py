@@ -27,10 +27,12 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import normalize
 
+from eeg_letters import pipelines
 from eeg_letters.compiler import CompilationError, check_scorer
 from eeg_letters.errors import RecordingError
 from eeg_letters.models import LDA, MLP, MODELS, Model
 from eeg_letters.recordings import FEATURES, read_recording
+from eeg_letters.report import accuracy_table
 from eeg_letters.scorer import Scorer
 from eeg_letters.settings import DATA
 from eeg_letters.store import PIPELINE_FILE, SCORER_FILE
@@ -288,6 +290,17 @@ def test_the_estimate_fits_first_halves_and_scores_second_halves(tmp_path: Path)
     expected = classifier.score(directions[second], recording.letters[second])
     assert 0.2 < expected < 0.95
     assert trained.blocked_accuracy == expected
+
+
+@pytest.mark.parametrize("epochs", [2, 1000])
+def test_a_fit_that_ran_out_of_epochs_is_told(
+    recordings: dict[str, Path], monkeypatch: pytest.MonkeyPatch, epochs: int
+) -> None:
+    monkeypatch.setattr(pipelines, "MAX_ITERATIONS", epochs)
+    recording = read_recording(recordings["train"])
+    trained = train(MLP, recording, recording, lambda *_: None)
+    told = "the loss had not settled after 2 epochs" in str(accuracy_table([trained]).caption)
+    assert told is (epochs == 2)
 
 
 def test_the_test_accuracy_is_the_share_of_rows_labelled_rightly(
