@@ -121,7 +121,11 @@ def cells(clients: int, answers: int, tally: Tally) -> list[str]:
     latencies = np.array(tally.latencies) * 1000
     p50, p99 = np.percentile(latencies, [50, 99])
     goal = GOAL_MS.get(clients)
-    said = ["", ""] if goal is None else [f"at most {goal} ms", "met" if latencies.max() <= goal else "not met"]
+    said = (
+        ["", ""]
+        if goal is None
+        else [f"at most {goal} ms", "met" if latencies.max() <= goal else "not met"]
+    )
     figures = [f"{value:.1f}" for value in (p50, p99, latencies.max())]
     return [str(clients), str(answers), *figures, *said]
 
