@@ -179,9 +179,9 @@ def as_markdown(results: Results) -> str:
         (
             f"Each peer is started anew in each round and warmed up for {settings.warm_up_seconds}"
             " s, with one BLAS thread. Of the rounds the fastest is shown, since other load can"
-            " only slow one down; `latest.json` has all. All but the constants predict by both models,"
-            " and their labels were compared"
-            " with those of the stored pipelines before the timing. Where GET is not offered, the"
+            " only slow one down; `latest.json` has all. All but the constants predict by both"
+            " models, and their labels were compared with those of the stored pipelines before the"
+            " timing. Where GET is not offered, the"
             " line number is POSTed."
         ),
         "![Requests per second and latencies](latest.svg)",
