@@ -297,7 +297,7 @@ def test_a_fit_that_ran_out_of_epochs_is_told(
     recordings: dict[str, Path], monkeypatch: pytest.MonkeyPatch, epochs: int
 ) -> None:
     monkeypatch.setattr(pipelines, "MAX_ITERATIONS", epochs)
-    recording = read_recording(recordings["train"])
+    recording = read_recording(recordings["A"])
     trained = train(MLP, recording, recording, lambda *_: None)
     told = "the loss had not settled after 2 epochs" in str(accuracy_table([trained]).caption)
     assert told is (epochs == 2)
