@@ -49,8 +49,8 @@ def _draw_rates(axes: Axes, results: Results, workload: Workload, peers: list[Pe
         rates.append(summary.rate)
         axes.barh(place, summary.rate, color=_colour(peer), height=0.7)
         ratios = [results.ratio(peer.name, name, workload) for name in YARDSTICKS]
-        said = [f"{summary.rate:,.0f}" if summary.rate >= 10 else f"{summary.rate:.1f}"]
-        said += ["–" if ratio is None else f"{ratio:.2g}×" for ratio in ratios]
+        said = [_figure(summary.rate)]
+        said += ["–" if ratio is None else f"{_figure(ratio)}×" for ratio in ratios]
         axes.text(summary.rate * 1.1, place, "  ".join(said), va="center")
     axes.set_xscale("log")
     if rates:
@@ -82,6 +82,10 @@ def _finish(axes: Axes, peers: list[Peer]) -> None:
     axes.grid(axis="x", color="#e5e5e5")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def _row_of(axes: Axes) -> object:
