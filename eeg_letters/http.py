@@ -62,6 +62,11 @@ class Response:
 Refusal = Callable[[Problem], Response]
 
 
+def json_response(document: Any) -> Response:
+    """A document as JSON."""
+    return Response(orjson.dumps(document))
+
+
 @dataclass(frozen=True)
 class Route:
     """A path and what answers it.

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
 
-import orjson
-
 from eeg_letters import v2
 from eeg_letters.answers import as_json
 from eeg_letters.errors import Problem
-from eeg_letters.http import Response, Route
+from eeg_letters.http import Response, Route, json_response
 from eeg_letters.inference import Inference
 from eeg_letters.metrics import CONTENT_TYPE as METRICS
 from eeg_letters.metrics import Metrics
 from eeg_letters.page import page
 from eeg_letters.rows import PART_BYTES, parse_member, parse_rows
+from eeg_letters.turns import Turns
 
 BOTH = ("GET", "POST")
 Answer = TypeVar("Answer")
@@ -55,7 +53,7 @@ def build_routes(
     -------
     list of Route
     """
-    turn = asyncio.Lock()
+    turns = Turns()
 
     def line(number: str) -> Response:
         return Response(_stored(inference.lines.__getitem__, number))
@@ -63,7 +61,7 @@ def build_routes(
     def prediction(number: str) -> Response:
         answer = _stored(inference.prediction, number)
         metrics.count_predictions([label] for label in answer.values())
-        return _json(answer)
+        return json_response(answer)
 
     async def line_by_body(body: bytes) -> Response:
         return line(_line_member(body))
@@ -79,9 +77,7 @@ def build_routes(
             if predictions[0].labels:
                 parts.append(as_json(predictions))
             if len(body) > PART_BYTES:
-                # One part of one large body in each turn of the loop, however many there are.
-                async with turn:
-                    await asyncio.sleep(0)
+                await turns.give_way()
         return Response(b'{"predictions":[%b]}' % b",".join(parts))
 
     def fixed(response: Response) -> Callable[[], Response]:
@@ -97,19 +93,15 @@ def build_routes(
         Route("/line", ("POST",), answer_json=line_by_body, max_body_bytes=LINE_BYTES),
         Route("/prediction/{line}", BOTH, prediction),
         Route("/prediction", ("POST",), answer_json=prediction_by_body, max_body_bytes=LINE_BYTES),
-        Route("/score", BOTH, fixed(_json(inference.score))),
+        Route("/score", BOTH, fixed(json_response(inference.score))),
         Route("/predict", ("POST",), answer_json=predict),
         Route("/livez", ("GET",), well, internal=True),
         Route("/readyz", ("GET",), well, internal=True),
         Route("/metrics", ("GET",), exposition, internal=True),
-        Route("/docs.json", ("GET",), fixed(_json(openapi))),
-        Route("/schema.json", ("GET",), fixed(_json(schema))),
-        *v2.build_routes(inference, metrics, max_rows, turn),
+        Route("/docs.json", ("GET",), fixed(json_response(openapi))),
+        Route("/schema.json", ("GET",), fixed(json_response(schema))),
+        *v2.build_routes(inference, metrics, max_rows, turns),
     ]
-
-
-def _json(document: Any) -> Response:
-    return Response(orjson.dumps(document))
 
 
 def _stored(look_up: Callable[[int], Answer], number: str) -> Answer:

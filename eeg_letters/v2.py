@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
-import orjson
-
 from eeg_letters import __version__
 from eeg_letters.errors import Problem
-from eeg_letters.http import Response, Route
+from eeg_letters.http import Response, Route, json_response
 from eeg_letters.inference import Inference
 from eeg_letters.metrics import Metrics
 from eeg_letters.models import ENSEMBLE
 from eeg_letters.recordings import FEATURES, LETTERS
 from eeg_letters.store import StoredModel
+from eeg_letters.turns import Turns
 from eeg_letters.v2_answers import Answer, Output, outputs_of
 from eeg_letters.v2_requests import HEADER_LENGTH, INPUT, Outputs, parse_request
 
@@ -57,7 +55,7 @@ class _Served:
 
 
 def build_routes(
-    inference: Inference, metrics: Metrics, max_rows: int, turn: asyncio.Lock
+    inference: Inference, metrics: Metrics, max_rows: int, turns: Turns
 ) -> list[Route]:
     """The routes of the protocol.
 
@@ -69,8 +67,8 @@ def build_routes(
         Told of every prediction.
     max_rows : int
         The most rows in one request.
-    turn : asyncio.Lock
-        Held by the one large request that may work in a turn of the loop.
+    turns : Turns
+        Shared with the other routes.
 
     Returns
     -------
@@ -94,7 +92,7 @@ def build_routes(
         return find(name, version).metadata
 
     def ready(name: str, version: str | None = None) -> Response:
-        return _json({"name": find(name, version).name, "ready": True})
+        return json_response({"name": find(name, version).name, "ready": True})
 
     async def infer(
         body: bytes, headers: Mapping[bytes, bytes], name: str, version: str | None = None
@@ -112,9 +110,7 @@ def build_routes(
                 )
                 parts.append(answer.write(predictions))
             if request.in_parts:
-                # As in /predict: one part of one large request in each turn of the loop.
-                async with turn:
-                    await asyncio.sleep(0)
+                await turns.give_way()
         return answer.response(request, parts)
 
     server = {"name": ENSEMBLE, "version": __version__, "extensions": EXTENSIONS}
@@ -123,10 +119,10 @@ def build_routes(
         for model in served.values()
     ]
     fixed = {
-        "/v2": _json(server),
-        "/v2/health/live": _json({"live": True}),
-        "/v2/health/ready": _json({"ready": True}),
-        "/v2/repository/index": _json(index),
+        "/v2": json_response(server),
+        "/v2/health/live": json_response({"live": True}),
+        "/v2/health/ready": json_response({"ready": True}),
+        "/v2/repository/index": json_response(index),
     }
 
     def at(path: str, *methods: str, internal: bool = False) -> Route:
@@ -151,7 +147,7 @@ def refusal(problem: Problem) -> Response:
     status = problem.status
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:
         status = HTTPStatus.BAD_REQUEST
-    return replace(_json({"error": problem.detail}), status=status, headers=problem.headers)
+    return replace(json_response({"error": problem.detail}), status=status, headers=problem.headers)
 
 
 def _all_served(inference: Inference) -> list[_Served]:
@@ -225,7 +221,7 @@ def _metadata(
         "shape": [-1, len(FEATURES)],
         "parameters": {"feature_names": ",".join(FEATURES)},
     }
-    return _json(
+    return json_response(
         {
             "name": name,
             "versions": [version],
@@ -235,7 +231,3 @@ def _metadata(
             "parameters": parameters,
         }
     )
-
-
-def _json(document: Any) -> Response:
-    return Response(orjson.dumps(document))

@@ -19,7 +19,7 @@ import simdjson
 
 from eeg_letters.errors import Problem
 from eeg_letters.recordings import FEATURES
-from eeg_letters.rows import PART_BYTES, cut
+from eeg_letters.rows import PART_BYTES, cut, parse_lists
 from eeg_letters.scorer import Floats
 
 INPUT = "rows"
@@ -338,20 +338,23 @@ def _rounded(rows: Floats, dtype: np.dtype[Any], first: int) -> Floats:
 
 
 def _read_numbers(part: bytes, first: int, by_row: bool) -> Floats:
+    values = _flat(parse_lists(part)) if by_row else _parse_flat(part)
+    return _read_any(part, first, by_row) if values is None else values
+
+
+def _flat(rows: Floats | None) -> Floats | None:
+    return None if rows is None else rows.ravel()
+
+
+def _parse_flat(part: bytes) -> Floats | None:
+    # As `parse_lists`, of numbers in one list; the buffer would hide a list within it.
+    if part.find(b"[", 1) >= 0:
+        return None
     try:
         document: Any = simdjson.Parser().parse(part)
-        values = np.frombuffer(document.as_buffer(of_type="d"))
-        # The buffer would hide rows of another length, and lists within them.
-        if by_row:
-            plain = {len(row) for row in document} == {_WIDTH}
-            plain = plain and part.count(b"[") == 1 + len(document)
-        else:
-            plain = part.find(b"[", 1) < 0
-        if plain:
-            return values
+        return np.frombuffer(document.as_buffer(of_type="d"))
     except (ValueError, TypeError, AttributeError, RuntimeError):
-        pass
-    return _read_any(part, first, by_row)
+        return None
 
 
 def _read_any(part: bytes, first: int, by_row: bool) -> Floats:

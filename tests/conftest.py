@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from eeg_letters.models import Model
 
@@ -120,6 +121,16 @@ def real_recordings() -> Path:
     if not named:
         pytest.skip("EEG_REAL_RECORDINGS names no folder of the real recordings")
     return Path(named)
+
+
+def samples(client: httpx.Client) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    """What /metrics tells, by name and labels."""
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in families
+        for sample in family.samples
+    }
 
 
 def free_port() -> int:

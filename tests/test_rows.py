@@ -57,7 +57,7 @@ def outcome(body: bytes) -> tuple[str, object]:
 
 def outcome_without_the_quick_way(body: bytes) -> tuple[str, object]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rows, "_parse_lists", lambda *_: None)
+        patch.setattr(rows, "parse_lists", lambda *_: None)
         return outcome(body)
 
 
@@ -86,7 +86,7 @@ def test_both_ways_agree_on_damaged_bodies(body: bytes, data: st.DataObject) -> 
     ],
 )
 def test_full_rows_in_lists_take_the_quick_way(body: bytes) -> None:
-    parsed = rows._parse_lists(body, is_body=True)
+    parsed = rows.parse_lists(body, is_body=True)
     assert parsed is not None
     np.testing.assert_array_equal(parsed, json.loads(body)["rows"])
 

@@ -16,9 +16,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from tests.conftest import ROOT, begin_predict, free_port, serve
+from tests.conftest import ROOT, begin_predict, free_port, samples, serve
 
 ROW = [12345.678] + [1.0] * 159
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -33,15 +32,6 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def client(trained_home: Path, log: Path) -> Iterator[httpx.Client]:
     with serve(trained_home, log=log) as (url, _), httpx.Client(base_url=url, timeout=30) as client:
         yield client
-
-
-def samples(client: httpx.Client) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-    families = text_string_to_metric_families(client.get("/metrics").text)
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in families
-        for sample in family.samples
-    }
 
 
 def value(client: httpx.Client, name: str, **labels: str) -> float:

@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 import tritonclient.http as triton
 import tritonclient.http.aio as triton_aio
-from prometheus_client.parser import text_string_to_metric_families
 from tritonclient.utils import InferenceServerException
 
 from eeg_letters import __version__
@@ -25,7 +24,7 @@ from eeg_letters.models import ENSEMBLE, LDA, MLP, MODELS
 from eeg_letters.recordings import FEATURES, LETTERS, read_recording
 from eeg_letters.settings import DATA
 from eeg_letters.store import StoredModel
-from tests.conftest import ROOT, latest_entry, stored_metadata
+from tests.conftest import ROOT, latest_entry, samples, stored_metadata
 
 POWERS = read_recording(DATA / "test.json").band_powers
 KINDS = ("label", "letter", "probabilities")
@@ -495,15 +494,6 @@ def test_all_refusals_have_the_protocols_form(
     client: httpx.Client, method: str, path: str, status: int
 ) -> None:
     assert_error(client.request(method, path), status)
-
-
-def samples(client: httpx.Client) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-    families = text_string_to_metric_families(client.get("/metrics").text)
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in families
-        for sample in family.samples
-    }
 
 
 def test_only_the_model_that_was_asked_is_counted(client: httpx.Client) -> None:
