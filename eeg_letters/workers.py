@@ -1,0 +1,113 @@
+"""Processes that parse and score chunks of tables, as many as there are cores."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import signal
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from math import ceil
+from multiprocessing import get_context
+from pathlib import Path
+
+from eeg_letters.bulk import BulkScorer, Scores, score
+from eeg_letters.models import MODELS
+from eeg_letters.recordings import FEATURES
+from eeg_letters.store import load_model
+from eeg_letters.tables import SLOT_BYTES, Chunk, Parsed, Table
+
+_CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")
+
+
+class WorkerLost(Exception):
+    """A worker process that was killed."""
+
+
+class Workers:
+    """Processes that parse and score chunks, as many as there are cores.
+
+    Parameters
+    ----------
+    every : bool
+        Ask for the probabilities of all letters.
+    """
+
+    def __init__(self, every: bool) -> None:
+        scorers = [BulkScorer(load_model(model).scorer) for model in MODELS]
+        count = available_cores()
+        # Two more than workers, so that none waits while the next chunk is read.
+        self._slots = [mmap.mmap(-1, SLOT_BYTES) for _ in range(count + 2)]
+        # Forked: the slots are memory that parent and children share.
+        self._pool = ProcessPoolExecutor(
+            count, get_context("fork"), _begin_work, (self._slots, scorers, every)
+        )
+
+    def stop(self) -> None:
+        """End all processes."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def answers(self, table: Table) -> Iterator[tuple[Chunk, Parsed, list[Scores]]]:
+        """Every chunk of a table, in order."""
+        pending: deque[tuple[Chunk, Future[tuple[Parsed, list[Scores]]]]] = deque()
+        try:
+            for chunk in table.chunks(self._slots):
+                pending.append((chunk, self._pool.submit(_work, chunk)))
+                # The next chunk goes into the slot of the oldest.
+                if len(pending) == len(self._slots):
+                    yield _answer(*pending.popleft())
+            while pending:
+                yield _answer(*pending.popleft())
+        except BrokenProcessPool:
+            raise WorkerLost from None
+        finally:
+            # A slot is free for the next table when nobody reads it.
+            for _, future in pending:
+                if not future.cancel():
+                    future.exception()
+
+
+def _answer(
+    chunk: Chunk, future: Future[tuple[Parsed, list[Scores]]]
+) -> tuple[Chunk, Parsed, list[Scores]]:
+    parsed, scores = future.result()
+    return chunk, parsed, scores
+
+
+# What a worker process works with; set once, as it begins.
+_worker: tuple[list[mmap.mmap], list[BulkScorer], bool]
+
+
+def _begin_work(slots: list[mmap.mmap], scorers: list[BulkScorer], every: bool) -> None:
+    global _worker
+    # Ctrl-C reaches all processes of a terminal; the parent ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _worker = slots, scorers, every
+
+
+def _work(chunk: Chunk) -> tuple[Parsed, list[Scores]]:
+    slots, scorers, every = _worker
+    parsed = chunk.parse(slots[chunk.slot], chunk)
+    scores = score(scorers, parsed.numbers[: len(FEATURES)], every)
+    # The band powers have done their duty.
+    rest = Parsed(
+        parsed.numbers[len(FEATURES) :].copy(), parsed.places, parsed.kept, parsed.rejected
+    )
+    return rest, scores
+
+
+def available_cores() -> int:
+    """Cores that this process may use: by its affinity, and by its container's limit."""
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    try:
+        quota, period = _CGROUP_LIMIT.read_text().split()
+        cores = min(cores, ceil(int(quota) / int(period)))
+    except (OSError, ValueError):  # No such file, or "max".
+        pass
+    return max(cores, 1)
