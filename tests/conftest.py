@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,12 +18,14 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 import yaml
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from prometheus_client.parser import text_string_to_metric_families
 
 from eeg_letters.models import Model
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def environment(home: Path, **settings: str) -> dict[str, str]:
@@ -211,3 +214,49 @@ def client(server: str) -> Iterator[httpx.Client]:
     """An HTTP client of `server`."""
     with httpx.Client(base_url=server, timeout=30) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium, headless; skips the test where there is none."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=found,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def watched(browser: Browser, server: str, **options: Any) -> Iterator[Page]:
+    """A tab that must neither complain on its console nor ask another host than `server`.
+
+    The options are those of a Playwright browser context.
+    """
+    complaints: list[str] = []
+    context: BrowserContext = browser.new_context(base_url=server, **options)
+    page = context.new_page()
+    page.on(
+        "console",
+        lambda message: (
+            complaints.append(message.text) if message.type in {"error", "warning"} else None
+        ),
+    )
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on(
+        "request",
+        lambda request: (
+            None
+            if request.url.startswith((f"{server}/", "data:", "blob:"))
+            else complaints.append(f"asked {request.url}")
+        ),
+    )
+    try:
+        yield page
+        assert complaints == []
+    finally:
+        context.close()
