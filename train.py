@@ -12,21 +12,27 @@ from eeg_letters.compiler import CompilationError
 from eeg_letters.errors import UserError
 from eeg_letters.models import MODELS
 from eeg_letters.recordings import read_recording
-from eeg_letters.report import accuracy_table, fitting
+from eeg_letters.report import accuracy_table, fitting, recordings_used
 from eeg_letters.settings import DATA
 from eeg_letters.store import save_entries
-from eeg_letters.training import check_trainable, make_entry, train
+from eeg_letters.training import (
+    AUTO,
+    PREPROCESSING_CHOICES,
+    check_trainable,
+    make_entry,
+    train,
+)
 
 
-def main(train_file: Path, test_file: Path, console: Console) -> None:
+def main(train_file: Path, test_file: Path, preprocessing: str, console: Console) -> None:
     """Read both recordings, fit both models, save both or neither, and show how they do."""
     training, test = read_recording(train_file), read_recording(test_file)
     check_trainable(training)
     with fitting(console) as progress:
-        trained = [train(model, training, test, progress) for model in MODELS]
+        trained = [train(model, training, test, preprocessing, progress) for model in MODELS]
     entries = [make_entry(model, training, test) for model in trained]
     save_entries(entries)
-    console.print(f"Trained on {train_file}, tested on {test_file}", markup=False, highlight=False)
+    console.print(recordings_used(training, test))
     console.print(accuracy_table(trained))
     for entry in entries:
         console.print(f"Saved {entry.tag}", highlight=False)
@@ -41,6 +47,14 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--test", type=Path, default=DATA / "test.json", help="recording to score (%(default)s)"
     )
+    parser.add_argument(
+        "--preprocessing",
+        choices=PREPROCESSING_CHOICES,
+        default=AUTO,
+        help="what is done to each row first: scaled to unit length, logarithms of one plus each"
+        " band power, or, for each model, whichever does better on the second half of each letter's"
+        " rows of the recording to fit when fitted to the first (%(default)s)",
+    )
     return parser.parse_args()
 
 
@@ -48,7 +62,7 @@ if __name__ == "__main__":
     arguments = parse_arguments()
     try:
         # Named, for fitting puts its own file in place of sys.stdout.
-        main(arguments.train, arguments.test, Console(file=sys.stdout))
+        main(arguments.train, arguments.test, arguments.preprocessing, Console(file=sys.stdout))
     except UserError as error:
         print(f"train.py: {error}", file=sys.stderr)
         sys.exit(2)

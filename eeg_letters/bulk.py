@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eeg_letters.recordings import FEATURES, LETTERS
+from eeg_letters.recordings import LETTERS
 from eeg_letters.scorer import Floats, Scorer
 
 # The widest layer of this many rows, 1 MB, stays in a core's cache.
@@ -40,10 +40,10 @@ class Scores:
 class BulkScorer:
     """A scorer's layers, each with its bias as one more row of weights.
 
-    A layer with ReLU gives twice as much for twice the input. So a row is not divided by its norm
-    and has no biases added: its norm goes through all layers as one more input, in the place of the
-    1 that a bias is multiplied by, and what comes out is divided by it. For a batch this saves a
-    sixth of the time; docs/decisions/0006-arrow-tables.md has the figures.
+    A layer with ReLU gives twice as much for twice the input. So a row that is to have unit length
+    is not divided by its norm: the norm goes through all layers as one more input, in the place of
+    the 1 that a bias is multiplied by, and what comes out is divided by it. For a batch this saves
+    a sixth of the time; docs/decisions/0006-arrow-tables.md has the figures.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class BulkScorer:
         Parameters
         ----------
         rows : ndarray of float64, shape (n_rows, 161)
-            Band powers in the order of `eeg_letters.recordings.FEATURES`, and their norm.
+            What its preprocessing makes of band powers, and what a bias is multiplied by.
 
         Returns
         -------
@@ -107,22 +107,21 @@ def score(scorers: Sequence[BulkScorer], band_powers: Floats, every: bool) -> li
         )
         for _ in scorers
     ]
-    buffer = np.empty((_BLOCK_ROWS, len(FEATURES) + 1))
     for start in range(0, n_rows, _BLOCK_ROWS):
         block = slice(start, min(start + _BLOCK_ROWS, n_rows))
-        rows = buffer[: block.stop - block.start]
-        powers = rows[:, :-1]
-        powers[:] = band_powers[:, block].T
-        squares = np.einsum("ij,ij->i", powers, powers)
-        np.sqrt(squares, out=rows[:, -1])
-        usual = bool(((squares > _LEAST) & (squares < _MOST)).all())
+        powers = np.ascontiguousarray(band_powers[:, block].T)
+        inputs = {
+            name: _INPUTS[name](powers)
+            for name in {scorer.scorer.preprocessing for scorer in scorers}
+        }
         for scorer, into in zip(scorers, scores, strict=True):
-            if usual:
+            rows = inputs[scorer.scorer.preprocessing]
+            if rows is not None:
                 exponentials = scorer.logits(rows)
                 exponentials -= exponentials.max(axis=0)
                 np.exp(exponentials, out=exponentials)
             else:
-                exponentials = scorer.scorer.predict_proba(powers.copy()).T
+                exponentials = scorer.scorer.predict_proba(powers).T
             sums = exponentials.sum(axis=0)
             best = exponentials.argmax(axis=0)
             classes = scorer.scorer.classes
@@ -131,3 +130,19 @@ def score(scorers: Sequence[BulkScorer], band_powers: Floats, every: bool) -> li
             if into.probabilities is not None:
                 into.probabilities[classes, block] = exponentials / sums
     return scores
+
+
+def _l2_inputs(powers: Floats) -> Floats | None:
+    squares = np.einsum("ij,ij->i", powers, powers)
+    if not ((squares > _LEAST) & (squares < _MOST)).all():
+        return None
+    return np.column_stack([powers, np.sqrt(squares)])
+
+
+def _log1p_inputs(powers: Floats) -> Floats:
+    return np.column_stack([np.log1p(powers), np.ones(len(powers))])
+
+
+# What goes into the first layer, by preprocessing: band powers with one more input, or None where
+# only the scorer itself can tell.
+_INPUTS: dict[str, Callable[[Floats], Floats | None]] = {"l2": _l2_inputs, "log1p": _log1p_inputs}

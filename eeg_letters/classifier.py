@@ -24,7 +24,7 @@ class Classifier:
     tag : str
         Name and version in the BentoML model store, such as ``eeg-lda:46804cbe0dce0f2f``.
     scorer : eeg_letters.scorer.Scorer
-        The compiled pipeline, its own normalisation included.
+        The compiled pipeline, its own preprocessing included.
 
     See Also
     --------
@@ -58,7 +58,8 @@ class Classifier:
         Raises
         ------
         ValueError
-            When a column is missing, or a value is not a finite number; names row and column.
+            When a column is missing, or a value is not a finite number from 0 on; names row and
+            column.
 
         Examples
         --------
@@ -109,11 +110,11 @@ def _band_powers(frame: Any) -> Floats:
         raise ValueError(
             f"the array has the shape {band_powers.shape}; (n_rows, {len(FEATURES)}) is wanted"
         )
-    bad = np.argwhere(~np.isfinite(band_powers))
+    bad = np.argwhere(~((band_powers >= 0) & np.isfinite(band_powers)))
     if len(bad):
         row, column = bad[0]
         raise ValueError(
             f"row {row if index is None else index[row]}, column {FEATURES[column]}:"
-            f" {band_powers[row, column]} is not a finite number"
+            f" {band_powers[row, column]} is not a finite number from 0 on"
         )
     return band_powers

@@ -24,7 +24,7 @@ def compile_pipeline(pipeline: Pipeline) -> Scorer:
     Parameters
     ----------
     pipeline : sklearn.pipeline.Pipeline
-        L2 normalisation, then linear discriminant analysis or a multi-layer perceptron, fitted.
+        Preprocessing, then linear discriminant analysis or a multi-layer perceptron, fitted.
 
     Returns
     -------
@@ -45,6 +45,7 @@ def compile_pipeline(pipeline: Pipeline) -> Scorer:
     if len(classifier.classes_) == 2:
         weights[-1], biases[-1] = _two_outputs(weights[-1], biases[-1])
     return Scorer(
+        pipeline.steps[0][0],
         np.asarray(classifier.classes_, np.int64),
         tuple(np.ascontiguousarray(weight, np.float64) for weight in weights),
         tuple(np.ascontiguousarray(bias, np.float64) for bias in biases),

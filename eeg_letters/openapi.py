@@ -190,7 +190,7 @@ def _exactly(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    number = {"type": "number"}
+    number = {"type": "number", "minimum": 0}
     label = {"type": "integer", "minimum": 0, "maximum": len(LETTERS) - 1}
     share = {"type": "number", "minimum": 0, "maximum": 1}
     answer = _exactly(

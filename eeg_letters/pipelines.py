@@ -1,4 +1,4 @@
-"""The pipelines to train, each with its own normalisation."""
+"""The pipelines to train, each with its own preprocessing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import Normalizer
+from sklearn.preprocessing import FunctionTransformer, Normalizer
 from threadpoolctl import threadpool_limits
 
 from eeg_letters.models import LDA, MLP, Model
@@ -24,8 +24,25 @@ from eeg_letters.recordings import FEATURES, Recording
 MAX_ITERATIONS = 1000
 
 
-def build_pipeline(model: Model) -> Pipeline:
-    """Unfitted pipeline of a model: L2-normalised rows, then the classifier."""
+def build_pipeline(model: Model, preprocessing: str) -> Pipeline:
+    """Unfitted pipeline of a model: preprocessing of each row by itself, then the classifier.
+
+    Parameters
+    ----------
+    model : Model
+        Which of the models.
+    preprocessing : str
+        ``"l2"`` scales a row to unit length, ``"log1p"`` takes the logarithm of one plus each band
+        power; the names of `eeg_letters.scorer.PREPROCESSING`.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+    """
+    transformers = {
+        "l2": lambda: Normalizer(norm="l2"),
+        "log1p": lambda: FunctionTransformer(np.log1p, feature_names_out="one-to-one"),
+    }
     classifiers = {
         LDA: lambda: LinearDiscriminantAnalysis(),
         MLP: lambda: MLPClassifier(
@@ -37,7 +54,9 @@ def build_pipeline(model: Model) -> Pipeline:
             random_state=0,
         ),
     }
-    return Pipeline([("normalise", Normalizer(norm="l2")), ("classify", classifiers[model]())])
+    return Pipeline(
+        [(preprocessing, transformers[preprocessing]()), ("classify", classifiers[model]())]
+    )
 
 
 def to_frame(recording: Recording) -> pd.DataFrame:

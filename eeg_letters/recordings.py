@@ -81,8 +81,8 @@ def read_recording(path: str | Path) -> Recording:
     ------
     RecordingError
         When the file is missing or empty, or has anything but one finite number in each of the
-        `COLUMNS` of each row, a letter outside 0…25, or a line number twice. The message names
-        file, line and column.
+        `COLUMNS` of each row, a band power below 0, a letter outside 0…25, or a line number twice.
+        The message names file, line and column.
     """
     path = Path(path)
     content = _read_bytes(path)
@@ -241,11 +241,28 @@ def _band_powers(where: str, row: Mapping[str, Any]) -> array[float]:
     try:
         if "_" not in "".join(values):
             numbers = array("d", map(float, values))
-            if all(map(math.isfinite, numbers)):
+            if all(map(math.isfinite, numbers)) and min(numbers) >= 0:
                 return numbers
     except (TypeError, ValueError):
         pass
-    return array("d", [finite_number(where, row, name) for name in FEATURES])
+    return array("d", [band_power(where, row, name) for name in FEATURES])
+
+
+def band_power(where: str, row: Mapping[str, Any], column: str) -> float:
+    """Value of a row's feature, checked.
+
+    Raises
+    ------
+    RecordingError
+        When it is not a finite number from 0 on.
+    """
+    power = finite_number(where, row, column)
+    if power < 0:
+        raise RecordingError(
+            f"{where}, column {column}: {reprlib.repr(row[column])} is negative; a band power is"
+            " 0 or more"
+        )
+    return power
 
 
 def letter_number(where: str, row: Mapping[str, Any]) -> int:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import numpy as np
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
+from eeg_letters.recordings import Recording
 from eeg_letters.training import Progress as OnEpoch
 from eeg_letters.training import TrainedModel
 
@@ -28,9 +31,22 @@ def fitting(console: Console) -> Iterator[OnEpoch]:
         yield on_epoch
 
 
+def recordings_used(training: Recording, test: Recording) -> Text:
+    """Which files were read, and how much was in them."""
+    told = (
+        f"{did} on {recording.path}: {len(recording)} rows of {np.unique(recording.letters).size}"
+        " letters"
+        for did, recording in (("Trained", training), ("Tested", test))
+    )
+    return Text("\n".join(told))
+
+
 def accuracy_table(trained: Sequence[TrainedModel]) -> Table:
     """How well each model does, and on what."""
-    caption = ["Estimate: first half of each letter's rows predicts the second half."]
+    caption = [
+        "Estimate: first half of each letter's rows predicts the second half.",
+        "Calibration error: how far off probabilities are, on the test recording.",
+    ]
     caption += [
         f"{model.model.title}: the loss had not settled after {model.pipeline[-1].max_iter} epochs."
         for model in trained
@@ -38,16 +54,17 @@ def accuracy_table(trained: Sequence[TrainedModel]) -> Table:
     ]
     table = Table(caption="\n".join(caption), caption_justify="left")
     table.add_column("Model")
-    for heading in ("Rows", "Letters", "Fit", "Test accuracy", "Estimate"):
+    table.add_column("Preprocessing")
+    for heading in ("Fit", "Test", "Estimate", "Calibration error"):
         table.add_column(heading, justify="right")
     for model in trained:
-        blocked = model.blocked_accuracy
+        estimate = model.estimate
         table.add_row(
             model.model.title,
-            str(model.n_rows),
-            str(len(model.scorer.classes)),
+            model.preprocessing,
             f"{model.fit_seconds:.2f} s",
-            f"{model.test_accuracy:.4f}",
-            "–" if blocked is None else f"{blocked:.4f}",
+            f"{model.test.accuracy:.4f}",
+            "–" if estimate is None else f"{estimate.accuracy:.4f}",
+            f"{model.test.calibration().error:.4f}",
         )
     return table

@@ -58,7 +58,7 @@ def parse_rows(body: bytes, max_rows: int) -> Iterator[Floats]:
     Yields
     ------
     ndarray of float64, shape (n_rows, 160)
-        Finite band powers, in the order of the body.
+        Finite band powers, none negative, in the order of the body.
 
     Raises
     ------
@@ -68,8 +68,7 @@ def parse_rows(body: bytes, max_rows: int) -> Iterator[Floats]:
     number = 0
     for part in _parts(body):
         parsed = parse_lists(part, part is body)
-        if parsed is None:
-            parsed = _parse_any(body, part, number)
+        parsed = _parse_any(body, part, number) if parsed is None else _check(parsed, number)
         number += len(parsed)
         if number > max_rows:
             raise Problem(
@@ -232,7 +231,32 @@ def to_array(rows: Any, first: int = 0) -> Floats:
             values.fromlist(ordered)
         except TypeError:
             raise _first_bad(rows, first) from None
-    return np.frombuffer(values).reshape(-1, len(FEATURES))
+    return _check(np.frombuffer(values).reshape(-1, len(FEATURES)), first)
+
+
+def negative(rows: Floats, first: int) -> str | None:
+    """What is wrong where a band power is negative; None where none is.
+
+    Parameters
+    ----------
+    rows : ndarray of float64, shape (n_rows, 160)
+        Finite numbers.
+    first : int
+        Number of the first row.
+    """
+    if not rows.size or np.minimum.reduce(rows, axis=None) >= 0:
+        return None
+    row, feature = np.argwhere(rows < 0)[0]
+    return (
+        f"Row {first + row}, feature {FEATURES[feature]}: {rows[row, feature]} is negative;"
+        " a band power is 0 or more."
+    )
+
+
+def _check(rows: Floats, first: int) -> Floats:
+    if (wrong := negative(rows, first)) is not None:
+        raise _refused(wrong)
+    return rows
 
 
 def _culprit(body: bytes, error: orjson.JSONDecodeError) -> str:

@@ -1,11 +1,11 @@
-"""Training one model: fit, estimate, compile, check, and what to store of it."""
+"""Training one model: estimate, fit, calibrate, compile, check, and what to store of it."""
 
 from __future__ import annotations
 
 import io
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -17,16 +17,23 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 
 from eeg_letters import __version__
+from eeg_letters.calibration import calibrate, fit_temperature
 from eeg_letters.compiler import check_scorer, compile_pipeline
 from eeg_letters.errors import RecordingError
+from eeg_letters.evaluation import Evaluation, evaluate
 from eeg_letters.models import Model
 from eeg_letters.pipelines import build_pipeline, fit, to_frame
 from eeg_letters.recordings import FEATURES, LETTER_COLUMN, LETTERS, Recording
-from eeg_letters.scorer import Scorer
+from eeg_letters.scorer import PREPROCESSING, Scorer
 from eeg_letters.store import PIPELINE_FILE, SCORER_FILE, Entry
 
 # Told what is being fitted, the epoch and the loss.
 Progress = Callable[[str, int, float], None]
+
+
+# Tries every preprocessing.
+AUTO = "auto"
+PREPROCESSING_CHOICES = (AUTO, *PREPROCESSING)
 
 
 @dataclass(frozen=True)
@@ -35,28 +42,37 @@ class TrainedModel:
 
     Attributes
     ----------
+    preprocessing : str
+        What was done to the rows, one of `eeg_letters.scorer.PREPROCESSING`.
+    temperature : float
+        What the logits were divided by, to calibrate the probabilities.
     pipeline : sklearn.pipeline.Pipeline
-        Fitted to the whole training recording.
+        Fitted to the whole training recording, calibrated.
     scorer : Scorer
         The same, compiled.
-    n_rows : int
-        Rows that it was fitted to.
     fit_seconds : float
         Time the fit took.
-    test_accuracy : float
-        Share of the rows of the test recording that it labels rightly.
-    blocked_accuracy : float or None
-        The same pipeline fitted to the first half of each letter's rows of the training recording
-        and scored on the second halves; None where no letter has two rows.
+    tried : dict of str to Evaluation
+        By each preprocessing that was tried, what the same pipeline, fitted to the first half of
+        each letter's rows of the training recording, says of the second halves. Not calibrated.
+        Empty where there are too few rows.
+    estimate : Evaluation or None
+        By the one that was chosen, calibrated. One number, the temperature, was fitted to the
+        same rows.
+    uncalibrated_test, test : Evaluation
+        Of the test recording.
     """
 
     model: Model
+    preprocessing: str
+    temperature: float
     pipeline: Pipeline
     scorer: Scorer
-    n_rows: int
     fit_seconds: float
-    test_accuracy: float
-    blocked_accuracy: float | None
+    tried: Mapping[str, Evaluation]
+    estimate: Evaluation | None
+    uncalibrated_test: Evaluation
+    test: Evaluation
 
     @property
     def converged(self) -> bool:
@@ -89,7 +105,9 @@ def check_trainable(recording: Recording) -> None:
         )
 
 
-def train(model: Model, training: Recording, test: Recording, progress: Progress) -> TrainedModel:
+def train(
+    model: Model, training: Recording, test: Recording, preprocessing: str, progress: Progress
+) -> TrainedModel:
     """Fit a model to one recording and score it on the other.
 
     Parameters
@@ -98,6 +116,9 @@ def train(model: Model, training: Recording, test: Recording, progress: Progress
         Which of the models.
     training, test : Recording
         Two recordings, the first one passed by `check_trainable`.
+    preprocessing : str
+        One of `PREPROCESSING_CHOICES`. `AUTO` is the one with the best estimate on the training
+        recording; the test recording has no say in it.
     progress : callable
         Told what is being fitted, the epoch and the loss.
 
@@ -112,21 +133,39 @@ def train(model: Model, training: Recording, test: Recording, progress: Progress
     eeg_letters.compiler.CompilationError
         When the compiled scorer differs from the pipeline on any row of either recording.
     """
+    candidates = tuple(PREPROCESSING) if preprocessing == AUTO else (preprocessing,)
+    halves = _fit_first_halves(model, candidates, training, progress)
+    second = ~first_halves(training.letters)
+    held_out = training.band_powers[second], training.letters[second]
+    tried = {name: evaluate(scorer, *held_out) for name, scorer in halves.items()}
+    chosen = max(tried, key=lambda name: tried[name].accuracy, default=candidates[0])
+    temperature, estimate = 1.0, None
+    if halves:
+        half = halves[chosen]
+        classes = np.searchsorted(half.classes, held_out[1])
+        temperature = fit_temperature(half.logits(held_out[0]), classes)
+        estimate = evaluate(half, *held_out, temperature)
+
     started = time.perf_counter()
     everything = np.ones(len(training), bool)
-    pipeline = _fit(model, training, everything, partial(progress, model.title))
+    pipeline = fit_pipeline(model, chosen, training, everything, partial(progress, model.title))
     fit_seconds = time.perf_counter() - started
+    uncalibrated = evaluate(compile_pipeline(pipeline), test.band_powers, test.letters)
+    calibrate(pipeline, temperature)
     scorer = compile_pipeline(pipeline)
     for recording in (training, test):
         check_scorer(scorer, pipeline, recording)
     return TrainedModel(
         model,
+        chosen,
+        temperature,
         pipeline,
         scorer,
-        len(training),
         fit_seconds,
-        float(pipeline.score(to_frame(test), test.letters)),
-        _blocked_accuracy(model, training, progress),
+        tried,
+        estimate,
+        uncalibrated,
+        evaluate(scorer, test.band_powers, test.letters),
     )
 
 
@@ -135,14 +174,19 @@ def make_entry(trained: TrainedModel, training: Recording, test: Recording) -> E
     files = {PIPELINE_FILE: io.BytesIO(), SCORER_FILE: io.BytesIO()}
     joblib.dump(trained.pipeline, files[PIPELINE_FILE])
     trained.scorer.save(files[SCORER_FILE])
-    accuracy = {"test": trained.test_accuracy}
-    if trained.blocked_accuracy is not None:
-        accuracy["blocked"] = trained.blocked_accuracy
+    evaluations = {"test": trained.test}
+    if trained.estimate is not None:
+        evaluations["blocked"] = trained.estimate
     return Entry(
         trained.model,
         {name: buffer.getvalue() for name, buffer in files.items()},
         {
-            "accuracy": accuracy,
+            "preprocessing": trained.preprocessing,
+            "temperature": trained.temperature,
+            "accuracy": {name: found.accuracy for name, found in evaluations.items()},
+            "calibration_error": {
+                name: found.calibration().error for name, found in evaluations.items()
+            },
             "classes": trained.scorer.classes.tolist(),
             "feature_names": list(FEATURES),
             "training": {"sha256": training.sha256, "rows": len(training)},
@@ -156,13 +200,39 @@ def make_entry(trained: TrainedModel, training: Recording, test: Recording) -> E
     )
 
 
-def _fit(
+def fit_pipeline(
     model: Model,
+    preprocessing: str,
     recording: Recording,
     rows: NDArray[np.bool_],
     on_epoch: Callable[[int, float], None],
 ) -> Pipeline:
-    pipeline = build_pipeline(model)
+    """Fit a model to some rows of a recording.
+
+    Parameters
+    ----------
+    model : Model
+        Which of the models.
+    preprocessing : str
+        One of `eeg_letters.scorer.PREPROCESSING`.
+    recording : Recording
+        Passed by `check_trainable`.
+    rows : ndarray of bool, shape (n_rows,)
+        Which of its rows.
+    on_epoch : callable
+        Told the number of each epoch of the perceptron and its loss.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+        Not calibrated.
+
+    Raises
+    ------
+    RecordingError
+        When it cannot be fitted to the rows.
+    """
+    pipeline = build_pipeline(model, preprocessing)
     try:
         fit(pipeline, to_frame(recording)[rows], recording.letters[rows], on_epoch)
     except IndexError:  # scikit-learn's, where discriminant analysis finds no variance
@@ -176,18 +246,29 @@ def _fit(
     return pipeline
 
 
-def _blocked_accuracy(model: Model, recording: Recording, progress: Progress) -> float | None:
-    # Neighbouring rows are nearly copies of each other: rows held out at random would be known.
-    first = _first_halves(recording.letters)
-    if first.all() or first.sum() <= len(np.unique(recording.letters)):
-        return None
-    pipeline = _fit(model, recording, first, partial(progress, f"{model.title}, estimate"))
-    return float(pipeline.score(to_frame(recording)[~first], recording.letters[~first]))
+def first_halves(letters: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which rows are in the first half of their letter's rows, shape (n_rows,).
 
-
-def _first_halves(letters: NDArray[np.int64]) -> NDArray[np.bool_]:
+    Neighbouring rows are nearly copies of each other: rows held out at random would be known.
+    """
     first = np.zeros(len(letters), bool)
     for letter in np.unique(letters):
         rows = np.flatnonzero(letters == letter)
         first[rows[: (len(rows) + 1) // 2]] = True
     return first
+
+
+def _fit_first_halves(
+    model: Model, candidates: Sequence[str], recording: Recording, progress: Progress
+) -> dict[str, Scorer]:
+    first = first_halves(recording.letters)
+    if first.all() or first.sum() <= len(np.unique(recording.letters)):
+        return {}
+    return {
+        name: compile_pipeline(
+            fit_pipeline(
+                model, name, recording, first, partial(progress, f"{model.title}, estimate, {name}")
+            )
+        )
+        for name in candidates
+    }

@@ -105,7 +105,7 @@ def schemas() -> dict[str, Any]:
         "shape": {"type": "array", "items": whole},
         "parameters": {"type": "object", "additionalProperties": scalar},
     }
-    number = {"type": "number"}
+    number = {"type": "number", "minimum": 0}
     row = {"type": "array", "items": number, "minItems": len(FEATURES), "maxItems": len(FEATURES)}
     tensor_schema = {
         "type": "object",

@@ -19,7 +19,7 @@ import simdjson
 
 from eeg_letters.errors import Problem
 from eeg_letters.recordings import FEATURES
-from eeg_letters.rows import PART_BYTES, cut, parse_lists
+from eeg_letters.rows import PART_BYTES, cut, negative, parse_lists
 from eeg_letters.scorer import Floats
 
 INPUT = "rows"
@@ -297,7 +297,7 @@ def _binary_rows(
         raise _refused(f"After the JSON there are {len(body) - start} bytes, not {size}.")
     tensor = np.frombuffer(body, dtype, n_rows * _WIDTH, start).reshape(n_rows, _WIDTH)
     return (
-        _finite(np.array(tensor[first : first + PART_ROWS], np.float64), first)
+        _powers(np.array(tensor[first : first + PART_ROWS], np.float64), first)
         for first in range(0, n_rows, PART_ROWS)
     )
 
@@ -334,7 +334,7 @@ def _json_rows(numbers: _Numbers, n_rows: int, dtype: np.dtype[Any]) -> Iterator
 def _rounded(rows: Floats, dtype: np.dtype[Any], first: int) -> Floats:
     # So that a number is the same one in JSON and in binary.
     with np.errstate(over="ignore"):
-        return _finite(rows.astype(dtype).astype(np.float64), first)
+        return _powers(rows.astype(dtype).astype(np.float64), first)
 
 
 def _read_numbers(part: bytes, first: int, by_row: bool) -> Floats:
@@ -376,13 +376,15 @@ def _read_any(part: bytes, first: int, by_row: bool) -> Floats:
     return np.array(values, np.float64)
 
 
-def _finite(rows: Floats, first: int) -> Floats:
+def _powers(rows: Floats, first: int) -> Floats:
     finite = np.isfinite(rows)
     if not finite.all():
         row, feature = divmod(int(finite.argmin()), _WIDTH)
         raise _refused(
             f"{_place((first + row) * _WIDTH + feature)}: the value is not a finite number."
         )
+    if (wrong := negative(rows, first)) is not None:
+        raise _refused(wrong)
     return rows
 
 

@@ -21,10 +21,10 @@ def scorers(trained_home: Path) -> list[Scorer]:
     return [Scorer.load(latest_entry(trained_home, model) / SCORER_FILE) for model in MODELS]
 
 
-@pytest.mark.parametrize("change", ["as they are", "huge", "tiny", "zero", "reversed signs"])
+@pytest.mark.parametrize("change", ["as they are", "huge", "tiny", "zero"])
 def test_bulk_scores_are_the_scorers(scorers: list[Scorer], change: str) -> None:
     rows = read_recording(DATA / "test.json").band_powers.copy()
-    factors = {"huge": 1e200, "tiny": 1e-200, "zero": 0.0, "reversed signs": -1.0}
+    factors = {"huge": 1e200, "tiny": 1e-200, "zero": 0.0}
     rows[300:303] *= factors.get(change, 1.0)
     every = score([BulkScorer(scorer) for scorer in scorers], rows.T, True)
     top = score([BulkScorer(scorer) for scorer in scorers], rows.T, False)

@@ -1,0 +1,69 @@
+"""Temperature scaling: probabilities that are as often right as they say."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline
+
+from eeg_letters.scorer import Floats
+
+# A temperature outside of these says that there is nothing to measure it by.
+LEAST, MOST = 0.05, 1000.0
+
+
+def fit_temperature(logits: Floats, classes: NDArray[np.int64]) -> float:
+    """The temperature that makes the classes of held-out rows most probable.
+
+    Parameters
+    ----------
+    logits : ndarray of float64, shape (n_rows, n_classes)
+        Of rows that the model was not fitted to.
+    classes : ndarray of int64, shape (n_rows,)
+        Column of each row's true class.
+
+    Returns
+    -------
+    float
+        What to divide logits by. 1 where every row is labelled rightly: then nothing tells how
+        sure is too sure.
+
+    References
+    ----------
+    Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks", ICML 2017.
+    """
+    if (logits.argmax(axis=1) == classes).all():
+        return 1.0
+    rows = np.arange(len(classes))
+
+    def surprise(log_temperature: float) -> float:
+        scaled = log_softmax(logits / np.exp(log_temperature), axis=1)
+        return -float(scaled[rows, classes].mean())
+
+    found = minimize_scalar(surprise, bounds=np.log([LEAST, MOST]), method="bounded")
+    return float(np.exp(found.x))
+
+
+def calibrate(pipeline: Pipeline, temperature: float) -> None:
+    """Divide a fitted pipeline's logits by a temperature, in place; its labels stay as they are.
+
+    The temperature becomes part of the classifier's last layer, so that whatever opens the
+    pipeline gets calibrated probabilities from scikit-learn alone.
+
+    Parameters
+    ----------
+    pipeline : sklearn.pipeline.Pipeline
+        From `eeg_letters.pipelines.build_pipeline`, fitted.
+    temperature : float
+        From `fit_temperature`.
+    """
+    classifier = pipeline[-1]
+    if isinstance(classifier, MLPClassifier):
+        classifier.coefs_[-1] /= temperature
+        classifier.intercepts_[-1] /= temperature
+    else:
+        classifier.coef_ = classifier.coef_ / temperature
+        classifier.intercept_ = classifier.intercept_ / temperature

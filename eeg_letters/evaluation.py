@@ -1,0 +1,194 @@
+"""What a model says of rows whose letters are known, and how well it does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from eeg_letters.recordings import LETTERS
+from eeg_letters.scorer import Floats, Scorer
+
+# Band powers this many rows apart have next to nothing in common; data/README.md.
+BLOCK_ROWS = 10
+_CONFIDENCE_BINS = 15
+_RESAMPLES = 10_000
+_LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % confidence interval."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Probabilities that a model gave rows, beside their letters.
+
+    Attributes
+    ----------
+    letters : ndarray of int64, shape (n_rows,)
+        The letters thought of, 0 is A.
+    probabilities : ndarray of float64, shape (n_rows, 26)
+        Of each letter; zero for those that the model was not trained on.
+    """
+
+    letters: NDArray[np.int64]
+    probabilities: Floats
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64]:
+        """The most probable letter of each row, shape (n_rows,)."""
+        labels: NDArray[np.int64] = self.probabilities.argmax(axis=1)
+        return labels
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether each row's label is its letter, shape (n_rows,)."""
+        right: NDArray[np.bool_] = self.labels == self.letters
+        return right
+
+    @property
+    def confidence(self) -> Floats:
+        """Probability of each row's label, shape (n_rows,)."""
+        confidence: Floats = self.probabilities.max(axis=1)
+        return confidence
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the rows that are labelled rightly."""
+        return float(self.right.mean())
+
+    def interval(self) -> Interval:
+        """Interval of the accuracy, by a bootstrap of blocks.
+
+        Neighbouring rows are nearly copies of each other, so that rows drawn one by one would make
+        the interval too narrow. Blocks of `BLOCK_ROWS` rows of a letter are drawn instead.
+        """
+        right, sizes = _by_block(self.letters, self.right)
+        drawn = np.random.default_rng(0).integers(len(sizes), size=(_RESAMPLES, len(sizes)))
+        shares = right[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+        low, high = np.quantile(shares, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
+        return Interval(float(low), float(high))
+
+    def interval_of_independent_rows(self) -> Interval:
+        """Wilson's interval of the accuracy, which would hold if no row resembled another."""
+        found = binomtest(int(self.right.sum()), len(self.right))
+        interval = found.proportion_ci(_LEVEL, method="wilson")
+        return Interval(float(interval.low), float(interval.high))
+
+    def confusion(self) -> NDArray[np.int64]:
+        """Rows by letter (down) and label (across), shape (26, 26)."""
+        counts = np.zeros((len(LETTERS), len(LETTERS)), np.int64)
+        np.add.at(counts, (self.letters, self.labels), 1)
+        return counts
+
+    def calibration(self) -> Calibration:
+        """How often the model is right, by how sure it is."""
+        bins = np.minimum((self.confidence * _CONFIDENCE_BINS).astype(int), _CONFIDENCE_BINS - 1)
+        rows = np.bincount(bins, minlength=_CONFIDENCE_BINS)
+        used = rows > 0
+        return Calibration(
+            rows[used],
+            np.bincount(bins, self.confidence, _CONFIDENCE_BINS)[used] / rows[used],
+            np.bincount(bins, self.right, _CONFIDENCE_BINS)[used] / rows[used],
+        )
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Rows by the probability of their label, in fifteen bins of equal width, without empty ones.
+
+    Attributes
+    ----------
+    rows : ndarray of int64, shape (n_bins,)
+        How many rows are in each bin.
+    confidence : ndarray of float64, shape (n_bins,)
+        Mean probability of their labels.
+    accuracy : ndarray of float64, shape (n_bins,)
+        Share of them that is labelled rightly.
+    """
+
+    rows: NDArray[np.int64]
+    confidence: Floats
+    accuracy: Floats
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error: mean gap between confidence and accuracy of a row's bin."""
+        gaps = np.abs(self.confidence - self.accuracy)
+        return float((gaps * self.rows).sum() / self.rows.sum())
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Of the same rows, how many each of two models labels rightly.
+
+    Attributes
+    ----------
+    both, first_alone, second_alone, neither : int
+        Rows that both label rightly, only one of them, none.
+    p_value : float
+        McNemar's exact test that both models are equally good.
+    """
+
+    both: int
+    first_alone: int
+    second_alone: int
+    neither: int
+    p_value: float
+
+
+def evaluate(
+    scorer: Scorer, band_powers: Floats, letters: NDArray[np.int64], temperature: float = 1.0
+) -> Evaluation:
+    """What a scorer says of rows.
+
+    Parameters
+    ----------
+    scorer : Scorer
+        The model.
+    band_powers : ndarray of float64, shape (n_rows, 160)
+        Finite band powers, none negative.
+    letters : ndarray of int64, shape (n_rows,)
+        The letters thought of.
+    temperature : float
+        What the scorer's logits are divided by first.
+    """
+    logits = scorer.logits(band_powers) / temperature
+    logits -= logits.max(axis=1, keepdims=True)
+    exponentials = np.exp(logits)
+    probabilities = np.zeros((len(letters), len(LETTERS)))
+    probabilities[:, scorer.classes] = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return Evaluation(letters, probabilities)
+
+
+def compare(first: Evaluation, second: Evaluation) -> Agreement:
+    """Two models on the same rows."""
+    counts = [
+        int((a & b).sum())
+        for a in (first.right, ~first.right)
+        for b in (second.right, ~second.right)
+    ]
+    both, first_alone, second_alone, neither = counts
+    differ = first_alone + second_alone
+    p_value = float(binomtest(first_alone, differ).pvalue) if differ else 1.0
+    return Agreement(both, first_alone, second_alone, neither, p_value)
+
+
+def _by_block(
+    letters: NDArray[np.int64], right: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows labelled rightly, and rows, in each run of at most `BLOCK_ROWS` rows of a letter."""
+    starts: list[int] = []
+    for row, letter in enumerate(letters):
+        if not starts or letter != letters[starts[-1]] or row - starts[-1] == BLOCK_ROWS:
+            starts.append(row)
+    sizes = np.diff([*starts, len(letters)])
+    return np.add.reduceat(right.astype(np.int64), starts), sizes
