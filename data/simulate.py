@@ -30,7 +30,7 @@ BLUR_OF_THE_SKULL = 0.35
 
 # Powers at rest. What does not say otherwise is the natural logarithm of a factor on power.
 BAND_CENTRES_HZ = dict(zip(BANDS, (6.0, 10.0, 14.0, 20.5, 35.0), strict=True))
-POWER_AT_1_HZ = 5.0
+POWER_AT_1_HZ = 4.4
 FAR_FROM_REFERENCE = 0.8  # The reference electrode, near the vertex, subtracts what is near it.
 RHYTHM_AT_OCCIPUT = {"alpha": 3.2}
 MUSCLE_AT_TEMPLES = {"betaH": 0.7, "gamma": 0.7}
@@ -38,13 +38,14 @@ EYES_AT_FOREHEAD = {"theta": 0.3}
 CONTACT_SD = 0.35
 
 # What changes: standard deviations of the natural logarithm of power, and durations in rows.
-LETTER_SD = 0.45
-DRIFT_SD = 0.4
+LETTER_SD = 0.42
+SESSION_LETTER_SD = 0.08  # A letter is not imagined alike in two sessions.
+DRIFT_SD = 0.45
 DRIFT_TIME_CONSTANT = 20
-FLUCTUATION_SD = 0.45
+FLUCTUATION_SD = 0.55
 SPECTRAL_WINDOW = 6  # Longer than a row, so a row shares most of its signal with its neighbours.
 SESSION_GAIN_SD = 0.05
-SENSOR_NOISE_SD = 0.05
+SENSOR_NOISE_SD = 0.1
 
 Powers = NDArray[np.float64]
 SHAPE = (len(ELECTRODES), len(BANDS))
@@ -89,10 +90,11 @@ def resting_log_powers(rng: Generator) -> Powers:
 
 def record_session(rng: Generator, resting: Powers, patterns: Powers) -> Powers:
     """Band powers of a session, letter after letter, shape (rows, features)."""
+    imagined = patterns + SESSION_LETTER_SD * rng.standard_normal(patterns.shape)
     log_powers = (
         resting
         + SESSION_GAIN_SD * rng.standard_normal((len(ELECTRODES), 1))
-        + np.repeat(patterns, ROWS_PER_LETTER, axis=0)
+        + np.repeat(imagined, ROWS_PER_LETTER, axis=0)
         + DRIFT_SD * drift(rng)
         + FLUCTUATION_SD * fluctuation(rng)
         + SENSOR_NOISE_SD * rng.standard_normal((N_ROWS, *SHAPE))
