@@ -11,8 +11,10 @@ from sklearn.pipeline import Pipeline
 
 from eeg_letters.scorer import Floats
 
-# A temperature outside of these says that there is nothing to measure it by.
-LEAST, MOST = 0.05, 1000.0
+# Rows of the same session can show that a model is too sure, but not that it could be surer of
+# another session.
+LEAST = 1.0
+MOST = 1000.0
 
 
 def fit_temperature(logits: Floats, classes: NDArray[np.int64]) -> float:
@@ -28,15 +30,12 @@ def fit_temperature(logits: Floats, classes: NDArray[np.int64]) -> float:
     Returns
     -------
     float
-        What to divide logits by. 1 where every row is labelled rightly: then nothing tells how
-        sure is too sure.
+        What to divide logits by, 1 or more.
 
     References
     ----------
     Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks", ICML 2017.
     """
-    if (logits.argmax(axis=1) == classes).all():
-        return 1.0
     rows = np.arange(len(classes))
 
     def surprise(log_temperature: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from eeg_letters.bulk import BulkScorer, score
 from eeg_letters.models import MODELS
 from eeg_letters.recordings import FEATURES, LETTERS, read_recording
-from eeg_letters.scorer import Scorer
+from eeg_letters.scorer import PREPROCESSING, Scorer
 from eeg_letters.settings import DATA
 from eeg_letters.store import SCORER_FILE
 from tests.conftest import latest_entry
@@ -22,7 +23,14 @@ def scorers(trained_home: Path) -> list[Scorer]:
 
 
 @pytest.mark.parametrize("change", ["as they are", "huge", "tiny", "zero"])
-def test_bulk_scores_are_the_scorers(scorers: list[Scorer], change: str) -> None:
+@pytest.mark.parametrize("preprocessing", [("l2", "l2"), ("log1p", "log1p"), ("l2", "log1p")])
+def test_bulk_scores_are_the_scorers(
+    scorers: list[Scorer], preprocessing: tuple[str, str], change: str
+) -> None:
+    scorers = [
+        replace(scorer, preprocessing=name)
+        for scorer, name in zip(scorers, preprocessing, strict=True)
+    ]
     rows = read_recording(DATA / "test.json").band_powers.copy()
     factors = {"huge": 1e200, "tiny": 1e-200, "zero": 0.0}
     rows[300:303] *= factors.get(change, 1.0)
@@ -38,11 +46,13 @@ def test_bulk_scores_are_the_scorers(scorers: list[Scorer], change: str) -> None
         assert one.probabilities is None
 
 
-def test_letters_that_a_model_does_not_know_have_no_probability() -> None:
+@pytest.mark.parametrize("preprocessing", PREPROCESSING)
+def test_letters_that_a_model_does_not_know_have_no_probability(preprocessing: str) -> None:
     generator = np.random.default_rng(0)
     classes = np.array([2, 5, 25])
     shapes = [(len(FEATURES), 4), (4, 4), (4, 3)]
     scorer = Scorer(
+        preprocessing,
         classes,
         [generator.normal(size=shape) for shape in shapes],
         [generator.normal(size=shape[1]) for shape in shapes],

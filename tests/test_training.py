@@ -30,13 +30,14 @@ from sklearn.preprocessing import normalize
 from eeg_letters import pipelines
 from eeg_letters.compiler import CompilationError, check_scorer
 from eeg_letters.errors import RecordingError
+from eeg_letters.evaluation import evaluate
 from eeg_letters.models import LDA, MLP, MODELS, Model
-from eeg_letters.recordings import FEATURES, read_recording
+from eeg_letters.recordings import FEATURES, Recording, read_recording
 from eeg_letters.report import accuracy_table
 from eeg_letters.scorer import Scorer
 from eeg_letters.settings import DATA
 from eeg_letters.store import PIPELINE_FILE, SCORER_FILE
-from eeg_letters.training import TrainedModel, check_trainable, make_entry, train
+from eeg_letters.training import AUTO, TrainedModel, check_trainable, make_entry, train
 from tests.conftest import (
     ROOT,
     environment,
@@ -48,6 +49,10 @@ from tests.conftest import (
 )
 
 SIGINT_SECONDS = 120
+
+
+def silent(*_: object) -> None:
+    """A progress that nobody watches."""
 
 
 def select_rows(path: Path, letters: Sequence[int], rows: slice) -> Path:
@@ -92,7 +97,7 @@ def trained_on_a(
 def lda(recordings: dict[str, Path]) -> TrainedModel:
     """LDA, trained in this process on A."""
     training = read_recording(recordings["A"])
-    return train(LDA, training, read_recording(recordings["test"]), lambda *_: None)
+    return train(LDA, training, read_recording(recordings["test"]), AUTO, silent)
 
 
 def train_on(home: Path, recordings: dict[str, Path], name: str) -> str:
@@ -125,15 +130,17 @@ def test_a_good_recording_ends_in_a_table_of_both_models(
     home, printed = trained_on_a
     lines = printed.splitlines()
     assert str(recordings["A"]) in printed.replace("\n", "")
-    for heading in ("Model", "Rows", "Letters", "Fit", "Test accuracy", "Estimate"):
+    assert f"{recordings['A'].name}: 24 rows of 3 letters" in printed.replace("\n", "")
+    for heading in ("Model", "Preprocessing", "Fit", "Test", "Estimate", "Calibration"):
         assert heading in printed
     for model in MODELS:
         accuracy = stored_metadata(home, model)["accuracy"]
         (line,) = (line for line in lines if line.startswith(f"│ {model.title}"))
-        _, rows, letters, fit, *scores = (cell.strip() for cell in line.strip("│").split("│"))
-        assert (rows, letters) == ("24", "3")
+        _, preprocessing, fit, *scores = (cell.strip() for cell in line.strip("│").split("│"))
+        assert preprocessing == stored_metadata(home, model)["preprocessing"]
         assert float(fit.removesuffix(" s")) >= 0
-        assert scores == [f"{accuracy['test']:.4f}", f"{accuracy['blocked']:.4f}"]
+        error = stored_metadata(home, model)["calibration_error"]["test"]
+        assert scores == [f"{accuracy['test']:.4f}", f"{accuracy['blocked']:.4f}", f"{error:.4f}"]
     assert {line.removeprefix("Saved ") for line in lines[-2:]} == latest(home) == entries(home)
 
 
@@ -234,7 +241,7 @@ def test_rows_that_do_not_differ_are_refused(tmp_path: Path, recordings: dict[st
     recording = read_recording(broken(tmp_path, recordings, "one row again and again"))
     check_trainable(recording)
     with pytest.raises(RecordingError, match="LDA cannot be fitted: the rows of a letter do not d"):
-        train(LDA, recording, recording, lambda *_: None)
+        train(LDA, recording, recording, AUTO, silent)
 
 
 def output_of(terminal: int, process: subprocess.Popen[bytes]) -> Iterator[bytes]:
@@ -282,14 +289,67 @@ def test_the_estimate_fits_first_halves_and_scores_second_halves(tmp_path: Path)
     turned = [row for start in range(7) for row in islice(lines[1:], start, None, 7)]
     path.write_text("\n".join([lines[0], *turned]))
     recording = read_recording(path)
-    trained = train(LDA, recording, recording, lambda *_: None)
+    trained = train(LDA, recording, recording, "l2", silent)
 
     directions = normalize(recording.band_powers)
     first, second = slice(4 * 26), slice(4 * 26, None)
     classifier = LinearDiscriminantAnalysis().fit(directions[first], recording.letters[first])
     expected = classifier.score(directions[second], recording.letters[second])
     assert 0.2 < expected < 0.95
-    assert trained.blocked_accuracy == expected
+    assert trained.estimate is not None
+    assert trained.estimate.accuracy == expected
+
+
+def with_rows_scaled(recording: Recording) -> Recording:
+    """The recording, each row louder or softer as a whole: nothing to rows of unit length."""
+    factors = np.random.default_rng(0).lognormal(-8, 3, (len(recording), 1))
+    return replace(recording, band_powers=recording.band_powers * factors)
+
+
+@pytest.mark.parametrize("better", ["l2", "log1p"])
+def test_the_preprocessing_with_the_better_estimate_is_chosen_whatever_the_test_says(
+    better: str,
+) -> None:
+    training = read_recording(DATA / "train.csv")
+    if better == "l2":
+        training = with_rows_scaled(training)
+    by_hand = {name: train(LDA, training, training, name, silent) for name in ("l2", "log1p")}
+    other = by_hand["log1p" if better == "l2" else "l2"]
+    # The other one labels every row of this test recording rightly.
+    test = replace(training, letters=other.scorer.predict(training.band_powers))
+    chosen = train(LDA, training, test, AUTO, silent)
+    assert chosen.preprocessing == chosen.scorer.preprocessing == better
+    assert set(chosen.tried) == set(by_hand)
+    for name, trained in by_hand.items():
+        assert trained.preprocessing == name
+        assert trained.estimate is not None
+        assert chosen.tried[name].accuracy == trained.estimate.accuracy
+    assert chosen.test.accuracy < 1
+
+
+def test_the_choice_can_be_made_by_hand(tmp_path: Path, recordings: dict[str, Path]) -> None:
+    for name in ("l2", "log1p"):
+        arguments = ["--train", recordings["A"], "--test", recordings["test"]]
+        finished = run_train(tmp_path, *arguments, "--preprocessing", name)
+        assert finished.returncode == 0, finished.stderr
+        for model in MODELS:
+            assert stored_metadata(tmp_path, model)["preprocessing"] == name
+            scorer = Scorer.load(latest_entry(tmp_path, model) / SCORER_FILE)
+            assert scorer.preprocessing == name
+    finished = run_train(tmp_path, "--preprocessing", "zscore")
+    assert finished.returncode == 2
+    assert "invalid choice: 'zscore'" in finished.stderr
+
+
+def test_held_out_rows_calibrate_the_probabilities() -> None:
+    training, test = (read_recording(DATA / name) for name in ("train.csv", "test.json"))
+    trained = train(LDA, training, test, "l2", silent)
+    assert trained.temperature > 2  # Linear discriminant analysis of so few rows is too sure.
+    assert trained.estimate is not None
+    before = trained.tried["l2"].calibration().error
+    assert trained.estimate.calibration().error < before / 2
+    np.testing.assert_array_equal(trained.test.labels, trained.uncalibrated_test.labels)
+    assert trained.test.calibration().error < trained.uncalibrated_test.calibration().error
 
 
 @pytest.mark.parametrize("epochs", [2, 1000])
@@ -298,7 +358,7 @@ def test_a_fit_that_ran_out_of_epochs_is_told(
 ) -> None:
     monkeypatch.setattr(pipelines, "MAX_ITERATIONS", epochs)
     recording = read_recording(recordings["A"])
-    trained = train(MLP, recording, recording, lambda *_: None)
+    trained = train(MLP, recording, recording, AUTO, silent)
     told = "the loss had not settled after 2 epochs" in str(accuracy_table([trained]).caption)
     assert told is (epochs == 2)
 
@@ -307,15 +367,15 @@ def test_the_test_accuracy_is_the_share_of_rows_labelled_rightly(
     lda: TrainedModel, recordings: dict[str, Path]
 ) -> None:
     test = read_recording(recordings["test"])
-    assert lda.test_accuracy == np.mean(lda.scorer.predict(test.band_powers) == test.letters)
-    assert lda.test_accuracy <= 0.6  # Two of the five letters are strangers.
+    assert lda.test.accuracy == np.mean(lda.scorer.predict(test.band_powers) == test.letters)
+    assert lda.test.accuracy <= 0.6  # Two of the five letters are strangers.
 
 
 def test_the_entry_of_a_model_depends_on_what_was_trained_alone(
     lda: TrainedModel, recordings: dict[str, Path]
 ) -> None:
     training, test = read_recording(recordings["A"]), read_recording(recordings["test"])
-    again = train(LDA, training, test, lambda *_: None)
+    again = train(LDA, training, test, AUTO, silent)
     assert make_entry(again, training, test).tag == make_entry(lda, training, test).tag
     other = replace(test, sha256="0" * 64)
     assert make_entry(lda, training, other).tag != make_entry(lda, training, test).tag
@@ -342,8 +402,13 @@ def test_the_metadata_say_what_was_trained_on_what_with_what(
         assert metadata["versions"][library] == version(library)
     assert 0 < metadata["accuracy"]["blocked"] < 1
     test = read_recording(DATA / "test.json")
-    labels = Scorer.load(entry / SCORER_FILE).predict(test.band_powers)
+    scorer = Scorer.load(entry / SCORER_FILE)
+    labels = scorer.predict(test.band_powers)
     assert metadata["accuracy"]["test"] == np.mean(labels == test.letters)
+    assert metadata["preprocessing"] == scorer.preprocessing
+    assert metadata["temperature"] > 0
+    evaluation = evaluate(scorer, test.band_powers, test.letters)
+    assert metadata["calibration_error"]["test"] == evaluation.calibration().error
 
 
 def test_bentoml_opens_the_pipelines_and_they_answer_as_the_scorers_do(
@@ -360,6 +425,7 @@ for name in ("eeg-lda", "eeg-mlp"):
         "features": pipeline.feature_names_in_.tolist(),
         "classes": pipeline.classes_.tolist(),
         "labels": pipeline.predict(rows[pipeline.feature_names_in_]).tolist(),
+        "sureness": pipeline.predict_proba(rows[pipeline.feature_names_in_]).max(axis=1).tolist(),
     }
 json.dump(answers, sys.stdout)
 """
@@ -372,6 +438,7 @@ json.dump(answers, sys.stdout)
             "features": list(FEATURES),
             "classes": list(range(26)),
             "labels": scorer.predict(test.band_powers).tolist(),
+            "sureness": pytest.approx(scorer.predict_proba(test.band_powers).max(axis=1).tolist()),
         }
 
 
@@ -385,7 +452,7 @@ def with_bias(scorer: Scorer, amount: float) -> Scorer:
 @pytest.mark.parametrize(
     ("tamper", "complaint"),
     [
-        (lambda scorer: with_bias(scorer, 1e-3), "probabilities .* differ by "),
+        (lambda scorer: with_bias(scorer, 1e-6), "probabilities .* differ by "),
         (lambda scorer: with_bias(scorer, np.nan), "."),
         (lambda scorer: replace(scorer, classes=scorer.classes[::-1]), "different labels"),
     ],
@@ -420,7 +487,8 @@ from eeg_letters import training
 compile_pipeline = training.compile_pipeline
 def compile_wrongly(pipeline):
     scorer = compile_pipeline(pipeline)
-    return replace(scorer, classes=scorer.classes[::-1])
+    other = {"l2": "log1p", "log1p": "l2"}[scorer.preprocessing]
+    return replace(scorer, preprocessing=other)
 training.compile_pipeline = compile_wrongly
 runpy.run_path("train.py", run_name="__main__")
 """
