@@ -192,7 +192,9 @@ def _parameters(stored: StoredModel) -> dict[str, str | float]:
     # The protocol's parameters are strings, numbers and booleans.
     accuracy = stored.metadata.get("accuracy", {})
     recordings = ((name, stored.metadata.get(name, {})) for name in ("training", "test"))
+    settings = ("preprocessing", "temperature")
     return {
+        **{name: stored.metadata[name] for name in settings if name in stored.metadata},
         **{f"{name}_accuracy": value for name, value in accuracy.items()},
         **{f"{name}_sha256": of["sha256"] for name, of in recordings if "sha256" in of},
     }

@@ -297,7 +297,9 @@ def _binary_rows(
         raise _refused(f"After the JSON there are {len(body) - start} bytes, not {size}.")
     tensor = np.frombuffer(body, dtype, n_rows * _WIDTH, start).reshape(n_rows, _WIDTH)
     return (
-        _powers(np.array(tensor[first : first + PART_ROWS], np.float64), first)
+        _not_negative(
+            _finite(np.array(tensor[first : first + PART_ROWS], np.float64), first), first
+        )
         for first in range(0, n_rows, PART_ROWS)
     )
 
@@ -324,7 +326,7 @@ def _json_rows(numbers: _Numbers, n_rows: int, dtype: np.dtype[Any]) -> Iterator
             rest = [values[-begun:]]
             values = values[:-begun]
         rows = values.reshape(-1, _WIDTH)
-        yield rows if dtype is _FP64 else _rounded(rows, dtype, done)
+        yield _not_negative(rows if dtype is _FP64 else _rounded(rows, dtype, done), done)
         done += len(rows)
     if read != needed:
         count = f"{read}" if read < needed else f"more than {needed}"
@@ -334,7 +336,7 @@ def _json_rows(numbers: _Numbers, n_rows: int, dtype: np.dtype[Any]) -> Iterator
 def _rounded(rows: Floats, dtype: np.dtype[Any], first: int) -> Floats:
     # So that a number is the same one in JSON and in binary.
     with np.errstate(over="ignore"):
-        return _powers(rows.astype(dtype).astype(np.float64), first)
+        return _finite(rows.astype(dtype).astype(np.float64), first)
 
 
 def _read_numbers(part: bytes, first: int, by_row: bool) -> Floats:
@@ -376,13 +378,17 @@ def _read_any(part: bytes, first: int, by_row: bool) -> Floats:
     return np.array(values, np.float64)
 
 
-def _powers(rows: Floats, first: int) -> Floats:
+def _finite(rows: Floats, first: int) -> Floats:
     finite = np.isfinite(rows)
     if not finite.all():
         row, feature = divmod(int(finite.argmin()), _WIDTH)
         raise _refused(
             f"{_place((first + row) * _WIDTH + feature)}: the value is not a finite number."
         )
+    return rows
+
+
+def _not_negative(rows: Floats, first: int) -> Floats:
     if (wrong := negative(rows, first)) is not None:
         raise _refused(wrong)
     return rows

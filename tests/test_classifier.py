@@ -71,6 +71,9 @@ def test_what_cannot_be_predicted_on_is_named(classifier: Classifier, frame: pd.
     bad.loc["seventh", " O1/alpha"] = np.nan
     with pytest.raises(ValueError, match="row seventh, column O1/alpha: nan is not a finite"):
         classifier.predict(bad)
+    bad.loc["seventh", " O1/alpha"] = -0.5
+    with pytest.raises(ValueError, match=r"column O1/alpha: -0\.5 is not a finite number from 0"):
+        classifier.predict(bad)
     with pytest.raises(ValueError, match="column O1/alpha: the column is missing"):
         classifier.predict(frame.drop(columns=" O1/alpha"))
     with pytest.raises(ValueError, match="column O1/alpha: the column stands twice"):

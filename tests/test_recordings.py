@@ -172,6 +172,12 @@ BAD: dict[str, tuple[str, bytes, list[str]]] = {
     "list": ("x.json", to_json(**{"O1/alpha": [1]}), ["line '8'", "column O1/alpha", "[1]"]),
     "object": ("x.json", to_json(**{"O1/alpha": {}}), ["line '8'", "column O1/alpha", "{}"]),
     "1_0": ("x.csv", csv_with("O1/alpha", "1_0"), ["line 3", "column O1/alpha", "'1_0'"]),
+    "negative": ("x.csv", csv_with("O1/alpha", "-0.5"), ["line 3", "O1/alpha", "'-0.5' is neg"]),
+    "negative, JSON": (
+        "x.json",
+        to_json(**{"O1/alpha": -0.5}),
+        ["'8'", "column O1/alpha", "-0.5 is negative"],
+    ),
     "NaN": ("x.csv", csv_with("O1/alpha", "NaN"), ["line 3", "column O1/alpha", "finite"]),
     "inf": ("x.csv", csv_with("O1/alpha", "-inf"), ["line 3", "column O1/alpha", "finite"]),
     "1e999": ("x.csv", csv_with("O1/alpha", "1e999"), ["line 3", "column O1/alpha", "finite"]),

@@ -110,6 +110,15 @@ BAD_ROWS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "null": (changed(None), ("Row 1", "feature Cz/alpha", "null")),
     "a list": (changed([1.0]), ("Row 1", "feature Cz/alpha", "a list")),
     "an object": (changed({"x": 1.0}), ("Row 1", "feature Cz/alpha", "an object")),
+    "a negative number": (changed(-0.5), ("Row 1", "feature Cz/alpha", "-0.5 is negative")),
+    "a named negative number": (
+        [NAMED, {**NAMED, "Oz/gamma": -2}],
+        ("Row 1", "feature Oz/gamma", "-2.0 is negative"),
+    ),
+    "a negative number far down": (
+        [ROW] * 300 + changed(-0.5),
+        ("Row 301", "feature Cz/alpha", "-0.5 is negative"),
+    ),
     "not a row": ([ROW, 5], ("Row 1",)),
     "rows are an object": (NAMED, ("list of rows",)),
     "a missing name": (

@@ -193,6 +193,8 @@ def test_metadata_are_full(
         prefix = f"{model.name}." if name == ENSEMBLE else ""
         stored = stored_metadata(trained_home, model)
         assert metadata["parameters"][f"{prefix}test_accuracy"] == stored["accuracy"]["test"]
+        for setting in ("preprocessing", "temperature"):
+            assert metadata["parameters"][f"{prefix}{setting}"] == stored[setting]
         assert metadata["parameters"][f"{prefix}training_sha256"] == stored["training"]["sha256"]
     for parameters in (metadata["parameters"], rows["parameters"]):
         assert all(isinstance(value, str | int | float) for value in parameters.values())
@@ -221,9 +223,9 @@ def test_a_compressed_request_is_refused(client_of_triton: triton.InferenceServe
     assert refused.value.status() == "415"
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, -0.5])
 @pytest.mark.parametrize("datatype", ["FP64", "FP32"])
-def test_a_number_in_binary_that_is_not_finite_is_refused_by_row_and_feature(
+def test_a_number_in_binary_that_is_no_band_power_is_refused_by_row_and_feature(
     client_of_triton: triton.InferenceServerClient, datatype: str, bad: float
 ) -> None:
     rows = POWERS[:400].copy()
@@ -375,6 +377,7 @@ BAD_REQUESTS: dict[str, tuple[Any, tuple[str, ...]]] = {
         request(changed(3, 1e300), datatype="FP32"),
         ("Row 0, feature Cz/betaH", "finite"),
     ),
+    "negative": (request(changed(3, -0.5)), ("Row 0, feature Cz/betaH: -0.5 is negative",)),
     "an id of a number": ({**request(), "id": 42}, ('"id"', "42")),
     "parameters in a list": ({**request(), "parameters": [1]}, ('"parameters"',)),
     "outputs no list": ({**request(), "outputs": "label"}, ('"outputs"',)),
