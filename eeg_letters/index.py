@@ -41,14 +41,13 @@ def _index(openapi: Mapping[str, Any]) -> dict[str, Any]:
         "name": openapi["info"]["title"],
         "version": openapi["info"]["version"],
         "documents": {"reference": "/docs", "openapi": "/docs.json"},
-        "routes": [_route(path, item) for path, item in openapi["paths"].items()],
+        "routes": {path: _route(item) for path, item in openapi["paths"].items()},
     }
 
 
-def _route(path: str, item: Mapping[str, Any]) -> dict[str, Any]:
+def _route(item: Mapping[str, Any]) -> dict[str, Any]:
     operations = {method: item[method] for method in ("get", "post") if method in item}
     return {
-        "path": path,
         "methods": [method.upper() for method in operations],
         "description": next(iter(operations.values()))["summary"],
     }

@@ -257,13 +257,10 @@ def _schemas() -> dict[str, Any]:
                 "version": string,
                 "documents": _exactly({"reference": string, "openapi": string}),
                 "routes": {
-                    "type": "array",
-                    "items": _exactly(
-                        {
-                            "path": string,
-                            "methods": {"type": "array", "items": string},
-                            "description": string,
-                        }
+                    "description": "By path, as in this document.",
+                    "type": "object",
+                    "additionalProperties": _exactly(
+                        {"methods": {"type": "array", "items": string}, "description": string}
                     ),
                 },
             }
