@@ -22,8 +22,12 @@ _POLICY = (
     b"default-src 'none'; connect-src 'self'; img-src 'self' data:; script-src 'self';"
     b" style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_FOREVER = b"public, max-age=31536000, immutable"
 _VARY = (b"vary", b"Accept-Encoding")
+
+
+class _Asset(Response):
+    # For ever: another content has another path.
+    cache_control = (b"cache-control", b"public, max-age=31536000, immutable")
 
 
 def build_routes() -> list[Route]:
@@ -57,20 +61,13 @@ def build_routes() -> list[Route]:
 
 
 def _answer(packed: bytes, content_type: bytes) -> Callable[[Mapping[bytes, bytes]], Response]:
-    as_gzip = Response(
-        packed,
-        content_type,
-        headers=((b"content-encoding", b"gzip"), _VARY),
-        cache_control=_FOREVER,
-    )
+    as_gzip = _Asset(packed, content_type, headers=((b"content-encoding", b"gzip"), _VARY))
 
     def answer(headers: Mapping[bytes, bytes]) -> Response:
         if names(headers.get(b"accept-encoding", b""), b"gzip"):
             return as_gzip
         # Hardly ever asked for, and not worth two megabytes of memory at rest.
-        return Response(
-            gzip.decompress(packed), content_type, headers=(_VARY,), cache_control=_FOREVER
-        )
+        return _Asset(gzip.decompress(packed), content_type, headers=(_VARY,))
 
     return answer
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from time import perf_counter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
@@ -51,13 +51,14 @@ _logger = logging.getLogger("eeg_letters")
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What is sent back."""
+    """What is sent back; nobody is to keep it, unless a subclass has another `cache_control`."""
+
+    cache_control: ClassVar[Header] = (b"cache-control", b"no-store")
 
     body: bytes
     content_type: bytes = JSON
     status: int = 200
     headers: Sequence[Header] = ()
-    cache_control: bytes = b"no-store"
 
 
 Refusal = Callable[[Problem], Response]
@@ -307,7 +308,7 @@ def _headers(response: Response, request_id: bytes) -> list[Header]:
         (b"content-type", response.content_type),
         (b"content-length", b"%d" % len(response.body)),
         (b"x-request-id", request_id),
-        (b"cache-control", response.cache_control),
+        response.cache_control,
         *_SECURITY_HEADERS,
         *response.headers,
     ]
