@@ -19,6 +19,7 @@ from eeg_letters.http import Application
 from eeg_letters.inference import Inference, load_inference
 from eeg_letters.logs import AccessLog, configure_logging
 from eeg_letters.metrics import Metrics
+from eeg_letters.models import LDA
 from eeg_letters.routes import build_routes
 from eeg_letters.settings import Settings, read_settings, sends_traces
 
@@ -54,9 +55,8 @@ class HTTPService(bentoml.Service[Any]):
         warnings.filterwarnings("ignore", "overflow encountered", RuntimeWarning)
         versions = {stored.model.title: stored.version for stored in inference.models}
         metrics = Metrics(versions)
-        routes = build_routes(
-            inference, metrics, settings.max_rows, self.openapi_spec, self.schema()
-        )
+        document = openapi.document(versions[LDA.title])
+        routes = build_routes(inference, metrics, settings.max_rows, document, self.schema())
         application = Application(
             routes, settings, metrics, AccessLog(as_json), tracing, {v2.PREFIX: v2.refusal}
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from time import perf_counter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
@@ -40,10 +40,10 @@ BUFFER_BYTES = 64 * 1024
 _CLOSE: Header = (b"connection", b"close")
 _SECURITY_HEADERS: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
-    (b"cache-control", b"no-store"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
+_NO_WEIGHT = re.compile(rb"(?:^|;)[ \t]*q=0(?:\.0*)?[ \t]*(?:;|$)", re.IGNORECASE)
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _logger = logging.getLogger("eeg_letters")
@@ -51,7 +51,9 @@ _logger = logging.getLogger("eeg_letters")
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What is sent back."""
+    """What is sent back; nobody is to keep it, unless a subclass has another `cache_control`."""
+
+    cache_control: ClassVar[Header] = (b"cache-control", b"no-store")
 
     body: bytes
     content_type: bytes = JSON
@@ -67,6 +69,15 @@ def json_response(document: Any) -> Response:
     return Response(orjson.dumps(document))
 
 
+def names(value: bytes, wanted: bytes) -> bool:
+    """Whether a header such as ``Accept`` names something, and not with a weight of 0."""
+    pattern = rb"(?:^|,)[ \t]*%b[ \t]*(?:;([^,]*))?(?=,|$)" % re.escape(wanted)
+    return any(
+        not _NO_WEIGHT.search(parameters or b"")
+        for (parameters,) in map(re.Match.groups, re.finditer(pattern, value, re.IGNORECASE))
+    )
+
+
 @dataclass(frozen=True)
 class Route:
     """A path and what answers it.
@@ -79,6 +90,9 @@ class Route:
         Methods that are answered; HEAD is wherever GET is.
     answer : callable
         Called with each parameter's text, where the route takes no body.
+    answer_headers : callable
+        Called with the request's headers and each parameter's text, where the route takes no body
+        and answers by what the client accepts.
     answer_json : callable
         Called with the bytes of a body declared as JSON, where it takes one; may yield to other
         requests.
@@ -94,6 +108,7 @@ class Route:
     template: str
     methods: tuple[str, ...]
     answer: Callable[..., Response] | None = None
+    answer_headers: Callable[..., Response] | None = None
     answer_json: Callable[[bytes], Awaitable[Response]] | None = None
     answer_body: Callable[..., Awaitable[Response]] | None = None
     max_body_bytes: int = sys.maxsize
@@ -213,6 +228,8 @@ class Application:
             )
         if route.answer is not None:
             return route.answer(*parameters)
+        if route.answer_headers is not None:
+            return route.answer_headers(headers, *parameters)
         if route.answer_json is not None:
             _check_json(headers)
         _check_encoding(headers)
@@ -291,6 +308,7 @@ def _headers(response: Response, request_id: bytes) -> list[Header]:
         (b"content-type", response.content_type),
         (b"content-length", b"%d" % len(response.body)),
         (b"x-request-id", request_id),
+        response.cache_control,
         *_SECURITY_HEADERS,
         *response.headers,
     ]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 from eeg_letters import __version__, v2_openapi
+from eeg_letters.errors import Problem
 from eeg_letters.models import MODELS
 from eeg_letters.recordings import COLUMNS, FEATURES, LETTERS
 
+_PREDICTIONS = "Predictions"
+_SERVICE = "Service"
 _EXAMPLE_LINE = 232
 _EXAMPLE_LABEL = 3
 _EXAMPLE_ROW = [round(0.5 + 0.01 * number, 2) for number in range(len(FEATURES))]
@@ -16,8 +20,19 @@ _EXAMPLE_PROBABILITIES = [
 ]
 
 
-def document() -> dict[str, Any]:
-    """OpenAPI 3.1 document, with an example of each body and answer."""
+def document(lda_version: str = v2_openapi.EXAMPLE_VERSION) -> dict[str, Any]:
+    """OpenAPI 3.1 document, with an example of each body and answer.
+
+    Parameters
+    ----------
+    lda_version : str
+        The example of a model's version, which a reader can try where it is that of the model that
+        is served.
+
+    Returns
+    -------
+    dict
+    """
     by_line = [
         {
             "name": "line",
@@ -53,7 +68,6 @@ def document() -> dict[str, Any]:
             "description": "Which letter was thought of, from the band powers of an EEG.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": "/"}],
         "paths": {
             "/line/{line}": _both("line", "A stored row", row, [400, 404], by_line),
             "/prediction/{line}": _both(
@@ -93,7 +107,8 @@ def document() -> dict[str, Any]:
                     body=line_body,
                 )
             },
-            "/": _get("page", "A page to look at rows and predictions", "text/html"),
+            "/": _index(),
+            "/docs": _get("docs", "This document in a browser, to try the routes", "text/html"),
             "/livez": _get("livez", "200 while the process lives", "text/plain", internal=True),
             "/readyz": _get("readyz", "200 once it can answer", "text/plain", internal=True),
             "/metrics": _get("metrics", "Metrics for Prometheus", "text/plain", internal=True),
@@ -101,7 +116,7 @@ def document() -> dict[str, Any]:
             "/schema.json": _get(
                 "schema", "What BentoML's own client asks for", "application/json"
             ),
-            **v2_openapi.paths(),
+            **v2_openapi.paths(lda_version),
         },
         "components": {
             "schemas": {**_schemas(), **v2_openapi.schemas()},
@@ -131,12 +146,14 @@ def _operation(
     problems: list[int],
     body: dict[str, Any] | None = None,
     internal: bool = False,
+    tag: str = _PREDICTIONS,
 ) -> dict[str, Any]:
     if not internal:
         problems = [*problems, 431, 503]
     return {
         "operationId": operation,
         "summary": summary,
+        "tags": [tag],
         **({"requestBody": body} if body else {}),
         "responses": {
             "200": answer,
@@ -160,7 +177,15 @@ def _answer(description: str, schema: str, example: Any) -> dict[str, Any]:
 def _get(operation: str, summary: str, content_type: str, internal: bool = False) -> dict[str, Any]:
     schema = {"type": "object" if content_type == "application/json" else "string"}
     answer = {"description": summary, "content": {content_type: {"schema": schema}}}
-    return {"get": _operation(operation, summary, answer, [], internal=internal)}
+    return {"get": _operation(operation, summary, answer, [], internal=internal, tag=_SERVICE)}
+
+
+def _index() -> dict[str, Any]:
+    summary = "A page to look at rows and predictions; without Accept: text/html, a list of routes"
+    item = _get("index", summary, "text/html")
+    schema = {"$ref": "#/components/schemas/Index"}
+    item["get"]["responses"]["200"]["content"]["application/json"] = {"schema": schema}
+    return item
 
 
 def _stored() -> list[str]:
@@ -191,6 +216,7 @@ def _exactly(properties: dict[str, Any]) -> dict[str, Any]:
 
 def _schemas() -> dict[str, Any]:
     number = {"type": "number", "minimum": 0}
+    string = {"type": "string"}
     label = {"type": "integer", "minimum": 0, "maximum": len(LETTERS) - 1}
     share = {"type": "number", "minimum": 0, "maximum": 1}
     answer = _exactly(
@@ -225,12 +251,26 @@ def _schemas() -> dict[str, Any]:
         ),
         "Answer": answer,
         "Predictions": _exactly({"predictions": {"type": "array", "items": _exactly(by_model)}}),
+        "Index": _exactly(
+            {
+                "name": string,
+                "version": string,
+                "documents": _exactly({"reference": string, "openapi": string}),
+                "routes": {
+                    "description": "By path, as in this document.",
+                    "type": "object",
+                    "additionalProperties": _exactly(
+                        {"methods": {"type": "array", "items": string}, "description": string}
+                    ),
+                },
+            }
+        ),
         "Problem": _exactly(
             {
                 "type": {"type": "string", "format": "uri-reference"},
-                "title": {"type": "string"},
+                "title": string,
                 "status": {"type": "integer"},
-                "detail": {"type": "string"},
+                "detail": string,
             }
         ),
     }
@@ -251,7 +291,12 @@ def _problems() -> dict[str, Any]:
     return {
         str(status): {
             "description": description,
-            "content": {"application/problem+json": {"schema": schema}},
+            "content": {
+                "application/problem+json": {
+                    "schema": schema,
+                    "example": Problem(HTTPStatus(status), description).body(),
+                }
+            },
         }
         for status, description in descriptions.items()
     }

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
 
-from eeg_letters import v2
+from eeg_letters import docs, v2
 from eeg_letters.answers import as_json
 from eeg_letters.errors import Problem
 from eeg_letters.http import Response, Route, json_response
+from eeg_letters.index import build_index
 from eeg_letters.inference import Inference
 from eeg_letters.metrics import CONTENT_TYPE as METRICS
 from eeg_letters.metrics import Metrics
@@ -88,7 +89,7 @@ def build_routes(
 
     well = fixed(Response(b"\n", b"text/plain; charset=utf-8"))
     return [
-        Route("/", ("GET",), fixed(page())),
+        Route("/", ("GET",), answer_headers=build_index(page(), openapi)),
         Route("/line/{line}", BOTH, line),
         Route("/line", ("POST",), answer_json=line_by_body, max_body_bytes=LINE_BYTES),
         Route("/prediction/{line}", BOTH, prediction),
@@ -100,6 +101,7 @@ def build_routes(
         Route("/metrics", ("GET",), exposition, internal=True),
         Route("/docs.json", ("GET",), fixed(json_response(openapi))),
         Route("/schema.json", ("GET",), fixed(json_response(schema))),
+        *docs.build_routes(),
         *v2.build_routes(inference, metrics, max_rows, turns),
     ]
 

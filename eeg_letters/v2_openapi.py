@@ -11,7 +11,7 @@ from eeg_letters.v2_requests import INPUT, INPUT_TYPES
 
 _TAG = "Open Inference Protocol"
 _NAMES = (*(model.name for model in MODELS), ENSEMBLE)
-_EXAMPLE_VERSION = "46804cbe0dce0f2f"
+EXAMPLE_VERSION = "46804cbe0dce0f2f"
 _EXAMPLE_LABEL = 3
 _EXAMPLE_ROW = [round(0.5 + 0.01 * number, 2) for number in range(len(FEATURES))]
 
@@ -25,8 +25,8 @@ _PROBLEMS = {
 }
 
 
-def paths() -> dict[str, Any]:
-    """What the document has under ``paths``."""
+def paths(lda_version: str) -> dict[str, Any]:
+    """What the document has under ``paths``; the version is the examples'."""
     found: dict[str, Any] = {
         "/v2": {"get": _operation("v2Server", "The server and its extensions", "V2Server")},
         "/v2/health/live": {
@@ -46,7 +46,7 @@ def paths() -> dict[str, Any]:
             "OfVersion",
             [
                 _path("model", {"enum": list(_NAMES)}, LDA.name),
-                _path("version", {}, _EXAMPLE_VERSION),
+                _path("version", {}, lda_version),
             ],
         ),
     ):
@@ -72,7 +72,7 @@ def paths() -> dict[str, Any]:
             "What a model says of rows of your own",
             "V2Response",
             [400, 404, 408, 413, 415],
-            _response(),
+            _response(lda_version),
         )
         binary = BINARY.decode()
         infer["responses"]["200"]["content"][binary] = {"schema": {"type": "string"}}
@@ -202,9 +202,12 @@ def schemas() -> dict[str, Any]:
 
 def responses() -> dict[str, Any]:
     """What the document has under ``components/responses``."""
-    content = {"application/json": {"schema": {"$ref": "#/components/schemas/V2Error"}}}
+    schema = {"$ref": "#/components/schemas/V2Error"}
     return {
-        f"V2-{status}": {"description": description, "content": content}
+        f"V2-{status}": {
+            "description": description,
+            "content": {"application/json": {"schema": schema, "example": {"error": description}}},
+        }
         for status, description in _PROBLEMS.items()
     }
 
@@ -247,7 +250,7 @@ def _request() -> dict[str, Any]:
     return {"id": "42", "inputs": [tensor]}
 
 
-def _response() -> dict[str, Any]:
+def _response(version: str) -> dict[str, Any]:
     probabilities = [0.75 if label == _EXAMPLE_LABEL else 0.01 for label in range(len(LETTERS))]
     tensors = (
         ("label", "INT64", [1], [_EXAMPLE_LABEL]),
@@ -256,7 +259,7 @@ def _response() -> dict[str, Any]:
     )
     return {
         "model_name": LDA.name,
-        "model_version": _EXAMPLE_VERSION,
+        "model_version": version,
         "id": "42",
         "outputs": [
             {"name": name, "datatype": datatype, "shape": shape, "data": data}

@@ -52,6 +52,6 @@ def test_it_shows_a_row_and_what_both_models_say(
 
 
 def test_nothing_but_its_own_script_may_run(client: httpx.Client) -> None:
-    policy = client.get("/").headers["content-security-policy"]
+    policy = client.get("/", headers={"accept": "text/html"}).headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy

@@ -309,7 +309,7 @@ def test_probes_answer(client: httpx.Client, path: str) -> None:
 
 
 def test_the_page_asks_no_other_host(client: httpx.Client) -> None:
-    response = client.get("/")
+    response = client.get("/", headers={"accept": "text/html"})
     assert response.headers["content-type"] == "text/html; charset=utf-8"
     assert not re.findall(r"//(?!www\.w3\.org/)[\w.-]+\.[a-z]+", response.text)
 

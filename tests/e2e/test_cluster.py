@@ -18,7 +18,8 @@ LINE = 232
 @pytest.mark.parametrize(
     ("path", "content_type"),
     [
-        ("/", "text/html"),
+        ("/", "application/json"),
+        ("/docs", "text/html"),
         (f"/line/{LINE}", "application/json"),
         (f"/prediction/{LINE}", "application/json"),
         ("/score", "application/json"),

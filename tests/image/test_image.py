@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from eeg_letters import __version__, openapi
+from eeg_letters.models import LDA
 from eeg_letters.settings import DATA
 from image.container import Container, deployment_options
 from image.measure import MEMORY_GOAL_MB, SIZE_GOAL_MB, unpacked_megabytes
@@ -89,8 +90,9 @@ def test_every_route_answers(client: httpx.Client) -> None:
     assert client.post("/prediction", json={"line": 232}).status_code == 200
     assert client.post("/line", json={"line": 232}).status_code == 200
     assert len(client.post("/predict", json={"rows": [ROW]}).json()["predictions"]) == 1
-    assert client.get("/docs.json").json() == openapi.document()
-    for path in ("/", "/livez", "/readyz", "/schema.json"):
+    (version,) = client.get(f"/v2/models/{LDA.name}").json()["versions"]
+    assert client.get("/docs.json").json() == openapi.document(version)
+    for path in ("/", "/docs", "/livez", "/readyz", "/schema.json"):
         assert client.get(path).status_code == 200
     assert client.post("/predict", json={"rows": [[1.0]]}).status_code == 422
 

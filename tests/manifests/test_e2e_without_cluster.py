@@ -40,7 +40,8 @@ esac
 """
 
 ANSWERS: dict[str, tuple[str, Any]] = {
-    "/": ("text/html; charset=utf-8", "eeg-letters"),
+    "/": ("application/json", {"name": "eeg-letters"}),
+    "/docs": ("text/html; charset=utf-8", "API reference"),
     "/line/232": ("application/json", {"Line": "232", "# Letter": "3", "Cz/theta": "0.5"}),
     "/prediction/232": ("application/json", {"prediction LDA": 3}),
     "/predict": ("application/json", {"predictions": [{"LDA": {"label": 3}}]}),

@@ -11,7 +11,7 @@ from . import rendered
 from .rendered import BUILDS, DRAIN_SECONDS, Object
 
 PUBLIC = ["/", "/line/1", "/prediction/1", "/score", "/predict", "/v2", "/v2/models/eeg-lda/infer"]
-PUBLIC += ["/v2/health/ready", "/docs.json", "/schema.json"]
+PUBLIC += ["/v2/health/ready", "/docs", "/docs/0a/swagger-ui.css", "/docs.json", "/schema.json"]
 INTERNAL = ["/metrics", "/metrics/", "/livez", "/readyz", "/healthz"]
 NO_SUCH = ["/line1", "/predictions/1", "/predict/more", "/v2x", "/v1", "/index.html"]
 

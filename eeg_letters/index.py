@@ -1,0 +1,53 @@
+"""What ``/`` answers: the page for a browser, a list of the routes for any other client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from eeg_letters.http import Response, json_response, names
+
+_VARY = (b"vary", b"Accept")
+
+
+def build_index(
+    page: Response, openapi: Mapping[str, Any]
+) -> Callable[[Mapping[bytes, bytes]], Response]:
+    """What answers ``/``, by the request's headers.
+
+    Parameters
+    ----------
+    page : Response
+        For a client whose ``Accept`` names ``text/html``; ``*/*`` does not.
+    openapi : dict
+        The OpenAPI document, which the list of routes is made from.
+
+    Returns
+    -------
+    callable
+    """
+    as_html = replace(page, headers=(*page.headers, _VARY))
+    as_json = replace(json_response(_index(openapi)), headers=(_VARY,))
+
+    def answer(headers: Mapping[bytes, bytes]) -> Response:
+        return as_html if names(headers.get(b"accept", b""), b"text/html") else as_json
+
+    return answer
+
+
+def _index(openapi: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": openapi["info"]["title"],
+        "version": openapi["info"]["version"],
+        "documents": {"reference": "/docs", "openapi": "/docs.json"},
+        "routes": {path: _route(item) for path, item in openapi["paths"].items()},
+    }
+
+
+def _route(item: Mapping[str, Any]) -> dict[str, Any]:
+    operations = {method: item[method] for method in ("get", "post") if method in item}
+    return {
+        "methods": [method.upper() for method in operations],
+        "description": next(iter(operations.values()))["summary"],
+    }
