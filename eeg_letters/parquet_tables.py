@@ -52,13 +52,17 @@ class _ParquetTable:
         self.first_place = -1  # Rows are counted from 0, lines from 1.
         self._path = path
         self._file = _CountedFile(path)
+        damaged = RecordingError(f"{path}: not Parquet, or truncated")
+        # The library panics where there is no footer, and says so on standard error.
+        if not _has_footer(Path(path)):
+            raise damaged
         try:
             self._reader = read_parquet(cast(IO[bytes], self._file), batch_size=CHUNK_ROWS)
         except BaseException as error:
-            # The library panics where there is no footer.
+            # It panics, too, where there is nonsense in the footer.
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
-            raise RecordingError(f"{path}: not Parquet, or truncated") from None
+            raise damaged from None
         schema = self._reader.schema
         self.columns = find_columns(path, schema.names, keep)
         self._index = {name: index for index, name in enumerate(self.columns.names)}
@@ -105,6 +109,17 @@ class _ParquetTable:
             return next(self._reader, None)
         except Exception as error:  # noqa: BLE001 the library raises no class of its own
             raise RecordingError(f"{self._path}: cannot be read: {error}") from None
+
+
+def _has_footer(path: Path) -> bool:
+    # A file is MAGIC, columns, the footer, its length in four bytes, MAGIC.
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        if size < 2 * len(MAGIC) + 4:
+            return False
+        file.seek(size - len(MAGIC) - 4)
+        length, magic = int.from_bytes(file.read(4), "little"), file.read()
+    return magic == MAGIC and 0 < length <= size - 2 * len(MAGIC) - 4
 
 
 def _numbers_in(slot: mmap.mmap, n_rows: int) -> Floats:
