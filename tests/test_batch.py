@@ -452,6 +452,11 @@ def test_a_store_without_models_ends_in_one_sentence(tmp_path: Path, rows: list[
     assert not (tmp_path / "out.csv").exists()
 
 
+def test_a_store_that_cannot_be_made_ends_in_one_sentence(tmp_path: Path, rows: list[Row]) -> None:
+    path = write_csv(tmp_path / "in.csv", rows[:2])
+    assert "BENTOML_HOME" in complaint(run(path / "home", path, tmp_path / "out.csv"))
+
+
 @pytest.mark.parametrize("shard", ["3/3", "1", "-1/3", "a/b"])
 def test_a_shard_that_cannot_be_ends_with_the_usage(tmp_path: Path, shard: str) -> None:
     finished = run(tmp_path, "in.csv", "*.csv", f"--shard={shard}")
