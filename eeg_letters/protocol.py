@@ -294,7 +294,7 @@ class _Flow(FlowControl):
 
 class _OneWrite:
     # A transport whose writes in one turn of the loop go out as one: uvicorn writes an answer's
-    # head and body apart, and a system call is a tenth of a request's time.
+    # head and body apart, and each write is a system call.
     def __init__(self, transport: Any, loop: AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
