@@ -14,7 +14,7 @@ from eeg_letters.models import MODELS
 from eeg_letters.recordings import read_recording
 from eeg_letters.report import accuracy_table, fitting, recordings_used
 from eeg_letters.settings import DATA
-from eeg_letters.store import save_entries
+from eeg_letters.store import check_writable, save_entries
 from eeg_letters.training import (
     AUTO,
     PREPROCESSING_CHOICES,
@@ -28,6 +28,7 @@ def main(train_file: Path, test_file: Path, preprocessing: str, console: Console
     """Read both recordings, fit both models, save both or neither, and show how they do."""
     training, test = read_recording(train_file), read_recording(test_file)
     check_trainable(training)
+    check_writable()
     with fitting(console) as progress:
         trained = [train(model, training, test, preprocessing, progress) for model in MODELS]
     entries = [make_entry(model, training, test) for model in trained]

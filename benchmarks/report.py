@@ -7,7 +7,7 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -75,6 +75,7 @@ class Results:
     """Everything that is reported."""
 
     date: datetime
+    machine: Mapping[str, str | int]
     settings: Settings
     peers: dict[str, Result]
 
@@ -121,7 +122,7 @@ def machine() -> dict[str, str | int]:
 
 def described(results: Results) -> str:
     """Machine, date and method in two sentences."""
-    settings, computer = results.settings, machine()
+    settings, computer = results.settings, results.machine
     return (
         f"{computer['cpu']}, {computer['cores']} cores, Python {computer['python']},"
         f" {results.date:%d %B %Y}. One worker on one core, wrk on the other;"
@@ -202,7 +203,7 @@ def as_json(results: Results) -> str:
     """Every run."""
     document = {
         "date": results.date.isoformat(timespec="seconds"),
-        "machine": machine(),
+        "machine": dict(results.machine),
         "settings": asdict(results.settings),
         "workloads": {workload.key: asdict(workload) for workload in WORKLOADS},
         "peers": {

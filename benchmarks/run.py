@@ -34,7 +34,8 @@ def main() -> None:
     console = Console()
     check_machine("wrk")
     settings = QUICK if os.environ.get("QUICK") else FULL
-    results = Results(datetime.now(UTC), settings, {peer.name: Result() for peer in PEERS_MEASURED})
+    peers = {peer.name: Result() for peer in PEERS_MEASURED}
+    results = Results(datetime.now(UTC), report.machine(), settings, peers)
     document = prepare_models()
     reference = Reference.of(document)
     for peer in PEERS_MEASURED:

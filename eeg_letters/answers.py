@@ -28,7 +28,6 @@ def as_json(predictions: Sequence[Prediction]) -> bytes:
     bytes
         The objects with commas between them.
     """
-    # A dict a row would take twice as long to make and to write.
     by_model = [_members(prediction) for prediction in predictions]
     return b",".join(b"{%b}" % b",".join(row) for row in zip(*by_model, strict=True))
 

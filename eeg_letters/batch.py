@@ -28,6 +28,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from eeg_letters.chunks import Rejected, Table
 from eeg_letters.errors import OutputError, RecordingError, UserError
 from eeg_letters.models import MODELS
 from eeg_letters.predictions import (
@@ -40,12 +41,7 @@ from eeg_letters.predictions import (
 )
 from eeg_letters.recordings import LETTER_COLUMN
 from eeg_letters.store import use_own_bento
-from eeg_letters.tables import (
-    STDIN,
-    Rejected,
-    Table,
-    open_table,
-)
+from eeg_letters.tables import STDIN, open_table
 from eeg_letters.workers import WorkerLost, Workers
 
 PROGRAM = "eeg_letters.batch"

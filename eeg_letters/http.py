@@ -35,6 +35,9 @@ PROBLEM = b"application/problem+json"
 
 RETRY_AFTER_SECONDS = 1
 
+# What is recorded of an answer that its client did not take, as by nginx; nobody is sent it.
+NOT_TAKEN = 499
+
 # What the server beneath buffers before it lets a sender wait.
 BUFFER_BYTES = 64 * 1024
 _CLOSE: Header = (b"connection", b"close")
@@ -179,27 +182,27 @@ class Application:
         self._metrics.in_flight += 1
         try:
             response = await self._respond(scope["method"], methods, parameters, headers, receive)
-            await _send(response, request_id, send)
+            status = await _send(response, request_id, send)
         except Problem as problem:
             response = self._refusal(problem, scope["path"])
-            await _send(response, request_id, send)
+            status = await _send(response, request_id, send)
         except _ClientGone:
             return
         except Exception:
             _logger.exception("%s failed, request %s", route.template, request_id.decode())
             fault = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The fault is on this side.")
             response = self._refusal(fault, scope["path"])
-            await _send(response, request_id, send)
+            status = await _send(response, request_id, send)
         finally:
             self._metrics.in_flight -= 1
-        self._record(route, scope, response, perf_counter() - started, request_id, headers)
+        self._record(route, scope, status, perf_counter() - started, request_id, headers)
 
     def refuse(self, problem: Problem) -> tuple[int, list[Header], bytes]:
         """Status, headers and body of the answer to what cannot be read as a request."""
         response = _problem_response(problem)
         request_id = _request_id({})
         scope = {"method": "-", "scheme": "http"}
-        self._record(_UNMATCHED, scope, response, 0.0, request_id, {})
+        self._record(_UNMATCHED, scope, response.status, 0.0, request_id, {})
         return response.status, _headers(response, request_id), response.body
 
     async def _respond(
@@ -256,24 +259,24 @@ class Application:
         self,
         route: Route,
         scope: Scope,
-        response: Response,
+        status: int,
         seconds: float,
         request_id: bytes,
         headers: Mapping[bytes, bytes],
     ) -> None:
         method = scope["method"]
-        self._metrics.observe((route.template, method, response.status), seconds)
-        if route.internal and response.status < 400:
+        self._metrics.observe((route.template, method, status), seconds)
+        if route.internal and status < 400:
             return
         given = headers.get(b"traceparent")
         traceparent = given.decode() if given and _TRACEPARENT.fullmatch(given) else None
         if self._tracing is not None:
             template = None if route is _UNMATCHED else route.template
             traceparent = self._tracing.record(
-                template, method, scope["scheme"], response.status, seconds, traceparent
+                template, method, scope["scheme"], status, seconds, traceparent
             )
         self._access_log.write(
-            route.template, method, response.status, seconds, request_id.decode(), traceparent
+            route.template, method, status, seconds, request_id.decode(), traceparent
         )
 
 
@@ -287,20 +290,24 @@ async def _answer_lifespan(receive: Receive, send: Send, tracing: Tracing | None
             return
 
 
-async def _send(response: Response, request_id: bytes, send: Send) -> None:
-    await send(
-        {
-            "type": "http.response.start",
-            "status": response.status,
-            "headers": _headers(response, request_id),
-        }
-    )
+async def _send(response: Response, request_id: bytes, send: Send) -> int:
+    # Gives the status to record.
+    start = {
+        "type": "http.response.start",
+        "status": response.status,
+        "headers": _headers(response, request_id),
+    }
     large = len(response.body) > BUFFER_BYTES
-    await send({"type": "http.response.body", "body": response.body, "more_body": large})
-    if large:
-        # Waits until the client has taken most of it, or its time is up: until then the request is
-        # in flight.
-        await send({"type": "http.response.body"})
+    try:
+        await send(start)
+        await send({"type": "http.response.body", "body": response.body, "more_body": large})
+        if large:
+            # Waits until the client has taken most of it, or its time is up: until then the
+            # request is in flight.
+            await send({"type": "http.response.body"})
+    except OSError:
+        return NOT_TAKEN
+    return response.status
 
 
 def _headers(response: Response, request_id: bytes) -> list[Header]:

@@ -95,10 +95,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: BaseTransport) -> None:  # noqa: D102
         super().connection_made(_OneWrite(transport, self.loop))  # type: ignore[arg-type]
-        self.flow = _Flow(self.transport, self.pipeline)
+        self.flow: _Flow = _Flow(self.transport, self.pipeline)
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102
+        self.flow.lost = True
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
         self._unset_abort()
@@ -268,11 +269,23 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 class _Flow(FlowControl):
-    """Reads nothing more while requests wait for the one before them."""
+    """Reads nothing more while requests wait for the one before them.
+
+    Who waits until an answer is taken is told when the connection ends before that, as ASGI has it;
+    uvicorn would say nothing.
+    """
 
     def __init__(self, transport: Transport, pipeline: Collection[Any]) -> None:
         super().__init__(transport)
         self._pipeline = pipeline
+        self.lost = False
+
+    async def drain(self) -> None:
+        await super().drain()
+        # Of several requests uvicorn knows only the newest to be without a client, and would
+        # complain that another was not answered to its end.
+        if self.lost and not self._pipeline:
+            raise ConnectionResetError
 
     def resume_reading(self) -> None:
         if not self._pipeline:
@@ -281,7 +294,7 @@ class _Flow(FlowControl):
 
 class _OneWrite:
     # A transport whose writes in one turn of the loop go out as one: uvicorn writes an answer's
-    # head and body apart, and a system call is a tenth of a request's time.
+    # head and body apart, and each write is a system call.
     def __init__(self, transport: Any, loop: AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop

@@ -13,10 +13,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 from zipfile import BadZipFile
 
 import bentoml
+from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml.exceptions import BentoMLException, NotFound
 from bentoml.models import ModelContext
 
@@ -73,6 +75,21 @@ class StoredModel:
     version: str
     scorer: Scorer
     metadata: Mapping[str, Any]
+
+
+def check_writable() -> None:
+    """Make sure, before anything long is begun, that the store can be written.
+
+    Raises
+    ------
+    StoreError
+        When its folder cannot be made or written.
+    """
+    try:
+        with TemporaryFile(dir=BentoMLContainer.model_store_dir.get()):
+            pass
+    except OSError as error:
+        raise _unusable(error) from None
 
 
 def save_entries(entries: Sequence[Entry]) -> None:
@@ -151,9 +168,15 @@ def _open(tag: bentoml.Tag | str) -> bentoml.Model:
         return bentoml.models.get(tag)
     except NotFound:
         raise StoreError(f"there is no model {tag} in the BentoML model store: {_REMEDY}") from None
+    except OSError as error:
+        raise _unusable(error) from None
     except Exception as error:  # What a damaged model.yaml makes BentoML's parsers raise, too.
         reason = " ".join(str(error).split())
         raise StoreError(f"model {tag} cannot be read ({reason}): {_REMEDY}") from error
+
+
+def _unusable(error: OSError) -> StoreError:
+    return StoreError(f"the BentoML model store cannot be used: {error}: set BENTOML_HOME")
 
 
 def _verify(stored: bentoml.Model, checksums: Mapping[str, Any]) -> None:

@@ -14,10 +14,10 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from eeg_letters.bulk import BulkScorer, Scores, score
+from eeg_letters.chunks import SLOT_BYTES, Chunk, Parsed, Table
 from eeg_letters.models import MODELS
 from eeg_letters.recordings import FEATURES
 from eeg_letters.store import load_model
-from eeg_letters.tables import SLOT_BYTES, Chunk, Parsed, Table
 
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 

@@ -191,6 +191,8 @@ def test_clients_that_do_not_take_their_answers_keep_no_one_out(client: httpx.Cl
         assert client.get("/score").status_code == 503
         await_metrics(client, "eeg_http_requests_in_flight 1.0")
         assert client.get("/score").status_code == 200
+    not_taken = 'eeg_http_requests_total{method="POST",route="/predict",status="499"} 2.0'
+    assert not_taken in client.get("/metrics").text.splitlines()
 
 
 def test_a_client_that_leaves_while_it_sends_leaves_nothing_behind(client: httpx.Client) -> None:

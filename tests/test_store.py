@@ -100,13 +100,17 @@ def test_an_empty_store_is_refused_with_what_to_run(tmp_path: Path) -> None:
     )
 
 
-def test_a_store_that_is_no_directory_is_refused_with_what_to_run(tmp_path: Path) -> None:
-    (tmp_path / "models").touch()
-    finished = check_store(tmp_path)
+@pytest.mark.parametrize("file", ["models", "file"])
+def test_a_store_that_is_no_directory_is_refused_with_what_to_set(
+    tmp_path: Path, file: str
+) -> None:
+    home = tmp_path / "file" / "home" if file == "file" else tmp_path
+    (tmp_path / file).touch()
+    finished = check_store(home)
     assert finished.returncode == 1
     (sentence,) = finished.stderr.splitlines()
-    assert "is not a directory" in sentence
-    assert "run `make train`" in sentence
+    assert str(home) in sentence
+    assert "set BENTOML_HOME" in sentence
 
 
 @pytest.mark.parametrize(

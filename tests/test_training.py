@@ -177,6 +177,17 @@ def test_an_unwritable_store_ends_in_one_sentence_and_neither_model(
     assert entries(tmp_path) == set()
 
 
+def test_a_store_that_cannot_be_made_is_found_before_anything_is_fitted(
+    tmp_path: Path, recordings: dict[str, Path]
+) -> None:
+    (tmp_path / "file").touch()
+    files = ("--train", recordings["A"], "--test", recordings["test"])
+    finished = run_train(tmp_path / "file" / "home", *files)
+    sentence = assert_one_sentence(finished, 2)
+    assert "BENTOML_HOME" in sentence
+    assert str(tmp_path / "file" / "home") in sentence
+
+
 def broken(folder: Path, recordings: dict[str, Path], mistake: str) -> Path:
     """A recording with a mistake."""
     good = recordings["A"].read_text()

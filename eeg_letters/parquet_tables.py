@@ -1,0 +1,174 @@
+"""Tables in Parquet."""
+
+from __future__ import annotations
+
+import io
+import mmap
+import os
+from collections.abc import Iterator, Sequence
+from itertools import cycle
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+from arro3.core import Array, DataType, Field, RecordBatch
+from arro3.io import read_parquet
+
+from eeg_letters.chunks import (
+    CHUNK_ROWS,
+    NUMBERS,
+    Chunk,
+    Parsed,
+    Table,
+    as_floats,
+    checked,
+    find_columns,
+    row_numbers,
+)
+from eeg_letters.errors import RecordingError
+from eeg_letters.recordings import LINE_COLUMN
+from eeg_letters.scorer import Floats
+
+# A file's first and last bytes.
+MAGIC = b"PAR1"
+
+
+def open_parquet(path: str, keep: Sequence[str]) -> Table:
+    """Open a Parquet file, of whose columns those in `keep` are carried through.
+
+    Raises
+    ------
+    RecordingError
+        When the file cannot be read, or lacks a column, or has one of another type.
+    UserError
+        When a column is to be kept that is read anyway.
+    """
+    return _ParquetTable(path, keep)
+
+
+class _ParquetTable:
+    def __init__(self, path: str, keep: Sequence[str]) -> None:
+        self.where = f"{path}, row"
+        self.first_place = -1  # Rows are counted from 0, lines from 1.
+        self._path = path
+        self._file = _CountedFile(path)
+        damaged = RecordingError(f"{path}: not Parquet, or truncated")
+        # The library panics where there is no footer, and says so on standard error.
+        if not _has_footer(Path(path)):
+            raise damaged
+        try:
+            self._reader = read_parquet(cast(IO[bytes], self._file), batch_size=CHUNK_ROWS)
+        except BaseException as error:
+            # It panics, too, where there is nonsense in the footer.
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
+            raise damaged from None
+        schema = self._reader.schema
+        self.columns = find_columns(path, schema.names, keep)
+        self._index = {name: index for index, name in enumerate(self.columns.names)}
+        self._fields = {name: schema.field(index) for name, index in self._index.items()}
+        for name in NUMBERS:
+            if name in self._fields and not DataType.is_numeric(self._fields[name].type):
+                raise RecordingError(f"{path}, column {name}: the values are not of a number type")
+        self._kept: list[list[Array]] = []
+
+    def kept_fields(self) -> list[Field]:
+        return [Field(name, self._fields[name].type) for name in self.columns.keep]
+
+    def kept(self, parsed: Parsed) -> list[Array]:
+        columns = self._kept.pop(0)
+        if parsed.rejected:
+            places = Array.from_numpy(parsed.places.astype(np.uint32))
+            columns = [column.take(places) for column in columns]
+        return columns
+
+    def bytes_read(self) -> int:
+        return self._file.bytes_read()
+
+    def chunks(self, slots: Sequence[mmap.mmap]) -> Iterator[Chunk]:
+        slot = cycle(enumerate(slots))
+        while (batch := self._next()) is not None:
+            index, into = next(slot)
+            n_rows = batch.num_rows
+            self._fill(_numbers_in(into, n_rows), batch)
+            self._kept.append([batch.column(self._index[name]) for name in self.columns.keep])
+            # Its memory is warm for the next one.
+            del batch
+            yield Chunk(_parse_numbers, self.columns, index, n_rows, n_rows)
+
+    def _fill(self, numbers: Floats, batch: RecordBatch) -> None:
+        for row, name in enumerate(NUMBERS):
+            if name in self._index:
+                column = batch.column(self._index[name])
+                numbers[row] = as_floats(column, self._fields[name].type)
+            else:
+                numbers[row] = np.arange(batch.num_rows) if name == LINE_COLUMN else 0
+
+    def _next(self) -> RecordBatch | None:
+        try:
+            return next(self._reader, None)
+        except Exception as error:  # noqa: BLE001 the library raises no class of its own
+            raise RecordingError(f"{self._path}: cannot be read: {error}") from None
+
+
+def _has_footer(path: Path) -> bool:
+    # A file is MAGIC, columns, the footer, its length in four bytes, MAGIC.
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        if size < 2 * len(MAGIC) + 4:
+            return False
+        file.seek(size - len(MAGIC) - 4)
+        length, magic = int.from_bytes(file.read(4), "little"), file.read()
+    return magic == MAGIC and 0 < length <= size - 2 * len(MAGIC) - 4
+
+
+def _numbers_in(slot: mmap.mmap, n_rows: int) -> Floats:
+    numbers = np.frombuffer(slot, np.float64, len(NUMBERS) * n_rows)
+    return numbers.reshape(len(NUMBERS), n_rows)
+
+
+class _CountedFile(io.RawIOBase):
+    # Parquet is read column by column, here and there, and parts of it twice: what counts as
+    # progress is how many of so many parts of the file were read.
+    _PARTS = 10_000
+
+    def __init__(self, path: str) -> None:
+        self._file = Path(path).open("rb", buffering=0)  # noqa: SIM115
+        self._size = Path(path).stat().st_size
+        self._seen = bytearray(self._PARTS)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def read(self, size: int = -1) -> bytes:
+        self._seen[self._file.tell() * (self._PARTS - 1) // self._size] = 1
+        return self._file.read(size)
+
+    def bytes_read(self) -> int:
+        return sum(self._seen) * self._size // self._PARTS
+
+
+def _parse_numbers(slot: mmap.mmap, chunk: Chunk) -> Parsed:
+    numbers = _numbers_in(slot, chunk.length)
+
+    def content(place: int) -> dict[str, Any]:
+        # In a table NaN stands for a missing value.
+        return {
+            name: None if np.isnan(value) else value
+            for name, value in zip(NUMBERS, numbers[:, place].tolist(), strict=True)
+            if name in chunk.columns.names
+        }
+
+    def convert(place: int) -> list[float]:
+        return row_numbers(content(place), chunk.columns, place)
+
+    return checked(numbers, np.arange(chunk.length), [], convert, content, [])

@@ -1,0 +1,328 @@
+"""Tables of text, CSV and JSON lines, cut at line breaks."""
+
+from __future__ import annotations
+
+import csv
+import io
+import mmap
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from itertools import cycle
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+import orjson
+from arro3.core import Array, DataType, Field, RecordBatch, Schema
+from arro3.io import read_csv
+
+from eeg_letters.chunks import (
+    FLOAT,
+    NUMBERS,
+    SLOT_BYTES,
+    Chunk,
+    Columns,
+    Parsed,
+    Rejected,
+    Table,
+    as_floats,
+    checked,
+    find_columns,
+    rejection,
+    row_numbers,
+)
+from eeg_letters.errors import RecordingError
+from eeg_letters.recordings import FEATURES, LETTER_COLUMN, LINE_COLUMN
+
+_in_order = itemgetter(*FEATURES)
+
+
+def open_csv(where: str, file: io.BufferedReader, keep: Sequence[str]) -> Table:
+    """Read the first line of a CSV file, which names the columns.
+
+    Parameters
+    ----------
+    where : str
+        The file's name, for messages.
+    file : io.BufferedReader
+        Read from where it stands.
+    keep : sequence of str
+        Names of columns to carry through.
+
+    Raises
+    ------
+    RecordingError
+        When the line cannot be read, or lacks a column.
+    UserError
+        When a column is to be kept that is read anyway.
+    """
+    header = file.readline(SLOT_BYTES)
+    try:
+        names = next(csv.reader([header.decode("utf-8-sig")], strict=True), [])
+    except UnicodeDecodeError:
+        raise RecordingError(f"{where}, line 1: not UTF-8 text") from None
+    except csv.Error as error:
+        raise RecordingError(f"{where}, line 1: not CSV: {error}") from None
+    if not names:
+        raise RecordingError(f"{where}: the file is empty")
+    columns = find_columns(f"{where}, line 1", names, keep)
+    return _TextTable(where, file, columns, _parse_csv, 1, b"")
+
+
+def open_json_lines(where: str, file: io.BufferedReader, keep: Sequence[str]) -> Table:
+    """Read the first row of a file of JSON lines, which names the columns.
+
+    Parameters and errors are those of `open_csv`.
+    """
+    line = file.readline(SLOT_BYTES)
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        row = None
+    if not isinstance(row, dict) or any(isinstance(value, dict) for value in row.values()):
+        raise RecordingError(
+            f"{where}, line 1: not JSON lines, which have one row, a JSON object, on each line"
+        )
+    columns = find_columns(f"{where}, line 1", list(row), keep)
+    return _TextTable(where, file, columns, _parse_json_lines, 0, line)
+
+
+class _TextTable:
+    def __init__(
+        self,
+        where: str,
+        file: io.BufferedReader,
+        columns: Columns,
+        parse: Callable[[mmap.mmap, Chunk], Parsed],
+        first_place: int,
+        begun: bytes,
+    ) -> None:
+        self.where = f"{where}, line"
+        self.columns = columns
+        self.first_place = first_place
+        self._name = where
+        self._file = file
+        self._parse = parse
+        self._begun = begun
+        self._read = len(begun)
+
+    def kept_fields(self) -> list[Field]:
+        return [Field(name, DataType.string()) for name in self.columns.keep]
+
+    def kept(self, parsed: Parsed) -> list[Array]:
+        return [Array(values, DataType.string()) for values in parsed.kept]
+
+    def bytes_read(self) -> int:
+        return self._read
+
+    def chunks(self, slots: Sequence[mmap.mmap]) -> Iterator[Chunk]:
+        begun, place = self._begun, self.first_place
+        for index, slot in cycle(enumerate(slots)):
+            slot[: len(begun)] = begun
+            length = len(begun)
+            with memoryview(slot) as view:
+                while length < SLOT_BYTES and (count := self._file.readinto(view[length:])):
+                    length += count
+                    self._read += count
+            if length == 0:
+                return
+            cut = length if length < SLOT_BYTES else slot.rfind(b"\n") + 1
+            if cut == 0:
+                raise RecordingError(f"{self._name}, line {place + 1}: longer than any row can be")
+            lines = slot[:cut].count(b"\n") + (slot[cut - 1] != 0x0A)
+            begun = slot[cut:length]
+            yield Chunk(self._parse, self.columns, index, cut, lines)
+            place += lines
+            if length < SLOT_BYTES:
+                return
+
+
+def _parse_csv(slot: mmap.mmap, chunk: Chunk) -> Parsed:
+    return _parse_csv_lines(slot[: chunk.length], chunk.columns, 0)
+
+
+def _parse_csv_lines(text: bytes, columns: Columns, first: int) -> Parsed:
+    count = text.count(b"\n") + (not text.endswith(b"\n"))
+    batch = _read_csv(text, columns, count)
+    # As a rule no line is empty, and none is bad: then there is no need to look at each.
+    lines = cache(lambda: text.split(b"\n"))
+    if batch is not None and batch.num_rows == count:
+        places = np.arange(count)
+    else:
+        places = np.array([i for i, line in enumerate(lines()) if line.strip()], np.int64)
+    if not len(places):
+        return _no_rows(columns)
+
+    def content(place: int) -> str:
+        return lines()[place].rstrip(b"\r").decode(errors="replace")
+
+    def row(place: int) -> dict[str, str]:
+        return _csv_row(lines()[place], columns.names)
+
+    def convert(place: int) -> list[float]:
+        return row_numbers(row(place), columns, place + first)
+
+    if batch is not None and batch.num_rows == len(places):
+        numbers = np.empty((len(NUMBERS), len(places)))
+        for index, name in enumerate(NUMBERS):
+            if name in columns.names:
+                numbers[index] = as_floats(batch.column(columns.names.index(name)), FLOAT)
+            else:
+                numbers[index] = places + first if name == LINE_COLUMN else 0
+        kept: list[list[str | None]] = [
+            list(batch.column(columns.names.index(name)).to_pylist()) for name in columns.keep
+        ]
+        return _shifted(checked(numbers, places, kept, convert, content, []), first)
+    if len(places) > 4:
+        # Something in it is no number: narrow down where.
+        middle = int(places[len(places) // 2])
+        halves = b"\n".join(lines()[:middle]), b"\n".join(lines()[middle:])
+        return _joined(
+            _parse_csv_lines(halves[0], columns, first),
+            _parse_csv_lines(halves[1], columns, first + middle),
+        )
+    good: list[tuple[int, list[float], list[str | None]]] = []
+    rejected = []
+    for place in places.tolist():
+        try:
+            cells = row(place)
+            good.append((place, convert(place), [cells[name] or None for name in columns.keep]))
+        except RecordingError as error:
+            rejected.append(rejection(place, error, content(place)))
+    if not good:
+        return _shifted(_no_rows(columns, rejected), first)
+    good_places, values, kept_rows = zip(*good, strict=True)
+    parsed = Parsed(
+        np.array(values).T,
+        np.array(good_places),
+        [list(column) for column in zip(*kept_rows, strict=True)],
+        rejected,
+    )
+    return _shifted(parsed, first)
+
+
+def _read_csv(text: bytes, columns: Columns, most_rows: int) -> RecordBatch | None:
+    try:
+        return next(
+            read_csv(
+                io.BytesIO(text), _csv_schema(columns), has_header=False, batch_size=most_rows
+            ),
+            None,
+        )
+    except Exception:  # noqa: BLE001 the library raises no class of its own
+        return None
+
+
+def _csv_schema(columns: Columns) -> Schema:
+    return Schema(
+        [
+            Field(name, DataType.float64() if name in NUMBERS else DataType.string())
+            for name in columns.names
+        ]
+    )
+
+
+def _csv_row(line: bytes, names: Sequence[str]) -> dict[str, str]:
+    try:
+        (cells,) = csv.reader([line.decode()], strict=True)
+    except UnicodeDecodeError:
+        raise RecordingError(", not UTF-8 text") from None
+    except csv.Error as error:
+        raise RecordingError(f", not CSV: {error}") from None
+    if len(cells) < len(names):
+        raise RecordingError(
+            f", column {names[len(cells)]}: the line ends after {len(cells)} of {len(names)} values"
+        )
+    if len(cells) > len(names):
+        raise RecordingError(f", {len(cells)} values for {len(names)} columns")
+    return dict(zip(names, cells, strict=True))
+
+
+def _parse_json_lines(slot: mmap.mmap, chunk: Chunk) -> Parsed:
+    text, columns = slot[: chunk.length], chunk.columns
+    lines = text.split(b"\n")
+    # array takes true for 1.
+    careful = b"true" in text or b"false" in text
+    values = array("d")
+    places, rejected = [], []
+    kept: list[list[str | None]] = [[] for _ in columns.keep]
+
+    def convert(place: int) -> list[float]:
+        return row_numbers(_json_row(lines[place]), columns, place)
+
+    for place, line in enumerate(lines):
+        if not line.strip():
+            continue
+        try:
+            row = _json_row(line)
+            try:
+                if careful:
+                    raise TypeError
+                values.fromlist(
+                    [
+                        *_in_order(row),
+                        row[LINE_COLUMN] if columns.has_lines else place,
+                        row[LETTER_COLUMN] if columns.has_letters else 0,
+                    ]
+                )
+            except (KeyError, TypeError, OverflowError):
+                values.fromlist(convert(place))
+        except RecordingError as error:
+            rejected.append(rejection(place, error, line.decode(errors="replace")))
+            continue
+        places.append(place)
+        for column, name in zip(kept, columns.keep, strict=True):
+            column.append(_as_text(row.get(name)))
+    numbers = np.frombuffer(values).reshape(-1, len(NUMBERS)).T
+    return checked(
+        numbers,
+        np.array(places, np.int64),
+        kept,
+        convert,
+        lambda place: lines[place].decode(errors="replace"),
+        rejected,
+    )
+
+
+def _json_row(line: bytes) -> dict[str, Any]:
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise RecordingError(f", not JSON: {error.msg}") from None
+    if not isinstance(row, dict):
+        raise RecordingError(", not a JSON object")
+    return row if FEATURES[0] in row else {name.strip(): value for name, value in row.items()}
+
+
+def _as_text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _no_rows(columns: Columns, rejected: list[Rejected] | None = None) -> Parsed:
+    return Parsed(
+        np.empty((len(NUMBERS), 0)),
+        np.empty(0, np.int64),
+        [[] for _ in columns.keep],
+        rejected or [],
+    )
+
+
+def _shifted(parsed: Parsed, first: int) -> Parsed:
+    if first == 0:
+        return parsed
+    return Parsed(
+        parsed.numbers,
+        parsed.places + first,
+        parsed.kept,
+        [Rejected(row.place + first, row.reason, row.content) for row in parsed.rejected],
+    )
+
+
+def _joined(one: Parsed, other: Parsed) -> Parsed:
+    return Parsed(
+        np.hstack([one.numbers, other.numbers]),
+        np.concatenate([one.places, other.places]),
+        [[*first, *second] for first, second in zip(one.kept, other.kept, strict=True)],
+        [*one.rejected, *other.rejected],
+    )
