@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from eeg_letters.recordings import BANDS, COLUMNS, ELECTRODES, FEATURES, LETTERS
 
-SEED = 26
+SEED = 32
 ROWS_PER_LETTER = 50
 SMALLEST_POWER = 0.001
 
