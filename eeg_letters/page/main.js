@@ -1,6 +1,6 @@
 // Which view is open, by the address.
 
-const VIEWS = { line: "Stored lines", rows: "Rows of your own", models: "Models" };
+const VIEWS = { line: "Stored lines", rows: "Your rows", models: "Models" };
 
 function open() {
   const asked = new URLSearchParams(location.search);

@@ -26,14 +26,17 @@ function buildModels(all) {
   $("scores").replaceChildren(...titles.map((title, model) => make("p", { class: "score" },
     make("span", { class: "title" }, title),
     make("b", {}, percent(right[model] / truth.length)),
-    make("span", { class: "quiet" }, `${whole(right[model])} of ${plural(truth.length, "stored row")} right`))), together(all, right));
+    make("span", { class: "quiet" }, `${whole(right[model])} of ${plural(truth.length, "stored row")} right`))), together(all));
   $("drift").textContent = titles.map((title, model) => weakest(title, tables[model])).join(" ");
   $("confusions").replaceChildren(...titles.map((title, model) => confusionTable(title, tables[model])));
   $("facts").replaceChildren(factsTable(models));
   const paint = () => paintCells($("confusions"));
   paint();
   onTheme(paint);
-  return makeStrip($("models-strip"), all, { label: "Right and wrong answers, line by line", profile: true, go: goToLine });
+  return makeStrip($("models-strip"), all, {
+    label: "Right and wrong answers, line by line", profile: true, go: goToLine,
+    tell: (described) => { $("models-place").textContent = described; },
+  });
 }
 
 function together({ titles: [one, other], truth, labels }) {
@@ -49,8 +52,8 @@ function together({ titles: [one, other], truth, labels }) {
 function weakest(title, counts) {
   const recalls = counts.map((row, label) => ({ label, share: row[label] / sum(row), rows: sum(row) })).filter(({ rows }) => rows);
   recalls.sort((one, other) => one.share - other.share);
-  const named = recalls.slice(0, 3).map(({ label, share }) => `${LETTERS[label]} (${percent(share)})`);
-  return `${title} knows ${named.join(", ")} least.`;
+  const named = recalls.slice(0, 3).map(({ label, share }) => `${LETTERS[label]} (${Math.round(100 * share)} %)`);
+  return `${title} recognises ${named.slice(0, -1).join(", ")} and ${named.at(-1)} least.`;
 }
 
 function confusionTable(title, counts) {
@@ -58,7 +61,7 @@ function confusionTable(title, counts) {
   const rows = counts.map((row, label) => {
     const total = sum(row);
     const cells = row.map((count, said) => make("td", { "data-share": total ? count / total : 0, "data-cell": `${LETTERS[label]}, answered ${LETTERS[said]}: ${count} of ${total}`, class: label === said ? "same" : undefined }, count || ""));
-    const recall = total ? percent(row[label] / total).replace(".0", "") : "–";
+    const recall = total ? `${Math.round((100 * row[label]) / total)} %` : "–";
     return make("tr", {}, make("th", { scope: "row" }, LETTERS[label]), ...cells,
       make("td", { class: "recall", "--share": total ? row[label] / total : 0 }, make("span", {}, recall)));
   });

@@ -45,14 +45,13 @@ function csvRows(text, features) {
   const between = [",", "\t", ";"].find((mark) => lines[0].line.includes(mark)) ?? /\s+/;
   const cells = ({ line }) => line.trim().split(between).map((cell) => cell.trim().replace(/^"(.*)"$/, "$1").trim());
   const first = cells(lines[0]);
-  const plain = (values) => ({
-    // Without a header, the two columns before the powers are known by their number.
-    ...(values.length === features.length + 2 ? Object.fromEntries([LINE_COLUMN, LETTER_COLUMN, ...features].map((name, at) => [name, values[at]])) : {}),
-  });
   if (!first.some((cell) => features.includes(cell) || cell === LETTER_COLUMN)) {
+    // Without a header, 162 columns are those of a recording.
+    const columns = [LINE_COLUMN, LETTER_COLUMN, ...features];
     return lines.map((line) => {
       const values = cells(line);
-      return { values: values.length === features.length + 2 ? plain(values) : values, where: line.where };
+      const full = values.length === columns.length;
+      return { values: full ? Object.fromEntries(columns.map((name, at) => [name, values[at]])) : values, where: line.where };
     });
   }
   const twice = first.find((name, at) => first.indexOf(name) !== at);

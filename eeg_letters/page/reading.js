@@ -26,22 +26,16 @@ function makeReading(host, { titles, features }) {
       make("tbody", {}, ...cells.map((row, label) => make("tr", {}, make("th", { scope: "row" }, LETTERS[label]), ...row)))));
 
   const maps = bands.map((band) => makeMap(band));
-  const bar = make("canvas", { class: "bar", "aria-hidden": true });
-  const ticks = make("div", { class: "ticks" });
-  const legend = make("div", { class: "legend" }, bar, ticks, make("p", { class: "quiet" }, ""));
-  const told = make("p", { class: "unseen", role: "status" });
+  const legend = make("p", { class: "quiet legend" });
 
   host.replaceChildren(
     sentence,
     make("div", { class: "answers" }, answers[0].element, truth.element, ...answers.slice(1).map(({ element }) => element), chart),
-    pointed,
+    make("div", { class: "under" }, pointed, numbers),
     make("h3", {}, "Band power over the scalp"),
     make("div", { class: "maps" }, ...maps.map(({ element }) => element), legend),
-    told,
-    numbers,
   );
   host.classList.add("reading");
-  drawBar(bar);
 
   function makeAnswer(title, kind) {
     const letter = make("b", { class: "letter" }, " ");
@@ -53,6 +47,9 @@ function makeReading(host, { titles, features }) {
   function makeMap(band) {
     const canvas = make("canvas", { width: GRID, height: GRID, "aria-hidden": true });
     const value = make("span", { class: "value" });
+    const bar = make("canvas", { class: "bar", "aria-hidden": true });
+    const ticks = make("div", { class: "ticks" });
+    drawBar(bar);
     const dots = new Map(electrodes.map((name) => {
       const [x, y] = PLACES[name];
       const label = make("svg:text", { x: 100 * x, y: 100 * y - 11, "aria-hidden": true }, name);
@@ -78,7 +75,8 @@ function makeReading(host, { titles, features }) {
       event.preventDefault();
       dots.get(to).focus();
     });
-    return { band, canvas, value, dots, element: make("figure", { class: "map" }, make("figcaption", {}, make("b", {}, band), value), head) };
+    const element = make("figure", { class: "map" }, make("figcaption", {}, make("b", {}, band), value), head, bar, ticks);
+    return { band, canvas, value, dots, ticks, element };
   }
 
   function choose(electrode) {
@@ -86,7 +84,7 @@ function makeReading(host, { titles, features }) {
     chosen = electrode;
     for (const { band, value, dots } of maps) {
       const powerHere = row ? power(row.powers[index(electrode, band)]) : "";
-      value.replaceChildren(`${electrode} `, make("span", { class: "number" }, powerHere), " µV²");
+      value.replaceChildren(`${electrode} `, make("b", {}, powerHere), make("span", { class: "unit" }, " µV²"));
       for (const [name, dot] of dots) {
         dot.setAttribute("tabindex", name === electrode ? 0 : -1);
         dot.classList.toggle("chosen", name === electrode);
@@ -94,7 +92,7 @@ function makeReading(host, { titles, features }) {
     }
   }
 
-  function showScale(scale) {
+  function showScale(ticks, scale) {
     const [low, high] = scale.map(Math.log10);
     const marks = [];
     for (let decade = Math.floor(low); decade <= Math.ceil(high); decade++) {
@@ -105,9 +103,6 @@ function makeReading(host, { titles, features }) {
       }
     }
     ticks.replaceChildren(...marks);
-    legend.lastChild.textContent = scale === SCALE
-      ? "µV² by convention; logarithmic, the same for all lines and bands. Lines at 1, 2 and 5."
-      : "The recording’s unit, logarithmic; a scale for this row alone, whose powers are far from the usual. Lines at 1, 2 and 5.";
   }
 
   function showAnswers() {
@@ -115,19 +110,18 @@ function makeReading(host, { titles, features }) {
     const known = row.truth !== undefined;
     truth.letter.textContent = known ? LETTERS[row.truth] : "–";
     truth.verdict.textContent = known ? " " : "not known";
+    truth.element.classList.toggle("unknown", !known);
     said.forEach(({ label, letter, probabilities }, model) => {
       const right = label === row.truth;
       answers[model].letter.textContent = letter;
       answers[model].element.classList.toggle("right", known && right);
       answers[model].element.classList.toggle("wrong", known && !right);
-      answers[model].verdict.textContent = `${known ? (right ? "✓ right, " : "✗ wrong, ") : ""}${percent(probabilities[label])}`;
+      answers[model].verdict.replaceChildren(...(known ? [make("span", {}, right ? "✓ right" : "✗ wrong"), " "] : []), percent(probabilities[label]));
     });
     columns.forEach(({ bars, tops, name, element }, label) => {
       said.forEach(({ probabilities, label: top }, model) => {
-        bars[model].style.height = `${100 * probabilities[label]}%`;
-        tops[model].style.bottom = tops[model].style.top = "";
-        tops[model].style[model === 0 ? "bottom" : "top"] = `${100 * probabilities[label]}%`;
-        tops[model].textContent = label === top ? `${Math.round(100 * probabilities[label])}` : "";
+        bars[model].parentElement.style.setProperty("--share", probabilities[label]);
+        tops[model].textContent = label === top ? Math.round(100 * probabilities[label]) : "";
         bars[model].parentElement.classList.toggle("top", label === top);
         cells[label][model].textContent = percent(probabilities[label]);
       });
@@ -155,7 +149,7 @@ function makeReading(host, { titles, features }) {
 
   function point(label) {
     pointed.textContent = label === undefined
-      ? `Probability of each letter: ${titles[0]} upwards, ${titles[1]} downwards.`
+      ? `Probability of each letter, ${titles[0]} upwards, ${titles[1]} downwards; lines at 50 and 100 %.`
       : `${LETTERS[label]}: ${titles.map((title) => `${title} ${percent(row.answers[title].probabilities[label])}`).join(", ")}.`;
   }
   chart.addEventListener("pointerover", ({ target }) => {
@@ -165,19 +159,23 @@ function makeReading(host, { titles, features }) {
   chart.addEventListener("pointerleave", () => point());
 
   function showMaps() {
-    const scale = scaleFor(row.powers);
-    for (const { band, canvas, dots } of maps) {
+    const unusual = [];
+    for (const { band, canvas, dots, ticks } of maps) {
       const powers = electrodes.map((electrode) => row.powers[index(electrode, band)]);
+      const scale = scaleFor(band, powers);
+      showScale(ticks, scale);
+      if (scale !== SCALES[band]) unusual.push(band);
       drawField(canvas, electrodes, powers, scale);
       electrodes.forEach((name, at) => dots.get(name).setAttribute("aria-label", `${name}, ${band}: ${power(powers[at])} µV²`));
     }
-    showScale(scale);
+    legend.textContent = "Power in µV², by convention. Scales are logarithmic, one a band, the same for all lines; contours at 1, 2, 5, 10 …"
+      + (unusual.length ? ` Powers of this row are far from the usual in ${unusual.join(", ")}: it has scales of its own there.` : "");
     choose(chosen);
   }
 
   point();
+  for (const { band, ticks } of maps) showScale(ticks, SCALES[band] ?? SCALES.alpha);
   choose(chosen);
-  showScale(SCALE);
   return {
     show(given) {
       row = given;

@@ -9,10 +9,12 @@ const PLACES = {
   P7: [-0.81, 0.59], P3: [-0.41, 0.51], Pz: [0, 0.5], P4: [0.41, 0.51], P8: [0.81, 0.59], O1: [-0.31, 0.95], Oz: [0, 1], O2: [0.31, 0.95],
 };
 const HEAD = 1.36;  // The outline; FT9, FT10, TP9 and TP10 are at 1.23.
-const GRID = 192;
+const GRID = 192;  // Pixels of a map, and nodes at which the spline is worked out.
+const NODES = 48;
 
-// One scale for all bands and lines, in µV²: the middle 97 % of recordings. Lines of equal power at 1, 2 and 5.
-const SCALE = [0.03, 100];
+// A scale a band, in µV², the same for all lines: it holds all but a hundredth of real and simulated recordings.
+// Lines of equal power at 1, 2 and 5.
+const SCALES = { theta: [0.1, 20], alpha: [0.1, 100], betaL: [0.05, 10], betaH: [0.03, 20], gamma: [0.01, 10] };
 const CONTOURS = [0, Math.log10(2), Math.log10(5), 1];
 const VIRIDIS = "440154 48186a 472d7b 424086 3b528b 33638d 2c728e 26828e 21918c 1fa088 28ae80 3fbc73 5ec962 84d44b addc30 d8e219 fde725"
   .split(" ").map((hex) => hex.match(/../g).map((part) => parseInt(part, 16)));
@@ -23,13 +25,14 @@ function viridis(share) {
   return VIRIDIS[below].map((part, index) => part + (VIRIDIS[below + 1][index] - part) * (place - below));
 }
 
-// A scale for powers in another unit, whole decades wide, where most of a row lies outside the usual one.
-function scaleFor(powers) {
+// Another scale, as wide, where most powers are far from the usual one: they are in another unit.
+function scaleFor(band, powers) {
+  const usual = SCALES[band] ?? SCALES.alpha;
   const positive = powers.filter((value) => value > 0).sort((one, other) => one - other);
-  const inside = positive.filter((value) => value >= SCALE[0] / 3 && value <= SCALE[1] * 3).length;
-  if (2 * inside >= positive.length) return SCALE;
-  const top = 10 ** Math.ceil(Math.log10(positive[Math.floor(0.99 * (positive.length - 1))]));
-  return [top * (SCALE[0] / SCALE[1]), top];
+  const inside = positive.filter((value) => value >= usual[0] / 3 && value <= usual[1] * 3).length;
+  if (2 * inside >= positive.length) return usual;
+  const top = 10 ** Math.ceil(Math.log10(positive.at(-1)));
+  return [top * (usual[0] / usual[1]), top];
 }
 
 const onSphere = ([x, y]) => {
@@ -39,12 +42,13 @@ const onSphere = ([x, y]) => {
   return [x * across, y * across, Math.cos(angle)];
 };
 
-// Perrin's g, of order 4, by the cosine of an angle.
+// Perrin's g by the cosine of an angle. Of order 2: of higher ones fields on recordings overshoot the electrodes' values
+// by up to a decade.
 const SPLINE = Float64Array.from({ length: 2001 }, (_, index) => {
   const cosine = index / 1000 - 1;
   let [before, legendre, sum] = [1, cosine, 0];
-  for (let n = 1; n <= 30; n++) {
-    sum += ((2 * n + 1) / (n * (n + 1)) ** 4) * legendre;
+  for (let n = 1; n <= 60; n++) {
+    sum += ((2 * n + 1) / (n * (n + 1)) ** 2) * legendre;
     [before, legendre] = [legendre, ((2 * n + 1) * cosine * legendre - n * before) / (n + 1)];
   }
   return sum / (4 * Math.PI);
@@ -72,63 +76,93 @@ function inverse(matrix) {
   return rows.map((row) => row.slice(size));
 }
 
-// What each electrode weighs in each point of the grid: worked out once.
+// Points around the head, each with the mean of the electrodes next to it: a spline left to itself runs away there.
+const AROUND = Array.from({ length: 24 }, (_, index) => [1.5 * Math.cos((index * Math.PI) / 12), 1.5 * Math.sin((index * Math.PI) / 12)]);
+function meansAround(electrodes) {
+  return AROUND.map(([x, y]) => {
+    const distances = electrodes.map((name) => Math.hypot(PLACES[name][0] - x, PLACES[name][1] - y));
+    const third = [...distances].sort((one, other) => one - other)[2];
+    const near = distances.map((distance) => (distance <= third ? 1 / distance ** 2 : 0));
+    const all = near.reduce((sum, weight) => sum + weight, 0);
+    return near.map((weight) => weight / all);
+  });
+}
+
+// What each electrode weighs in each node of a coarse grid, and where each pixel lies between nodes: worked out once.
 let field;
 function weights(electrodes) {
   if (field) return field;
-  const known = electrodes.map((name) => onSphere(PLACES[name]));
-  const count = known.length;
+  const count = electrodes.length;
+  const known = [...electrodes.map((name) => PLACES[name]), ...AROUND].map(onSphere);
+  const values = [...electrodes.map((_, row) => electrodes.map((_, column) => Number(row === column))), ...meansAround(electrodes), electrodes.map(() => 0)];
   const system = known.map((one, row) => [...known.map((other, column) => spline(one, other) + (row === column ? 1e-7 : 0)), 1]);
-  const solved = inverse([...system, [...known.map(() => 1), 0]]);
-  const points = [];
-  for (let index = 0; index < GRID * GRID; index++) {
-    const x = (((index % GRID) + 0.5) / GRID) * 2 - 1;
-    const y = ((Math.floor(index / GRID) + 0.5) / GRID) * 2 - 1;
-    if (Math.hypot(x, y) < 1.03) points.push([index, onSphere([x * HEAD, y * HEAD])]);
-  }
-  const table = new Float32Array(points.length * count);
-  points.forEach(([, point], at) => {
-    const near = [...known.map((electrode) => spline(point, electrode)), 1];
-    for (let electrode = 0; electrode < count; electrode++) {
-      let weight = 0;
-      for (let term = 0; term <= count; term++) weight += near[term] * solved[term][electrode];
-      table[at * count + electrode] = weight;
+  const solved = inverse([...system, [...known.map(() => 1), 0]])
+    .map((row) => Float64Array.from(electrodes, (_, electrode) => row.reduce((sum, term, at) => sum + term * values[at][electrode], 0)));
+  const table = new Float32Array(NODES * NODES * count);
+  for (let node = 0; node < NODES * NODES; node++) {
+    const [x, y] = [node % NODES, Math.floor(node / NODES)].map((place) => HEAD * ((2 * place) / (NODES - 1) - 1));
+    const point = onSphere([x, y]);
+    const sums = Float64Array.from(solved[known.length]);
+    for (let term = 0; term < known.length; term++) {
+      const near = spline(point, known[term]);
+      const row = solved[term];
+      for (let electrode = 0; electrode < count; electrode++) sums[electrode] += near * row[electrode];
     }
-  });
-  field = { places: Uint32Array.from(points, ([index]) => index), table, count };
+    table.set(sums, node * count);
+  }
+  const pixels = [];
+  for (let pixel = 0; pixel < GRID * GRID; pixel++) {
+    const [x, y] = [pixel % GRID, Math.floor(pixel / GRID)];
+    if (Math.hypot(x + 0.5 - GRID / 2, y + 0.5 - GRID / 2) > GRID / 2 + 1) continue;
+    const [right, down] = [x, y].map((place) => ((place + 0.5) / GRID) * (NODES - 1));
+    pixels.push([pixel, Math.floor(down) * NODES + Math.floor(right), right % 1, down % 1]);
+  }
+  const [places, nodes] = [0, 1].map((part) => Uint32Array.from(pixels, (pixel) => pixel[part]));
+  const [rights, downs] = [2, 3].map((part) => Float32Array.from(pixels, (pixel) => pixel[part]));
+  field = { table, count, places, nodes, rights, downs };
   return field;
 }
 
 // Draws powers, one an electrode, on a canvas of GRID × GRID.
-const heights = new Float32Array(GRID * GRID).fill(NaN);
+const coarse = new Float32Array(NODES * NODES);
+const heights = new Float32Array(GRID * (GRID + 2));
 function drawField(canvas, electrodes, powers, scale) {
-  const { places, table, count } = weights(electrodes);
+  const { table, count, places, nodes, rights, downs } = weights(electrodes);
   const [low, high] = scale.map(Math.log10);
-  const logs = Float32Array.from(powers, (value) => Math.log10(Math.max(value, 10 ** (low - 1))));
-  for (let at = 0; at < places.length; at++) {
+  const logs = Float64Array.from(powers, (value) => Math.log10(Math.max(value, 10 ** (low - 1))));
+  for (let node = 0, from = 0; node < coarse.length; node++, from += count) {
     let height = 0;
-    for (let electrode = 0, from = at * count; electrode < count; electrode++) height += table[from + electrode] * logs[electrode];
-    heights[places[at]] = height;
+    for (let electrode = 0; electrode < count; electrode++) height += table[from + electrode] * logs[electrode];
+    coarse[node] = height;
+  }
+  for (let at = 0; at < places.length; at++) {
+    const [node, right, down] = [nodes[at], rights[at], downs[at]];
+    const above = coarse[node] + (coarse[node + 1] - coarse[node]) * right;
+    const below = coarse[node + NODES] + (coarse[node + NODES + 1] - coarse[node + NODES]) * right;
+    heights[places[at]] = above + (below - above) * down;
   }
   const context = canvas.getContext("2d");
   const image = context.createImageData(GRID, GRID);
+  const shades = new Uint32Array(image.data.buffer);
   for (let at = 0; at < places.length; at++) {
-    const index = places[at];
-    const height = heights[index];
-    const steep = Math.hypot(heights[index + 1] - heights[index - 1], heights[index + GRID] - heights[index - GRID]) / 2;
+    const pixel = places[at];
+    const height = heights[pixel];
+    const [across, along] = [heights[pixel + 1] - heights[pixel - 1], heights[pixel + GRID] - heights[pixel - GRID]];
+    const steep = Math.sqrt(across * across + along * along) / 2;
     const part = height - Math.floor(height);
     let distance = 1;
     for (const contour of CONTOURS) distance = Math.min(distance, Math.abs(part - contour));
-    const line = steep > 0 ? Math.max(0, 1 - distance / steep) * 0.42 : 0;
-    const share = (height - low) / (high - low);
-    const shade = COLOURS[Math.round(Math.min(Math.max(share, 0), 1) * 255)];
-    const ink = share < 0.5 ? 255 : 0;
-    for (let part = 0; part < 3; part++) image.data[4 * index + part] = shade[part] + (ink - shade[part]) * line;
-    image.data[4 * index + 3] = 255;
+    const share = Math.min(Math.max((height - low) / (high - low), 0), 1);
+    const shade = Math.round(share * 255);
+    shades[pixel] = 0xff000000 | (distance < steep ? mixed(COLOURS[shade], share < 0.5 ? 255 : 0, 0.42 * (1 - distance / steep)) : PACKED[shade]);
   }
   context.putImageData(image, 0, 0);
 }
+
+const mixed = ([red, green, blue], ink, share) =>
+  ((blue + (ink - blue) * share) << 16) | ((green + (ink - green) * share) << 8) | (red + (ink - red) * share);
 const COLOURS = Array.from({ length: 256 }, (_, index) => viridis(index / 255));
+const PACKED = Uint32Array.from(COLOURS, (shade) => mixed(shade, 0, 0));
 
 function drawBar(canvas) {
   canvas.width = 256;

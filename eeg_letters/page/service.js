@@ -20,6 +20,13 @@ const seconds = (number, signal) => new Promise((resolve, reject) => {
   signal?.addEventListener("abort", () => { clearTimeout(timer); reject(signal.reason); }, { once: true });
 });
 
+let waits = 0;
+function waiting(more, sentence) {
+  waits += more;
+  if (sentence) document.getElementById("busy").textContent = sentence;
+  document.getElementById("busy").hidden = waits === 0;
+}
+
 // GET, or POST where there is a body. What is refused for want of room is asked again when the service says so.
 async function ask(path, { body, signal } = {}) {
   const post = body === undefined ? {} : { method: "POST", headers: { "Content-Type": "application/json" }, body };
@@ -28,7 +35,9 @@ async function ask(path, { body, signal } = {}) {
       throw signal?.aborted ? error : new Failure("The service does not answer. It may be starting, or gone.");
     });
     if (response.status === 503 && attempt <= PATIENCE) {
-      await seconds(Number(response.headers.get("Retry-After")) || 1, signal);
+      const pause = Number(response.headers.get("Retry-After")) || 1;
+      waiting(1, `The service is busy; asking again in ${pause} s.`);
+      await seconds(pause, signal).finally(() => waiting(-1));
       continue;
     }
     const answer = await response.json().catch((error) => {

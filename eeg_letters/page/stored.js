@@ -13,9 +13,9 @@ async function openLine(given) {
     $("line").value = line;
     document.title = `Line ${line} – EEG letters`;
     const place = all.places.get(Number(line));
-    $("place").textContent = place === undefined ? "" : `${whole(place + 1)} of ${whole(all.lines.length)}`;
     if (place === undefined || !/^\d+$/.test(line)) {
       lineView.reading.fade();
+      $("place").textContent = "";
       await ask(`/line/${encodeURIComponent(line)}`, { signal });
       return;
     }
@@ -33,7 +33,10 @@ async function openLine(given) {
 function buildLine(all) {
   return {
     reading: makeReading($("line-reading"), all),
-    strip: makeStrip($("line-strip"), all, { label: "Stored lines", follow: true, go: goToLine }),
+    strip: makeStrip($("line-strip"), all, {
+      label: "Stored lines", follow: true, go: goToLine,
+      tell: (described, at) => { $("place").textContent = at === undefined ? described : `${whole(at + 1)} of ${plural(all.lines.length, "line")}`; },
+    }),
   };
 }
 

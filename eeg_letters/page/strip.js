@@ -11,8 +11,9 @@ function runsOf(truth) {
   return runs;
 }
 
-// follow: whether moving along the strip goes to the line at once, or by Enter.
-function makeStrip(host, { titles, lines, truth, labels }, { label, follow, profile, go }) {
+// follow: whether moving along the strip goes to the line at once, or by Enter. tell: told of a place pointed at, or the
+// one where the strip is, and then its number.
+function makeStrip(host, { titles, lines, truth, labels }, { label, follow, profile, go, tell }) {
   const count = lines.length;
   const runs = runsOf(truth);
   const wrong = titles.map((title) => labels[title].map((said, place) => said !== truth[place]));
@@ -22,11 +23,10 @@ function makeStrip(host, { titles, lines, truth, labels }, { label, follow, prof
     make("span", { "--at": `${(100 * start) / count}%`, "--wide": `${(100 * (end - start)) / count}%` }, runs.length <= 80 ? LETTERS[label] : "")));
   const track = make("div", { class: "track", role: "slider", tabindex: 0, "aria-label": label, "aria-valuemin": 0, "aria-valuemax": count - 1 },
     ...canvases, letters, cursor);
-  const readout = make("p", { class: "quiet readout" }, " ");
   const names = titles.map((title, model) => make("span", { class: "lane-name" }, title, make("span", { class: "quiet" }, ` ${plural(wrong[model].filter(Boolean).length, "wrong", "wrong")}`)));
   host.classList.add("strip");
   host.classList.toggle("tall", Boolean(profile));
-  host.replaceChildren(make("div", { class: "lanes" }, make("div", { class: "lane-names" }, ...names), track), readout);
+  host.replaceChildren(make("div", { class: "lanes" }, make("div", { class: "lane-names" }, ...names), track));
   let at = 0;
 
   function describe(place) {
@@ -75,7 +75,7 @@ function makeStrip(host, { titles, lines, truth, labels }, { label, follow, prof
     track.setAttribute("aria-valuenow", at);
     track.setAttribute("aria-valuetext", describe(at));
     track.style.setProperty("--at", `${(100 * (at + 0.5)) / count}%`);
-    readout.textContent = describe(at);
+    tell(describe(at), at);
   }
 
   const placeOf = (event) => {
@@ -84,9 +84,9 @@ function makeStrip(host, { titles, lines, truth, labels }, { label, follow, prof
   };
   const inside = (place) => Math.min(Math.max(place, 0), count - 1);
   track.addEventListener("pointermove", (event) => {
-    readout.textContent = describe(inside(placeOf(event)));
+    tell(describe(inside(placeOf(event))));
   });
-  track.addEventListener("pointerleave", () => move(at));
+  track.addEventListener("pointerleave", () => tell(describe(at), at));
   track.addEventListener("click", (event) => {
     move(placeOf(event));
     go(lines[at]);
