@@ -5,6 +5,8 @@ const VIEWS = { line: "Stored lines", rows: "Your rows", models: "Models" };
 function open() {
   const asked = new URLSearchParams(location.search);
   const view = asked.has("line") || !(asked.get("view") in VIEWS) ? "line" : asked.get("view");
+  const within = $("main").contains(document.activeElement) && document.activeElement !== $("main");
+  if (within && !$(`view-${view}`).contains(document.activeElement)) $("main").focus();
   for (const name of Object.keys(VIEWS)) $(`view-${name}`).hidden = name !== view;
   for (const link of document.querySelectorAll("nav [data-view]")) {
     if (link.dataset.view === view) link.setAttribute("aria-current", "page");

@@ -7,6 +7,7 @@ async function openModels() {
     const all = await overview();
     if (signal.aborted) return;
     modelsView ??= buildModels(all);
+    modelsView.move(all.places.get(shownLine) ?? 0);
   });
 }
 

@@ -56,7 +56,6 @@ async function predictOwn() {
       const rows = parseRows(text, all.features);
       const answers = await predictAll(rows, signal, (done) => showProgress(done, rows.length));
       ownRows = rows.map((row, at) => ({ powers: row.values, answers: answers[at], truth: row.truth, line: row.line }));
-      for (const row of ownRows) if (!Array.isArray(row.powers)) row.powers = all.features.map((name) => row.powers[name]);
     } catch (failure) {
       if (!(failure instanceof NotJSON)) throw failure;
       await ask("/predict", { body: failure.body, signal }).catch((refused) => { throw signal.aborted ? refused : inText(refused, [], 0); });

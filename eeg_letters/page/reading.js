@@ -21,7 +21,7 @@ function makeReading(host, { titles, features }) {
   const pointed = make("p", { class: "quiet pointed" });
   const cells = [...LETTERS].map(() => titles.map(() => make("td")));
   const numbers = make("details", { class: "numbers" },
-    make("summary", {}, "The 26 probabilities as a table"),
+    make("summary", {}, "All 26 as a table"),
     make("table", {}, make("thead", {}, make("tr", {}, ...["Letter", ...titles].map((name) => make("th", { scope: "col" }, name)))),
       make("tbody", {}, ...cells.map((row, label) => make("tr", {}, make("th", { scope: "row" }, LETTERS[label]), ...row)))));
 
