@@ -130,14 +130,29 @@ def test_lines_are_typed_stepped_through_and_gone_back_to(page: Page) -> None:
     expect_line(page, 7)
 
 
-def test_nothing_moves_when_stepping(page: Page) -> None:
-    open_line(page)
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_moves_from_line_to_line(
+    page: Page, predictions: dict[str, Any], width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
     parts = ("#line-reading .chart", "#line-reading .maps", "footer")
-    before = [page.locator(part).bounding_box() for part in parts]
-    for line in range(LINE + 1, LINE + 6):
-        page.click("text=→")
+    one, other, truth = (
+        np.array(labels) for labels in (*predictions["labels"].values(), predictions["truth"])
+    )
+    kinds = (
+        (one == other) & (one == truth),
+        (one == other) & (one != truth),
+        (one == truth) & (other != truth),
+        (one != truth) & (other == truth),
+        (one != truth) & (other != truth) & (one != other),
+    )
+    places = []
+    for line in (int(np.flatnonzero(kind)[-1]) for kind in kinds):
+        page.goto(f"/?line={line}") if not places else page.fill("#line", str(line))
+        page.press("#line", "Enter")
         expect_line(page, line)
-        assert [page.locator(part).bounding_box() for part in parts] == before
+        places.append([page.locator(part).bounding_box() for part in parts])
+    assert places == [places[0]] * len(kinds)
 
 
 def test_random_is_another_line(page: Page) -> None:
@@ -297,6 +312,9 @@ TEXTS = {
     "CSV without a header": lambda rows: as_csv(rows, header=False),
     "powers alone, by tabs": lambda rows: as_csv(rows, False, tuple(FEATURES)).replace(",", "\t"),
     "lists": lambda rows: json.dumps([[float(row[name]) for name in FEATURES] for row in rows]),
+    "objects with blanks in their names": lambda rows: json.dumps(
+        [{f" {name}": value for name, value in row.items()} for row in rows]
+    ),
     "objects": lambda rows: json.dumps(rows, indent=1),
     "a request": lambda rows: json.dumps(
         {"rows": [{name: float(row[name]) for name in FEATURES} for row in rows]}

@@ -135,11 +135,10 @@ function makeReading(host, { titles, features }) {
 
   function verdict(letters, true_) {
     const agree = letters.every((letter) => letter === letters[0]);
-    const both = titles.map((title, model) => `${title} says ${letters[model]}`).join(", ");
-    if (true_ === undefined) return agree ? `Both models say ${letters[0]}.` : `The models disagree: ${both}.`;
+    if (true_ === undefined) return agree ? `Both models say ${letters[0]}.` : "The models disagree.";
     if (agree) return letters[0] === true_ ? `Both models say ${true_}, and are right.` : `Both models say ${letters[0]}; it was ${true_}.`;
-    const right = titles.filter((_, model) => letters[model] === true_);
-    return `The models disagree: ${both}. ${right.length ? `${right[0]} is right.` : `It was ${true_}.`}`;
+    const right = titles.find((_, model) => letters[model] === true_);
+    return `The models disagree; ${right ? `${right} is right` : `it was ${true_}`}.`;
   }
 
   function likeliest(probabilities) {
@@ -182,7 +181,7 @@ function makeReading(host, { titles, features }) {
       host.classList.remove("stale");
       showAnswers();
       showMaps();
-      return sentence.textContent;
+      return `${sentence.textContent} ${titles.map((title) => `${title}: ${row.answers[title].letter}`).join(", ")}.`;
     },
     fade: () => host.classList.add("stale"),
   };
