@@ -103,7 +103,7 @@ def test_an_address_is_a_line_and_shows_both_answers_beside_the_truth(
     page.click("#line-reading summary")
     cells = page.locator("#line-reading .numbers tbody td").all_inner_texts()
     assert cells == [
-        f"{said[title]['probabilities'][label]:.1%}".replace("%", " %")
+        f"{said[title]['probabilities'][label]:.1%}".replace("%", "\u00a0%")
         for label in range(26)
         for title in TITLES
     ]
@@ -263,6 +263,7 @@ def test_a_line_that_is_not_stored_is_told_in_place(browser: Browser, server: st
         for line, sentence in (("99999", "no stored row with line 99999"), ("x", "by its number")):
             page.goto(f"/?line={line}")
             expect(page.locator("#problem")).to_contain_text(sentence)
+            expect(page.locator("#line-reading .answers")).to_be_hidden()
         page.fill("#line", "3")
         page.press("#line", "Enter")
         expect_line(page, 3)
@@ -456,7 +457,7 @@ def test_the_models_view_is_what_the_predictions_say(
     scores = client.get("/score").json()
     for place, model in enumerate(client.get("/models").json()):
         title = model["title"]
-        score = f"{scores[f'Score {title}']:.1%}".replace("%", " %")
+        score = f"{scores[f'Score {title}']:.1%}".replace("%", "\u00a0%")
         expect(page.locator(".score").nth(place)).to_contain_text(score)
         labels = np.array(predictions["labels"][title])
         counts = np.zeros((26, 26), int)
@@ -471,7 +472,7 @@ def test_the_models_view_is_what_the_predictions_say(
         facts = page.locator("#facts").inner_text()
         for fact in (f"{model['name']}:{model['version']}", model["training"]["sha256"]):
             assert fact in facts
-        assert f"{model['accuracy']['test']:.1%}".replace("%", " %") in facts
+        assert f"{model['accuracy']['test']:.1%}".replace("%", "\u00a0%") in facts
     for absent in ("Preprocessing", "Temperature"):
         present = any(absent.lower() in model for model in client.get("/models").json())
         assert (absent in facts) == present

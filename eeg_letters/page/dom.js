@@ -1,7 +1,7 @@
 // Elements, numbers as text, and messages in their places.
 
 const $ = (id) => document.getElementById(id);
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
+const percent = (share) => `${(100 * share).toFixed(1)}\u00a0%`;
 const whole = (number) => number.toLocaleString("en");
 const power = (value) => (value === 0 ? "0" : Math.abs(value) < 0.001 || Math.abs(value) >= 1e5 ? value.toExponential(1) : Number(value.toPrecision(3)).toString());
 const plural = (number, one, many = `${one}s`) => `${whole(number)} ${number === 1 ? one : many}`;

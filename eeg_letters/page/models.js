@@ -53,7 +53,7 @@ function together({ titles: [one, other], truth, labels }) {
 function weakest(title, counts) {
   const recalls = counts.map((row, label) => ({ label, share: row[label] / sum(row), rows: sum(row) })).filter(({ rows }) => rows);
   recalls.sort((one, other) => one.share - other.share);
-  const named = recalls.slice(0, 3).map(({ label, share }) => `${LETTERS[label]} (${Math.round(100 * share)} %)`);
+  const named = recalls.slice(0, 3).map(({ label, share }) => `${LETTERS[label]} (${Math.round(100 * share)}\u00a0%)`);
   return `${title} recognises ${named.slice(0, -1).join(", ")} and ${named.at(-1)} least.`;
 }
 
@@ -62,7 +62,7 @@ function confusionTable(title, counts) {
   const rows = counts.map((row, label) => {
     const total = sum(row);
     const cells = row.map((count, said) => make("td", { "data-share": total ? count / total : 0, "data-cell": `${LETTERS[label]}, answered ${LETTERS[said]}: ${count} of ${total}`, class: label === said ? "same" : undefined }, count || ""));
-    const recall = total ? `${Math.round((100 * row[label]) / total)} %` : "–";
+    const recall = total ? `${Math.round((100 * row[label]) / total)}\u00a0%` : "–";
     return make("tr", {}, make("th", { scope: "row" }, LETTERS[label]), ...cells,
       make("td", { class: "recall", "--share": total ? row[label] / total : 0 }, make("span", {}, recall)));
   });

@@ -38,8 +38,8 @@ function makeReading(host, { titles, features }) {
   host.classList.add("reading");
 
   function makeAnswer(title, kind) {
-    const letter = make("b", { class: "letter" }, " ");
-    const verdict = make("span", { class: "verdict" }, " ");
+    const letter = make("b", { class: "letter" }, "\u00a0");
+    const verdict = make("span", { class: "verdict" }, "\u00a0");
     const element = make("div", { class: `answer ${kind}` }, make("span", { class: "title" }, title), letter, verdict);
     return { letter, verdict, element };
   }
@@ -109,7 +109,7 @@ function makeReading(host, { titles, features }) {
     const said = titles.map((title) => row.answers[title]);
     const known = row.truth !== undefined;
     truth.letter.textContent = known ? LETTERS[row.truth] : "–";
-    truth.verdict.textContent = known ? " " : "not known";
+    truth.verdict.textContent = known ? "\u00a0" : "not known";
     truth.element.classList.toggle("unknown", !known);
     said.forEach(({ label, letter, probabilities }, model) => {
       const right = label === row.truth;
