@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from eeg_letters.models import MODELS
-from eeg_letters.recordings import LETTERS, Recording, read_recording
+from eeg_letters.recordings import LETTERS, read_recording
 from eeg_letters.scorer import Floats
 from eeg_letters.settings import Settings
 from eeg_letters.store import StoredModel, load_model
@@ -47,14 +48,25 @@ class Inference:
         Each stored row by its line number, as JSON.
     rows : dict of int to ndarray of float64, shape (160,)
         The band powers of each stored row by its line number.
-    score : dict of str to float
-        Accuracy of each model over all stored rows.
+    truth : ndarray of int64, shape (n_rows,)
+        The letter thought of in each stored row, in the order of `rows`; 0 is A.
+    labels : dict of str to ndarray of int64, shape (n_rows,)
+        What each model says of each stored row, by its title.
     """
 
     models: Sequence[StoredModel]
     lines: dict[int, bytes]
     rows: dict[int, Floats]
-    score: dict[str, float]
+    truth: NDArray[np.int64]
+    labels: dict[str, NDArray[np.int64]]
+
+    @property
+    def score(self) -> dict[str, float]:
+        """Accuracy of each model over all stored rows."""
+        return {
+            f"Score {title}": float(np.mean(labels == self.truth))
+            for title, labels in self.labels.items()
+        }
 
     def line(self, line: int) -> dict[str, Any]:
         """Stored row, as the recording has it.
@@ -111,12 +123,9 @@ def load_inference(settings: Settings) -> Inference:
         models,
         recording.rows,
         dict(zip(recording.rows, recording.band_powers, strict=True)),
-        {f"Score {stored.model.title}": _accuracy(stored, recording) for stored in models},
+        recording.letters,
+        {stored.model.title: stored.scorer.predict(recording.band_powers) for stored in models},
     )
-
-
-def _accuracy(stored: StoredModel, recording: Recording) -> float:
-    return float(np.mean(stored.scorer.predict(recording.band_powers) == recording.letters))
 
 
 def _predict(stored: StoredModel, rows: Floats) -> Prediction:

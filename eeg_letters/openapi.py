@@ -89,6 +89,26 @@ def document(lda_version: str = v2_openapi.EXAMPLE_VERSION) -> dict[str, Any]:
                     ),
                 )
             },
+            "/models": {
+                "get": _operation(
+                    "models",
+                    "Both models, and what training wrote down of them",
+                    _answer("One object a model", "Models", _models()),
+                    [],
+                )
+            },
+            "/predictions": {
+                "get": _operation(
+                    "predictions",
+                    "What both models say of every stored row, by column",
+                    _answer(
+                        "Line numbers, true labels, and labels by model, in the same order",
+                        "StoredPredictions",
+                        _stored_predictions(),
+                    ),
+                    [],
+                )
+            },
             "/line": {
                 "post": _operation(
                     "lineByBody",
@@ -205,6 +225,32 @@ def _predictions() -> dict[str, Any]:
     return {"predictions": [{model.title: answer for model in MODELS}]}
 
 
+def _models() -> list[dict[str, Any]]:
+    recording = {"sha256": "0123456789abcdef" * 4, "rows": 1300}
+    return [
+        {
+            "name": model.name,
+            "title": model.title,
+            "version": "0123456789abcdef",
+            "accuracy": {"test": 0.7, "blocked": 0.75},
+            "classes": list(range(len(LETTERS))),
+            "feature_names": list(FEATURES),
+            "training": recording,
+            "test": recording,
+            "versions": {"eeg-letters": __version__},
+        }
+        for model in MODELS
+    ]
+
+
+def _stored_predictions() -> dict[str, Any]:
+    return {
+        "lines": [_EXAMPLE_LINE],
+        "truth": [_EXAMPLE_LABEL],
+        "labels": {model.title: [_EXAMPLE_LABEL] for model in MODELS},
+    }
+
+
 def _exactly(properties: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "object",
@@ -239,6 +285,48 @@ def _schemas() -> dict[str, Any]:
         "minItems": len(FEATURES),
         "maxItems": len(FEATURES),
     }
+    labels = {"type": "array", "items": label}
+    text = {"type": "string"}
+    recording = _exactly({"sha256": text, "rows": {"type": "integer", "minimum": 0}})
+    stored_model = {
+        "type": "object",
+        "properties": {
+            "name": {
+                **text,
+                "description": "Name in the model store.",
+                "enum": [model.name for model in MODELS],
+            },
+            "title": {
+                **text,
+                "description": "Name in other answers.",
+                "enum": [model.title for model in MODELS],
+            },
+            "version": {**text, "description": "Digest of all that is stored of the model."},
+            "accuracy": {
+                "description": "test: over the test recording of training. blocked: first half of"
+                " each letter's rows of the training recording predicts the second half.",
+                "type": "object",
+                "properties": {"test": share, "blocked": share},
+            },
+            "classes": {**labels, "description": "Labels that it was trained on."},
+            "feature_names": {
+                "description": "What the numbers of a row are, in order.",
+                "type": "array",
+                "items": text,
+            },
+            "preprocessing": {**text, "description": "What is done to a row first."},
+            "temperature": {**number, "description": "What logits are divided by."},
+            "training": {**recording, "description": "What it was trained on."},
+            "test": {**recording, "description": "What training tested it on."},
+            "versions": {
+                "description": "Versions of the libraries that trained it.",
+                "type": "object",
+                "additionalProperties": text,
+            },
+        },
+        "required": ["name", "title", "version"],
+        "additionalProperties": False,
+    }
     by_model = {model.title: {"$ref": "#/components/schemas/Answer"} for model in MODELS}
     return {
         "Line": _exactly({"line": {"type": "integer", "format": "int64"}}),
@@ -263,6 +351,18 @@ def _schemas() -> dict[str, Any]:
                         {"methods": {"type": "array", "items": string}, "description": string}
                     ),
                 },
+            }
+        ),
+        "Models": {"type": "array", "items": stored_model},
+        "StoredPredictions": _exactly(
+            {
+                "lines": {
+                    "description": "Line numbers, as the recording orders them.",
+                    "type": "array",
+                    "items": {"type": "integer", "minimum": 0},
+                },
+                "truth": labels,
+                "labels": _exactly({model.title: labels for model in MODELS}),
             }
         ),
         "Problem": _exactly(

@@ -1,4 +1,4 @@
-"""The page at ``/``."""
+"""The page at ``/``, joined from the files in the folder ``page``."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from importlib.resources import files
 
 from eeg_letters.http import Response
 
+_LINKED = re.compile(
+    r'<link rel="stylesheet" href="(?P<style>\w+\.css)">'
+    r'|<script src="(?P<script>\w+\.js)"></script>'
+)
+
 
 def page() -> Response:
-    """The page, with a policy that lets it run its own script and ask its own host alone."""
-    text = files("eeg_letters").joinpath("page.html").read_text(encoding="utf-8")
+    """The page, with a policy that lets it run its own scripts and ask its own host alone."""
+    text = _LINKED.sub(_joined, _read("index.html"))
     policy = (
         "default-src 'none'; connect-src 'self'; img-src data:;"
-        f" script-src {_digest(text, 'script')}; style-src {_digest(text, 'style')};"
+        f" script-src {_digests(text, 'script')}; style-src {_digests(text, 'style')};"
         " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     return Response(
@@ -25,6 +30,17 @@ def page() -> Response:
     )
 
 
-def _digest(text: str, tag: str) -> str:
-    (content,) = re.findall(f"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
-    return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"
+def _read(name: str) -> str:
+    return files("eeg_letters").joinpath("page", name).read_text(encoding="utf-8")
+
+
+def _joined(link: re.Match[str]) -> str:
+    tag = link.lastgroup
+    return f"<{tag}>{_read(link[tag or ''])}</{tag}>"
+
+
+def _digests(text: str, tag: str) -> str:
+    contents = re.findall(f"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
+    return " ".join(
+        f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'" for content in contents
+    )

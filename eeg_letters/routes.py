@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -26,6 +27,11 @@ Answer = TypeVar("Answer")
 _MOST_DIGITS = 400
 # The largest body that names a line.
 LINE_BYTES = 1024
+# What `/models` tells of what training wrote down, where it is there.
+MODEL_FACTS = (
+    *("accuracy", "classes", "feature_names", "preprocessing", "temperature"),
+    *("training", "test", "versions"),
+)
 
 
 def build_routes(
@@ -96,6 +102,8 @@ def build_routes(
         Route("/prediction", ("POST",), answer_json=prediction_by_body, max_body_bytes=LINE_BYTES),
         Route("/score", BOTH, fixed(json_response(inference.score))),
         Route("/predict", ("POST",), answer_json=predict),
+        Route("/models", ("GET",), fixed(json_response(_models(inference)))),
+        Route("/predictions", ("GET",), fixed(_predictions(inference))),
         Route("/livez", ("GET",), well, internal=True),
         Route("/readyz", ("GET",), well, internal=True),
         Route("/metrics", ("GET",), exposition, internal=True),
@@ -104,6 +112,28 @@ def build_routes(
         *docs.build_routes(),
         *v2.build_routes(inference, metrics, max_rows, turns),
     ]
+
+
+def _models(inference: Inference) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": stored.model.name,
+            "title": stored.model.title,
+            "version": stored.version,
+            **{name: stored.metadata[name] for name in MODEL_FACTS if name in stored.metadata},
+        }
+        for stored in inference.models
+    ]
+
+
+def _predictions(inference: Inference) -> Response:
+    columns = {
+        "lines": list(inference.rows),
+        "truth": inference.truth.tolist(),
+        "labels": {title: labels.tolist() for title, labels in inference.labels.items()},
+    }
+    # A line number may have more digits than orjson writes.
+    return Response(json.dumps(columns, separators=(",", ":")).encode())
 
 
 def _stored(look_up: Callable[[int], Answer], number: str) -> Answer:

@@ -232,9 +232,12 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def watched(browser: Browser, server: str, **options: Any) -> Iterator[Page]:
+def watched(
+    browser: Browser, server: str, refusals: bool = False, **options: Any
+) -> Iterator[Page]:
     """A tab that must neither complain on its console nor ask another host than `server`.
 
+    Chromium complains of each request that fails, which it may where `refusals` are what is tested.
     The options are those of a Playwright browser context.
     """
     complaints: list[str] = []
@@ -243,7 +246,10 @@ def watched(browser: Browser, server: str, **options: Any) -> Iterator[Page]:
     page.on(
         "console",
         lambda message: (
-            complaints.append(message.text) if message.type in {"error", "warning"} else None
+            complaints.append(message.text)
+            if message.type in {"error", "warning"}
+            and not (refusals and message.text.startswith("Failed to load resource"))
+            else None
         ),
     )
     page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -102,8 +102,9 @@ def test_a_variable_of_tracing_that_cannot_be_understood(
 def test_rows_to_serve_can_be_another_recording_as_csv(trained_home: Path, tmp_path: Path) -> None:
     lines = (DATA / "train.csv").read_text().splitlines(keepends=True)
     rows = tmp_path / "rows.csv"
-    rows.write_text("".join([lines[0], *lines[400:403]]))
+    rows.write_text("".join([lines[0], *lines[400:402], lines[402].replace("401,", "1e30,", 1)]))
     with serve(trained_home, EEG_TEST_DATA=os.path.relpath(rows, ROOT)) as (url, _):
+        assert httpx.get(f"{url}/predictions").json()["lines"] == [399, 400, int(1e30)]
         assert httpx.get(f"{url}/line/399").json()["Line"] == "399"
         assert httpx.get(f"{url}/line/0").status_code == 404
 
@@ -167,3 +168,4 @@ def test_a_built_bento_serves_the_models_it_was_built_with(home: Path) -> None:
         (home / "models" / model.name / "none" / SCORER_FILE).unlink()
     with serve(home, "eeg-letters:test") as (url, _):
         assert httpx.get(f"{url}/prediction/232").status_code == 200
+        assert "</script>" in httpx.get(f"{url}/").text

@@ -210,7 +210,7 @@ def test_the_ensembles_version_is_that_of_its_models() -> None:
             StoredModel(model, given, None, {})  # type: ignore[arg-type]
             for model, given in zip(MODELS, versions, strict=True)
         ]
-        return v2._ensemble(Inference(models, {}, {}, {})).version
+        return v2._ensemble(Inference(models, {}, {}, np.array([]), {})).version
 
     assert version("a", "b") == version("a", "b")
     assert len({version("a", "b"), version("a", "c"), version("c", "b"), version("b", "a")}) == 4

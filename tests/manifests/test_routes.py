@@ -10,7 +10,8 @@ import pytest
 from . import rendered
 from .rendered import BUILDS, DRAIN_SECONDS, Object
 
-PUBLIC = ["/", "/line/1", "/prediction/1", "/score", "/predict", "/v2", "/v2/models/eeg-lda/infer"]
+PUBLIC = ["/", "/line/1", "/prediction/1", "/score", "/predict", "/models", "/predictions"]
+PUBLIC += ["/v2", "/v2/models/eeg-lda/infer"]
 PUBLIC += ["/v2/health/ready", "/docs", "/docs/0a/swagger-ui.css", "/docs.json", "/schema.json"]
 INTERNAL = ["/metrics", "/metrics/", "/livez", "/readyz", "/healthz"]
 NO_SUCH = ["/line1", "/predictions/1", "/predict/more", "/v2x", "/v1", "/index.html"]

@@ -1,0 +1,43 @@
+// Which view is open, by the address.
+
+const VIEWS = { line: "Stored lines", rows: "Your rows", models: "Models" };
+
+function open() {
+  const asked = new URLSearchParams(location.search);
+  const view = asked.has("line") || !(asked.get("view") in VIEWS) ? "line" : asked.get("view");
+  const within = $("main").contains(document.activeElement) && document.activeElement !== $("main");
+  if (within && !$(`view-${view}`).contains(document.activeElement)) $("main").focus();
+  for (const name of Object.keys(VIEWS)) $(`view-${name}`).hidden = name !== view;
+  for (const link of document.querySelectorAll("nav [data-view]")) {
+    if (link.dataset.view === view) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  document.title = `${VIEWS[view]} – EEG letters`;
+  $("problem").replaceChildren();
+  say("");
+  if (view === "line") openLine(asked.get("line") ?? undefined);
+  if (view === "rows") openOwn();
+  if (view === "models") openModels();
+}
+
+function go(address, replace = false) {
+  if (replace || address === location.pathname + location.search) history.replaceState(null, "", address);
+  else history.pushState(null, "", address);
+  open();
+}
+
+function showCurl(line) {
+  const commands = ["score", `line/${line}`, `prediction/${line}`, "models", "predictions", `predict -H 'Content-Type: application/json' -d '{"rows": [[0.51, 0.118, …]]}'`];
+  $("curl").textContent = commands.map((command) => `curl ${location.origin}/${command}`).join("\n");
+}
+
+addEventListener("popstate", open);
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-view]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  go(link.getAttribute("href"));
+  scrollTo(0, 0);
+});
+showCurl(FIRST);
+open();

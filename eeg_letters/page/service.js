@@ -1,0 +1,79 @@
+"use strict";
+// What the service answers, and sentences for when it does not.
+
+const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+const PATIENCE = 3;
+
+class Failure extends Error {
+  constructor(message, status = 0) {
+    super(message);
+    this.status = status;
+  }
+  // Whether the same request may be answered later.
+  get passing() {
+    return this.status === 0 || this.status === 503;
+  }
+}
+
+const seconds = (number, signal) => new Promise((resolve, reject) => {
+  const timer = setTimeout(resolve, 1000 * number);
+  signal?.addEventListener("abort", () => { clearTimeout(timer); reject(signal.reason); }, { once: true });
+});
+
+let waits = 0;
+function waiting(more, sentence) {
+  waits += more;
+  if (sentence) document.getElementById("busy").textContent = sentence;
+  document.getElementById("busy").hidden = waits === 0;
+}
+
+// GET, or POST where there is a body. What is refused for want of room is asked again when the service says so.
+async function ask(path, { body, signal } = {}) {
+  const post = body === undefined ? {} : { method: "POST", headers: { "Content-Type": "application/json" }, body };
+  for (let attempt = 1; ; attempt++) {
+    const response = await fetch(path, { signal, ...post }).catch((error) => {
+      throw signal?.aborted ? error : new Failure("The service does not answer. It may be starting, or gone.");
+    });
+    if (response.status === 503 && attempt <= PATIENCE) {
+      const pause = Number(response.headers.get("Retry-After")) || 1;
+      waiting(1, `The service is busy; asking again in ${pause} s.`);
+      await seconds(pause, signal).finally(() => waiting(-1));
+      continue;
+    }
+    const answer = await response.json().catch((error) => {
+      throw signal?.aborted ? error : new Failure(`The service’s answer (${response.status}) is not JSON.`, response.status);
+    });
+    if (response.ok) return answer;
+    throw new Failure(answer.detail ?? `The service answers ${response.status}.`, response.status);
+  }
+}
+
+const predict = (rows, signal) => ask("/predict", { body: JSON.stringify({ rows }), signal }).then((answer) => answer.predictions);
+
+// The models and what they say of all stored rows: asked once, again only if that failed.
+let everything;
+function overview() {
+  everything ??= Promise.all([ask("/models"), ask("/predictions")]).then(([models, { lines, truth, labels }]) => {
+    const titles = models.map(({ title }) => title);
+    return { models, titles, features: models[0].feature_names, lines, truth, labels, places: new Map(lines.map((line, place) => [line, place])) };
+  });
+  everything.catch(() => { everything = undefined; });
+  return everything;
+}
+
+// A stored row: its band powers in the models' order, its letter, and the answers. Kept, so that stepping back is at once.
+const KEPT = 400;
+const kept = new Map();
+function storedRow(line) {
+  if (!kept.has(line)) {
+    if (kept.size >= KEPT) kept.delete(kept.keys().next().value);
+    const row = Promise.all([overview(), ask(`/line/${line}`)]).then(async ([{ features }, stored]) => {
+      const powers = features.map((name) => Number(stored[name]));
+      const [answers] = await predict([powers]);
+      return { powers, answers, truth: Number(stored["# Letter"]) };
+    });
+    row.catch(() => kept.delete(line));
+    kept.set(line, row);
+  }
+  return kept.get(line);
+}

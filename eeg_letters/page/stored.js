@@ -1,0 +1,80 @@
+// The view of one stored line.
+
+const FIRST = 232;  // The line of the README's examples, where the recording has it.
+let lineView;
+let shownLine;
+
+async function openLine(given) {
+  await inPlace("problem", async (signal) => {
+    const all = await overview();
+    if (signal.aborted) return;
+    lineView ??= buildLine(all);
+    const line = given ?? String(shownLine ?? (all.places.has(FIRST) ? FIRST : all.lines[0]));
+    $("line").value = line;
+    document.title = `Line ${line} – EEG letters`;
+    const place = all.places.get(Number(line));
+    if (place === undefined || !/^\d+$/.test(line)) {
+      lineView.reading.fade();
+      $("place").textContent = "";
+      await ask(`/line/${encodeURIComponent(line)}`, { signal });
+      return;
+    }
+    shownLine = all.lines[place];
+    lineView.strip.move(place);
+    const row = await storedRow(shownLine).catch((failure) => { lineView.reading.fade(); throw failure; });
+    if (signal.aborted) return;
+    const sentence = lineView.reading.show(row);
+    say(`Line ${line}. ${sentence}`);
+    showCurl(line);
+    for (const beside of [place + 1, place - 1]) if (all.lines[beside] !== undefined) storedRow(all.lines[beside]).catch(() => {});
+  });
+}
+
+function buildLine(all) {
+  return {
+    reading: makeReading($("line-reading"), all),
+    strip: makeStrip($("line-strip"), all, {
+      label: "Stored lines", follow: true, go: goToLine,
+      tell: (described, at) => { $("place").textContent = at === undefined ? described : `${whole(at + 1)} of ${plural(all.lines.length, "line")}`; },
+    }),
+  };
+}
+
+// replace: for a press of a key held down, which should not fill the history.
+function goToLine(line, replace = false) {
+  go(`/?line=${encodeURIComponent(line)}`, replace);
+}
+
+async function step(to) {
+  const all = await inPlace("problem", overview);
+  if (!all) return;
+  const typed = all.places.get(Number($("line").value.trim())) ?? all.places.get(shownLine) ?? 0;
+  const place = to(all, typed);
+  if (place === undefined) say("The models disagree on no other line.");
+  else goToLine(all.lines[place]);
+}
+
+const beside = (by) => ({ lines }, place) => Math.min(Math.max(place + by, 0), lines.length - 1);
+
+function nextDisagreement({ lines, labels, titles: [one, other] }, place) {
+  for (let ahead = 1; ahead <= lines.length; ahead++) {
+    const next = (place + ahead) % lines.length;
+    if (labels[one][next] !== labels[other][next]) return next;
+  }
+  return undefined;
+}
+
+$("choose").addEventListener("submit", (event) => {
+  event.preventDefault();
+  goToLine($("line").value.trim());
+});
+$("line").addEventListener("keydown", (event) => {
+  const by = { ArrowUp: 1, ArrowDown: -1 }[event.key];
+  if (!by) return;
+  event.preventDefault();
+  step(beside(by));
+});
+$("previous").addEventListener("click", () => step(beside(-1)));
+$("next").addEventListener("click", () => step(beside(1)));
+$("random").addEventListener("click", () => step(({ lines }, place) => (place + 1 + Math.floor(Math.random() * (lines.length - 1))) % lines.length));
+$("disagreement").addEventListener("click", () => step(nextDisagreement));
