@@ -365,7 +365,7 @@ BAD_REQUESTS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "rows and numbers": (request([ROW, 5], shape=[2, 160]), ("Row 1 is 5",)),
     "numbers and rows": (
         request([5, ROW], shape=[2, 160]),
-        ("feature Cz/alpha: [0", "is not a number"),
+        ("feature Cz/alpha: [", "is not a number"),
     ),
     "too deep": (request([[ROW]]), ("Row 0 has 1 values",)),
     "a value nested": (request(changed(1, [1])), ("Row 0, feature Cz/alpha: [1] is not",)),
@@ -405,7 +405,10 @@ def test_a_bad_request_is_refused(
         (b"[" * 100_000, ()),
         (b'{"parameters": ' + b'{"a":' * 500 + b"1" + b"}" * 500 + b"}", ()),
         (b'{"inputs": [{"name": "rows", "data": [1,', ()),
-        (json.dumps(request()).replace("0.", "NaN,", 1).encode(), ("Row 0, feature Cz/theta",)),
+        (
+            json.dumps(request()).replace(f"{ROW[0]}", "NaN", 1).encode(),
+            ("Row 0, feature Cz/theta",),
+        ),
         (json.dumps(request([*ROW[:-1]]))[:-3].encode() + b",]}]}", ()),
         (json.dumps(request([1.5] * 160 * 1000)).encode(), ("needs 160",)),
         (json.dumps({"id": "x" * 100_000, **request()}).encode(), ("longer than",)),
