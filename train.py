@@ -12,7 +12,7 @@ from eeg_letters.compiler import CompilationError
 from eeg_letters.errors import UserError
 from eeg_letters.models import MODELS
 from eeg_letters.recordings import read_recording
-from eeg_letters.report import accuracy_table, fitting, recordings_used
+from eeg_letters.terminal import accuracy_table, fitting, recordings_used
 from eeg_letters.settings import DATA
 from eeg_letters.store import save_entries
 from eeg_letters.training import (
