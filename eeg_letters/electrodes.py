@@ -36,8 +36,9 @@ _LEFT_AND_MIDLINE = {
 
 def positions() -> Floats:
     """Places of `ELECTRODES` on the sphere: right, front and up, shape (32, 3), of length 1."""
-    places = [_place(electrode) for electrode in ELECTRODES]
-    return np.array(places) / np.linalg.norm(places, axis=1, keepdims=True)
+    places = np.array([_place(electrode) for electrode in ELECTRODES])
+    places /= np.linalg.norm(places, axis=1, keepdims=True)
+    return places
 
 
 def flat_positions() -> Floats:

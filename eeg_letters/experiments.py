@@ -235,9 +235,7 @@ def _fit(
     model: Model, preprocessing: str, training: Recording, rows: NDArray[np.bool_]
 ) -> Scorer | None:
     try:
-        return compile_pipeline(
-            fit_pipeline(model, preprocessing, training, rows, lambda *_: None)
-        )
+        return compile_pipeline(fit_pipeline(model, preprocessing, training, rows, lambda *_: None))
     except RecordingError:  # There is less to learn from in some rows than in all of them.
         return None
 

@@ -7,10 +7,18 @@ from contextlib import contextmanager
 
 import numpy as np
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
+from eeg_letters.experiments import Count
 from eeg_letters.recordings import Recording
 from eeg_letters.training import Progress as OnEpoch
 from eeg_letters.training import TrainedModel
@@ -29,6 +37,27 @@ def fitting(console: Console) -> Iterator[OnEpoch]:
             display.update(task, description=f"{what}: epoch {epoch}, loss {loss:.4f}")
 
         yield on_epoch
+
+
+@contextmanager
+def counting(console: Console) -> Iterator[Count]:
+    """Show how many fits for the report are done while they are, on a terminal; else nothing."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as display:
+        task = display.add_task("Fits for the report", total=None)
+
+        def count(done: int, total: int) -> None:
+            display.update(task, completed=done, total=total)
+
+        yield count
 
 
 def recordings_used(training: Recording, test: Recording) -> Text:

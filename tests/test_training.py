@@ -32,10 +32,10 @@ from eeg_letters.compiler import CompilationError, check_scorer
 from eeg_letters.errors import RecordingError
 from eeg_letters.models import LDA, MLP, MODELS, Model
 from eeg_letters.recordings import FEATURES, read_recording
-from eeg_letters.terminal import accuracy_table
 from eeg_letters.scorer import Scorer
 from eeg_letters.settings import DATA
 from eeg_letters.store import PIPELINE_FILE, SCORER_FILE
+from eeg_letters.terminal import accuracy_table
 from eeg_letters.training import TrainedModel, check_trainable, make_entry, train
 from tests.conftest import (
     ROOT,
