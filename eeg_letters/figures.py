@@ -12,7 +12,6 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
@@ -263,11 +262,8 @@ def reliability(model: Model, before: Calibration, after: Calibration) -> str:
 def confidence_counts(model: Model, before: Calibration, after: Calibration) -> str:
     """How many rows have a label of each probability, before and after temperature scaling."""
     figure, axes = _panel(320, 110, left=58, bottom=40, top=8, right=20)
-    for found, options in (
-        (before, {"color": QUIET, "linewidth": 1.2}),
-        (after, {"color": COLOURS[model], "linewidth": 1.6}),
-    ):
-        axes.plot(found.confidence, found.rows, **options)
+    axes.plot(before.confidence, before.rows, color=QUIET, linewidth=1.2)
+    axes.plot(after.confidence, after.rows, color=COLOURS[model], linewidth=1.6)
     axes.set(xlim=(0, 1), xlabel="probability of the label", ylabel="rows")
     axes.set_ylim(bottom=0)
     _percent(axes.xaxis)
@@ -400,7 +396,7 @@ def _svg(figure: Figure, label: str) -> str:
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": label}):
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        FigureCanvasSVG(figure).print_svg(buffer, metadata=nothing)
+        figure.savefig(buffer, format="svg", metadata=nothing)
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     # Rules of a style element would hold for the whole page.
