@@ -104,5 +104,5 @@ if __name__ == "__main__":
         print(f"train.py: nothing saved: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt as interrupt:
-        print(f"train.py: interrupted, {interrupt or 'nothing saved'}", file=sys.stderr)
+        print(f"train.py: interrupted, {str(interrupt) or 'nothing saved'}", file=sys.stderr)
         sys.exit(130)

@@ -15,7 +15,7 @@ from matplotlib.axis import Axis
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from scipy.interpolate import RBFInterpolator
 
 from eeg_letters.electrodes import flat_positions, on_sphere, positions
@@ -91,7 +91,7 @@ def distribution(band: str, training: Floats, test: Floats, limits: tuple[float,
     axes.set_xscale("log")
     axes.set_xlim(10 ** limits[0], 10 ** limits[1])
     axes.set_ylim(bottom=0)
-    axes.xaxis.set_major_locator(LogLocator(100))
+    axes.xaxis.set_major_locator(LogLocator(10, numticks=4))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda power, _: f"{power:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("band power (µV²)")
@@ -266,6 +266,7 @@ def confidence_counts(model: Model, before: Calibration, after: Calibration) -> 
     axes.plot(after.confidence, after.rows, color=COLOURS[model], linewidth=1.6)
     axes.set(xlim=(0, 1), xlabel="probability of the label", ylabel="rows")
     axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     _percent(axes.xaxis)
     return _svg(figure, f"Rows by the probability of their label, {model.title}")
 

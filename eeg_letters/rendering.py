@@ -27,6 +27,7 @@ def render(template: str, **context: Any) -> str:
     environment.filters |= {
         "score": score,
         "percent": percent,
+        "change": change,
         "interval": interval,
         "seconds": seconds,
         "size": size,
@@ -46,6 +47,11 @@ def score(share: float | None) -> str:
 def percent(share: float, decimals: int = 1) -> str:
     """A share in percent, with a blank that does not break."""
     return f"{100 * share:.{decimals}f}\N{NO-BREAK SPACE}%"
+
+
+def change(difference: float) -> str:
+    """A difference, with its sign."""
+    return f"{difference:+.2f}".replace("-", "−")
 
 
 def interval(found: Interval) -> str:
@@ -83,8 +89,8 @@ def letter(number: int | None) -> str:
 
 
 def code(text: str) -> str:
-    """A code span of Markdown that holds whatever the text has; also in a table's cell."""
+    """A code span of Markdown that holds whatever the text has."""
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * (longest + 1)
     blank = " " if longest else ""
-    return f"{fence}{blank}{text}{blank}{fence}".replace("|", "\\|")
+    return f"{fence}{blank}{text}{blank}{fence}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
@@ -14,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.metadata import version
 from itertools import islice
@@ -36,7 +35,7 @@ from eeg_letters.scorer import Scorer
 from eeg_letters.settings import DATA
 from eeg_letters.store import PIPELINE_FILE, SCORER_FILE
 from eeg_letters.terminal import accuracy_table
-from eeg_letters.training import TrainedModel, check_trainable, make_entry, train
+from eeg_letters.training import AUTO, TrainedModel, check_trainable, make_entry, train
 from tests.conftest import (
     ROOT,
     environment,
@@ -44,22 +43,11 @@ from tests.conftest import (
     latest_entry,
     run_python,
     run_train,
+    select_rows,
     stored_metadata,
 )
 
 SIGINT_SECONDS = 120
-
-
-def select_rows(path: Path, letters: Sequence[int], rows: slice) -> Path:
-    """Write some rows of some letters of the simulated training recording as a recording."""
-    with (DATA / "train.csv").open(newline="") as file:
-        header, *everything = csv.reader(file)
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        for letter in letters:
-            writer.writerows([row for row in everything if row[1] == str(letter)][rows])
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +80,7 @@ def trained_on_a(
 def lda(recordings: dict[str, Path]) -> TrainedModel:
     """LDA, trained in this process on A."""
     training = read_recording(recordings["A"])
-    return train(LDA, training, read_recording(recordings["test"]), lambda *_: None)
+    return train(LDA, training, read_recording(recordings["test"]), AUTO, lambda *_: None)
 
 
 def train_on(home: Path, recordings: dict[str, Path], name: str) -> str:
@@ -125,16 +113,24 @@ def test_a_good_recording_ends_in_a_table_of_both_models(
     home, printed = trained_on_a
     lines = printed.splitlines()
     assert str(recordings["A"]) in printed.replace("\n", "")
-    for heading in ("Model", "Rows", "Letters", "Fit", "Test accuracy", "Estimate"):
+    assert "24 rows of 3 letters" in " ".join(printed.split())
+    for heading in ("Model", "Preprocessing", "Fit", "Test", "Estimate", "Calibration"):
         assert heading in printed
     for model in MODELS:
-        accuracy = stored_metadata(home, model)["accuracy"]
+        metadata = stored_metadata(home, model)
         (line,) = (line for line in lines if line.startswith(f"│ {model.title}"))
-        _, rows, letters, fit, *scores = (cell.strip() for cell in line.strip("│").split("│"))
-        assert (rows, letters) == ("24", "3")
+        _, preprocessing, fit, *scores = (cell.strip() for cell in line.strip("│").split("│"))
+        assert preprocessing == metadata["preprocessing"]
         assert float(fit.removesuffix(" s")) >= 0
-        assert scores == [f"{accuracy['test']:.4f}", f"{accuracy['blocked']:.4f}"]
-    assert {line.removeprefix("Saved ") for line in lines[-2:]} == latest(home) == entries(home)
+        numbers = (
+            metadata["accuracy"]["test"],
+            metadata["accuracy"]["blocked"],
+            metadata["calibration_error"]["test"],
+        )
+        assert scores == [f"{number:.4f}" for number in numbers]
+    *_, lda, mlp, report = lines
+    assert {line.removeprefix("Saved ") for line in (lda, mlp)} == latest(home) == entries(home)
+    assert Path(report.removeprefix("Report ")).is_file()
 
 
 def test_training_on_a_then_b_then_a_repairs_a_and_makes_it_the_latest_again(
@@ -234,7 +230,7 @@ def test_rows_that_do_not_differ_are_refused(tmp_path: Path, recordings: dict[st
     recording = read_recording(broken(tmp_path, recordings, "one row again and again"))
     check_trainable(recording)
     with pytest.raises(RecordingError, match="LDA cannot be fitted: the rows of a letter do not d"):
-        train(LDA, recording, recording, lambda *_: None)
+        train(LDA, recording, recording, AUTO, lambda *_: None)
 
 
 def output_of(terminal: int, process: subprocess.Popen[bytes]) -> Iterator[bytes]:
@@ -249,22 +245,29 @@ def output_of(terminal: int, process: subprocess.Popen[bytes]) -> Iterator[bytes
     pytest.fail(f"train.py did not end within {SIGINT_SECONDS} s")
 
 
-def test_ctrl_c_while_the_display_shows_an_epoch_saves_nothing(tmp_path: Path) -> None:
+def train_at_a_terminal(home: Path, *arguments: str | Path) -> tuple[subprocess.Popen[bytes], int]:
+    """Start train.py with a terminal of its own, whose Ctrl-C reaches all of its processes."""
     terminal, other_end = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "train.py"],
+        [sys.executable, "train.py", *map(str, arguments)],
         cwd=ROOT,
-        env=environment(tmp_path, TERM="xterm", COLUMNS="80"),
+        env=environment(home, TERM="xterm", COLUMNS="80"),
         stdin=other_end,
         stdout=other_end,
         stderr=other_end,
+        process_group=0,
     )
     os.close(other_end)
+    return process, terminal
+
+
+def test_ctrl_c_while_the_display_shows_an_epoch_saves_nothing(tmp_path: Path) -> None:
+    process, terminal = train_at_a_terminal(tmp_path)
     seen, epoch = b"", None
     for output in output_of(terminal, process):
         seen += output
         if epoch is None and (epoch := re.search(rb"Neural Network: epoch (\d+), loss \d", seen)):
-            process.send_signal(signal.SIGINT)
+            os.killpg(process.pid, signal.SIGINT)
     os.close(terminal)
     assert process.wait(20) == 130
     assert epoch is not None
@@ -275,6 +278,39 @@ def test_ctrl_c_while_the_display_shows_an_epoch_saves_nothing(tmp_path: Path) -
     assert entries(tmp_path) == set()
 
 
+def test_ctrl_c_while_the_report_is_made_leaves_the_models_saved(
+    tmp_path: Path, recordings: dict[str, Path]
+) -> None:
+    arguments = ["--train", recordings["A"], "--test", recordings["test"]]
+    process, terminal = train_at_a_terminal(tmp_path, "--reports", tmp_path / "r", *arguments)
+    seen, shown = b"", False
+    for output in output_of(terminal, process):
+        seen += output
+        if not shown and re.search(rb"Fits for the report.*[1-9]\d*/\d+", seen):
+            shown = True
+            os.killpg(process.pid, signal.SIGINT)
+    os.close(terminal)
+    assert process.wait(20) == 130
+    assert shown
+    assert seen.endswith(b"train.py: interrupted, the models are saved, the report is not\r\n")
+    assert b"Traceback" not in seen
+    assert len(entries(tmp_path)) == len(MODELS)
+    assert not list(tmp_path.glob("r/**/*.*"))
+
+
+def test_a_report_that_cannot_be_written_ends_in_one_sentence_and_the_models_saved(
+    tmp_path: Path, recordings: dict[str, Path]
+) -> None:
+    reports = tmp_path / "reports"
+    reports.touch()
+    finished = run_train(tmp_path, "--train", recordings["A"], "--test", recordings["test"])
+    assert finished.returncode == 2
+    (sentence,) = finished.stderr.splitlines()
+    assert sentence.startswith(f"train.py: {reports}/")
+    assert sentence.endswith("; the models are saved, the report is not")
+    assert len(entries(tmp_path)) == len(MODELS)
+
+
 def test_the_estimate_fits_first_halves_and_scores_second_halves(tmp_path: Path) -> None:
     path = select_rows(tmp_path / "train.csv", range(26), slice(7))
     lines = path.read_text().splitlines()
@@ -282,14 +318,15 @@ def test_the_estimate_fits_first_halves_and_scores_second_halves(tmp_path: Path)
     turned = [row for start in range(7) for row in islice(lines[1:], start, None, 7)]
     path.write_text("\n".join([lines[0], *turned]))
     recording = read_recording(path)
-    trained = train(LDA, recording, recording, lambda *_: None)
+    trained = train(LDA, recording, recording, "l2", lambda *_: None)
 
     directions = normalize(recording.band_powers)
     first, second = slice(4 * 26), slice(4 * 26, None)
     classifier = LinearDiscriminantAnalysis().fit(directions[first], recording.letters[first])
     expected = classifier.score(directions[second], recording.letters[second])
     assert 0.2 < expected < 0.95
-    assert trained.blocked_accuracy == expected
+    assert trained.estimate is not None
+    assert trained.estimate.accuracy == trained.tried["l2"].accuracy == expected
 
 
 @pytest.mark.parametrize("epochs", [2, 1000])
@@ -298,7 +335,7 @@ def test_a_fit_that_ran_out_of_epochs_is_told(
 ) -> None:
     monkeypatch.setattr(pipelines, "MAX_ITERATIONS", epochs)
     recording = read_recording(recordings["A"])
-    trained = train(MLP, recording, recording, lambda *_: None)
+    trained = train(MLP, recording, recording, AUTO, lambda *_: None)
     told = "the loss had not settled after 2 epochs" in str(accuracy_table([trained]).caption)
     assert told is (epochs == 2)
 
@@ -307,15 +344,15 @@ def test_the_test_accuracy_is_the_share_of_rows_labelled_rightly(
     lda: TrainedModel, recordings: dict[str, Path]
 ) -> None:
     test = read_recording(recordings["test"])
-    assert lda.test_accuracy == np.mean(lda.scorer.predict(test.band_powers) == test.letters)
-    assert lda.test_accuracy <= 0.6  # Two of the five letters are strangers.
+    assert lda.test.accuracy == np.mean(lda.scorer.predict(test.band_powers) == test.letters)
+    assert lda.test.accuracy <= 0.6  # Two of the five letters are strangers.
 
 
 def test_the_entry_of_a_model_depends_on_what_was_trained_alone(
     lda: TrainedModel, recordings: dict[str, Path]
 ) -> None:
     training, test = read_recording(recordings["A"]), read_recording(recordings["test"])
-    again = train(LDA, training, test, lambda *_: None)
+    again = train(LDA, training, test, AUTO, lambda *_: None)
     assert make_entry(again, training, test).tag == make_entry(lda, training, test).tag
     other = replace(test, sha256="0" * 64)
     assert make_entry(lda, training, other).tag != make_entry(lda, training, test).tag
@@ -420,7 +457,8 @@ from eeg_letters import training
 compile_pipeline = training.compile_pipeline
 def compile_wrongly(pipeline):
     scorer = compile_pipeline(pipeline)
-    return replace(scorer, classes=scorer.classes[::-1])
+    *first, last = scorer.biases
+    return replace(scorer, biases=(*first, last + range(len(last))))
 training.compile_pipeline = compile_wrongly
 runpy.run_path("train.py", run_name="__main__")
 """
