@@ -114,6 +114,21 @@ def scalp_maps(values: Floats, names: Sequence[str], limit: float, what: str) ->
     what : str
         What the values are.
     """
+    fields = interpolate(values)
+    return [
+        _scalp_map(fields[..., place], limit, f"Scalp map, {name}: {what}")
+        for place, name in enumerate(names)
+    ]
+
+
+def interpolate(values: Floats) -> Floats:
+    """Values of the electrodes, shape (32, n_maps), on a square around the flat head.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, n, n_maps)
+        From the back to the front, then from left to right.
+    """
     across = np.linspace(-_RIM, _RIM, _GRID)
     grid = np.stack(np.meshgrid(across, across), axis=-1).reshape(-1, 2)
     # Biharmonic splines between the electrodes on the round head, for the flat one is stretched at
@@ -121,11 +136,8 @@ def scalp_maps(values: Floats, names: Sequence[str], limit: float, what: str) ->
     splines = RBFInterpolator(positions(), values, kernel="linear")
     fields = splines(on_sphere(grid)).reshape(_GRID, _GRID, -1)
     # Beyond the outermost electrodes nothing was measured, so nothing there may stand out.
-    fields = np.clip(fields, values.min(axis=0), values.max(axis=0))
-    return [
-        _scalp_map(fields[..., place], limit, f"Scalp map, {name}: {what}")
-        for place, name in enumerate(names)
-    ]
+    within: Floats = np.clip(fields, values.min(axis=0), values.max(axis=0))
+    return within
 
 
 @mpl.rc_context(_STYLE)
