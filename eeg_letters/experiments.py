@@ -309,9 +309,10 @@ def _work(place: int, work: Callable[[], Any]) -> tuple[int, Any]:
 @contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
     """Let processes that start now ignore Ctrl-C, which reaches all processes of a terminal."""
-    # This process loses none: what comes meanwhile is delivered after.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    # Python leaves a signal alone that is ignored as it starts. A blocked one would not do: loky
+    # unblocks it. What is pressed in this moment is lost.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, before)

@@ -190,7 +190,7 @@ def confusion(model: Model, evaluation: Evaluation) -> str:
     """Rows by letter and label."""
     counts = evaluation.confusion()
     totals = np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, axes = _panel(480, 480, left=36, bottom=4, top=36, right=4)
+    figure, axes = _panel(480, 480, left=36, bottom=4, top=42, right=4)
     # A cell's colour is its share of its letter's rows; alpha makes it fit either theme.
     for (letter, label), share in np.ndenumerate(counts / totals):
         if share:
@@ -222,7 +222,7 @@ def confusion(model: Model, evaluation: Evaluation) -> str:
     axes.set_axisbelow(True)
     axes.tick_params(which="both", length=0, labeltop=True, labelbottom=False)
     axes.xaxis.set_label_position("top")
-    axes.set_xlabel("label given")
+    axes.set_xlabel("label given", labelpad=8)
     axes.set_ylabel("letter thought of")
     axes.spines[:].set_visible(False)
     right = int(evaluation.right.sum())
@@ -243,7 +243,7 @@ def reliability(model: Model, before: Calibration, after: Calibration) -> str:
         (before, QUIET, False, "before"),
         (after, COLOURS[model], True, "after"),
     ):
-        axes.plot(found.confidence, found.accuracy, color=colour, linewidth=1)
+        axes.plot(found.confidence, found.accuracy, color=colour, linewidth=1, alpha=0.5)
         axes.scatter(
             found.confidence,
             found.accuracy,

@@ -102,7 +102,7 @@ class Findings:
             if after > before + 0.01:
                 notes.append(
                     f"{title}: temperature scaling made the calibration error on the test recording"
-                    f" larger, {after:.3f} after {before:.3f}. The temperature was found on"
+                    f" larger: {after:.3f} with it, {before:.3f} without. It was found on"
                     " held-out rows by a model that was fitted to half as many rows."
                 )
             if model.estimate and model.estimate.accuracy - model.test.accuracy > 0.05:
