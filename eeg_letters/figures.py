@@ -211,7 +211,7 @@ def confusion(model: Model, evaluation: Evaluation) -> str:
                 ha="center",
                 va="center",
                 fontsize=9,
-                color=TEXT if share < 0.6 else ON_MIDDLE if share < 0.85 else BACK,
+                color=TEXT if share < 0.6 else ON_MIDDLE if share < 0.75 else BACK,
             )
     axes.set_xlim(-0.5, len(LETTERS) - 0.5)
     axes.set_ylim(len(LETTERS) - 0.5, -0.5)

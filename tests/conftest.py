@@ -52,7 +52,7 @@ def run_train(home: Path, *arguments: str | Path) -> subprocess.CompletedProcess
         env=environment(home),
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=480,
         check=False,
     )
 
