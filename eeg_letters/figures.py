@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -162,7 +162,11 @@ def electrode_key() -> str:
     _outline(axes)
     for name, (right, front) in zip(ELECTRODES, flat_positions(), strict=True):
         axes.plot(right, front, ".", color=QUIET, markersize=4)
-        axes.text(right, front - 0.1, name, ha="center", va="center", fontsize=9.5)
+        if abs(right) < 0.9:
+            axes.text(right, front - 0.1, name, ha="center", va="center", fontsize=9.5)
+        else:  # Below these is the rim.
+            side = "left" if right < 0 else "right"
+            axes.text(0.95 * right, front, name, ha=side, va="center", fontsize=9.5)
     return _svg(figure, "Places and names of the 32 electrodes, seen from above, nose up")
 
 
@@ -330,7 +334,7 @@ def estimates(
 ) -> str:
     """Accuracies of both models by several ways to estimate them, with their intervals."""
     height = 62 * len(groups) + 48
-    figure, axes = _panel(360, height, left=10, bottom=40, top=4, right=24)
+    figure, axes = _panel(360, height, left=16, bottom=40, top=4, right=24)
     for place, (name, by_model) in enumerate(groups):
         axes.text(chance + 0.02, place - 0.33, name, va="center", fontsize=_FONT_SIZE)
         for offset, (model, found) in zip((-0.05, 0.2), by_model.items(), strict=True):
@@ -372,18 +376,10 @@ def _head(size: float) -> tuple[Figure, Axes]:
 
 
 def _outline(axes: Axes) -> None:
-    lines: Iterable[tuple[Sequence[float], Sequence[float]]] = (
-        # Nose and ears.
-        ((-0.16, 0, 0.16), (1.03, 1.22, 1.03)),
-        *(
-            (
-                tuple(side * x for x in (1.03, 1.09, 1.13, 1.13, 1.1, 1.02)),
-                (0.2, 0.23, 0.14, -0.08, -0.22, -0.2),
-            )
-            for side in (-1, 1)
-        ),
-    )
-    for right, front in lines:
+    turn = np.linspace(-np.pi / 2, np.pi / 2, 25)
+    ear, height = _RIM - 0.01 + 0.1 * np.cos(turn), 0.22 * np.sin(turn)
+    nose: tuple[Sequence[float], Sequence[float]] = (-0.16, 0, 0.16), (1.03, 1.22, 1.03)
+    for right, front in (nose, (ear, height), (-ear, height)):
         axes.plot(right, front, color=QUIET, linewidth=1.2, solid_joinstyle="round")
     axes.add_patch(Circle((0, 0), _RIM, fill=False, edgecolor=QUIET, linewidth=1.2))
 

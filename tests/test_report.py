@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from html import unescape
@@ -248,14 +247,3 @@ def test_a_code_span_holds_any_text(text: str) -> None:
     fence, inside = re.fullmatch(r"(`+)(.*?)\1", code(text), re.DOTALL).groups()  # type: ignore[union-attr]
     assert fence not in inside
     assert inside.strip() == text
-
-
-def test_a_report_is_written_again_in_the_same_place(small: Path) -> None:
-    home = small.parent.parent
-    day = re.compile(r"\d{4}-\d\d-\d\d")
-    before = day.sub("", (small / "model-card.md").read_text())
-    shutil.rmtree(home / "models")
-    arguments = ("--train", home / HOSTILE, "--test", home / "test.csv")
-    assert run_train(home, *arguments).returncode == 0
-    assert report_of(home) == small
-    assert day.sub("", (small / "model-card.md").read_text()) == before

@@ -153,6 +153,7 @@ def test_training_on_a_then_b_then_a_repairs_a_and_makes_it_the_latest_again(
     train_on(home, recordings, "A")
     assert latest(home) == a
     assert entries(home) == a | b
+    assert len(list((home / "reports").iterdir())) == 2
     assert (scorer.read_bytes(), pipeline.read_bytes()) == whole
 
 
