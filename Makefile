@@ -23,7 +23,7 @@ REVISION := $(shell git rev-parse HEAD 2>/dev/null)
 SOURCE := $(shell git config --get remote.origin.url 2>/dev/null)
 BUILD_ARGUMENTS = VERSION=$(VERSION) REVISION=$(REVISION) SOURCE=$(SOURCE) $(if $(BASE_IMAGE),BASE_IMAGE=$(BASE_IMAGE))
 
-.PHONY: help serve models train test lint bento image audit test-manifests test-image test-v2 deploy local-image undeploy e2e version bench soak stalls lock clean
+.PHONY: help serve models train report test lint bento image audit test-manifests test-image test-v2 deploy local-image undeploy e2e version bench soak stalls lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,8 +34,10 @@ serve: models ## Serve on PORT=3000; trains first if the store has no model; TES
 models: $(VENV)/train.done
 	@$(BIN)/python -m eeg_letters.store 2>/dev/null || $(MAKE) --no-print-directory train
 
-train: $(VENV)/train.done ## Train both models; TRAIN= and TEST= name recordings of your own
+train: $(VENV)/train.done ## Train both models and report on them; TRAIN= and TEST= name recordings of your own
 	$(BIN)/python train.py $(if $(TRAIN),--train "$(TRAIN)") $(if $(TEST),--test "$(TEST)")
+
+report: train ## The same; prints where report.html is: accuracy, mistakes, calibration, scalp maps, learning curves
 
 test: $(VENV)/test.done ## Run the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
@@ -128,5 +130,5 @@ $(VENV)/%.done: requirements/%.txt $(VENV)/bin/python
 	@touch $@
 
 clean: ## Remove the virtual environment and everything that was made here; the model store stays
-	rm -rf $(VENV) .cache dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .cache dist reports .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,20 +1,25 @@
-"""Train both models and save them to the BentoML model store."""
+"""Train both models, save them to the BentoML model store, and report how well they do."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from eeg_letters.compiler import CompilationError
 from eeg_letters.errors import UserError
+from eeg_letters.findings import investigate
 from eeg_letters.models import MODELS
 from eeg_letters.recordings import read_recording
-from eeg_letters.report import accuracy_table, fitting, recordings_used
+from eeg_letters.report import write_report
 from eeg_letters.settings import DATA
 from eeg_letters.store import check_writable, save_entries
+from eeg_letters.terminal import accuracy_table, counting, fitting, recordings_used
 from eeg_letters.training import (
     AUTO,
     PREPROCESSING_CHOICES,
@@ -23,9 +28,13 @@ from eeg_letters.training import (
     train,
 )
 
+REPORTS = Path(__file__).resolve().parent / "reports"
 
-def main(train_file: Path, test_file: Path, preprocessing: str, console: Console) -> None:
-    """Read both recordings, fit both models, save both or neither, and show how they do."""
+
+def main(
+    train_file: Path, test_file: Path, preprocessing: str, reports: Path, console: Console
+) -> None:
+    """Read both recordings, fit both models, save both or neither, and report how they do."""
     training, test = read_recording(train_file), read_recording(test_file)
     check_trainable(training)
     check_writable()
@@ -33,10 +42,26 @@ def main(train_file: Path, test_file: Path, preprocessing: str, console: Console
         trained = [train(model, training, test, preprocessing, progress) for model in MODELS]
     entries = [make_entry(model, training, test) for model in trained]
     save_entries(entries)
-    console.print(recordings_used(training, test))
-    console.print(accuracy_table(trained))
-    for entry in entries:
-        console.print(f"Saved {entry.tag}", highlight=False)
+    with only_the_report_at_stake():
+        console.print(recordings_used(training, test))
+        console.print(accuracy_table(trained))
+        for entry in entries:
+            console.print(f"Saved {entry.tag}", highlight=False)
+        with counting(console) as count:
+            findings = investigate(trained, entries, training, test, preprocessing, count)
+        console.print(Text(f"Report {write_report(reports, findings)}"), soft_wrap=True)
+
+
+@contextmanager
+def only_the_report_at_stake() -> Iterator[None]:
+    """Let whatever ends the block say that the models are saved."""
+    state = "the models are saved, the report is not"
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{error}; {state}") from None
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(state) from None
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -56,20 +81,29 @@ def parse_arguments() -> argparse.Namespace:
         " band power, or, for each model, whichever does better on the second half of each letter's"
         " rows of the recording to fit when fitted to the first (%(default)s)",
     )
+    parser.add_argument(
+        "--reports",
+        metavar="DIRECTORY",
+        type=Path,
+        default=REPORTS,
+        help="where the report goes, as report.html and model-card.md in a folder named for the"
+        " training (%(default)s)",
+    )
     return parser.parse_args()
 
 
 if __name__ == "__main__":
     arguments = parse_arguments()
+    # Named, for fitting puts its own file in place of sys.stdout.
+    console = Console(file=sys.stdout)
     try:
-        # Named, for fitting puts its own file in place of sys.stdout.
-        main(arguments.train, arguments.test, arguments.preprocessing, Console(file=sys.stdout))
+        main(arguments.train, arguments.test, arguments.preprocessing, arguments.reports, console)
     except UserError as error:
         print(f"train.py: {error}", file=sys.stderr)
         sys.exit(2)
     except CompilationError as error:
         print(f"train.py: nothing saved: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("train.py: interrupted, nothing saved", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(f"train.py: interrupted, {str(interrupt) or 'nothing saved'}", file=sys.stderr)
         sys.exit(130)

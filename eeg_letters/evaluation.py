@@ -89,6 +89,18 @@ class Evaluation:
         np.add.at(counts, (self.letters, self.labels), 1)
         return counts
 
+    def by_letter(self) -> list[LetterScore]:
+        """How well each letter that was thought of, or is a label, is told from the others."""
+        counts = self.confusion()
+        found = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
+        return [_score_letter(counts, int(letter)) for letter in found]
+
+    @property
+    def log_loss(self) -> float:
+        """Mean surprise at the letters, in bits; 0 where each is given all of the probability."""
+        given = self.probabilities[np.arange(len(self.letters)), self.letters]
+        return float(-np.log2(np.maximum(given, np.finfo(np.float64).eps)).mean())
+
     def calibration(self) -> Calibration:
         """How often the model is right, by how sure it is."""
         bins = np.minimum((self.confidence * _CONFIDENCE_BINS).astype(int), _CONFIDENCE_BINS - 1)
@@ -99,6 +111,38 @@ class Evaluation:
             np.bincount(bins, self.confidence, _CONFIDENCE_BINS)[used] / rows[used],
             np.bincount(bins, self.right, _CONFIDENCE_BINS)[used] / rows[used],
         )
+
+
+@dataclass(frozen=True)
+class LetterScore:
+    """How well one letter is told from the others.
+
+    Attributes
+    ----------
+    letter : int
+        0 is A.
+    rows : int
+        Rows on which it was thought of.
+    recall : float or None
+        Share of its rows that are labelled with it; None where it has none.
+    precision : float or None
+        Share of the rows labelled with it that are its own; None where there are none.
+    f1 : float
+        Harmonic mean of recall and precision: twice the rows labelled rightly by the rows of the
+        letter and those of the label together.
+    mistake : int or None
+        The letter that most of its other rows are labelled with, the first of equals.
+    mistaken : int
+        How many rows that is.
+    """
+
+    letter: int
+    rows: int
+    recall: float | None
+    precision: float | None
+    f1: float
+    mistake: int | None
+    mistaken: int
 
 
 @dataclass(frozen=True)
@@ -180,6 +224,23 @@ def compare(first: Evaluation, second: Evaluation) -> Agreement:
     differ = first_alone + second_alone
     p_value = float(binomtest(first_alone, differ).pvalue) if differ else 1.0
     return Agreement(both, first_alone, second_alone, neither, p_value)
+
+
+def _score_letter(counts: NDArray[np.int64], letter: int) -> LetterScore:
+    right, rows = int(counts[letter, letter]), int(counts[letter].sum())
+    labelled = int(counts[:, letter].sum())
+    others = counts[letter].copy()
+    others[letter] = 0
+    mistake = int(others.argmax())
+    return LetterScore(
+        letter,
+        rows,
+        right / rows if rows else None,
+        right / labelled if labelled else None,
+        2 * right / (rows + labelled),
+        mistake if others[mistake] else None,
+        int(others[mistake]),
+    )
 
 
 def _by_block(

@@ -1,70 +1,139 @@
-"""What training tells the person at the terminal: progress while it fits, then a table."""
+"""The report of a training: one HTML file with its figures, and a model card beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
 
-from eeg_letters.recordings import Recording
-from eeg_letters.training import Progress as OnEpoch
-from eeg_letters.training import TrainedModel
+from eeg_letters import figures
+from eeg_letters.errors import OutputError
+from eeg_letters.experiments import FOLDS, SHUFFLES
+from eeg_letters.findings import Findings, file_name
+from eeg_letters.models import Model
+from eeg_letters.predictions import aside
+from eeg_letters.recordings import BANDS, ELECTRODES
+from eeg_letters.rendering import render
 
-
-@contextmanager
-def fitting(console: Console) -> Iterator[OnEpoch]:
-    """Show what is being fitted while it is, on a terminal; nothing elsewhere."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as display:
-        task = display.add_task("Fitting")
-
-        def on_epoch(what: str, epoch: int, loss: float) -> None:
-            display.update(task, description=f"{what}: epoch {epoch}, loss {loss:.4f}")
-
-        yield on_epoch
+REPORT_FILE = "report.html"
+CARD_FILE = "model-card.md"
 
 
-def recordings_used(training: Recording, test: Recording) -> Text:
-    """Which files were read, and how much was in them."""
-    told = (
-        f"{did} on {recording.path}: {len(recording)} rows of {np.unique(recording.letters).size}"
-        " letters"
-        for did, recording in (("Trained", training), ("Tested", test))
+def write_report(directory: Path, findings: Findings) -> Path:
+    """Write report and model card into a folder of `directory` that is named for the training.
+
+    Returns
+    -------
+    pathlib.Path
+        The HTML file.
+
+    Raises
+    ------
+    OutputError
+        When they cannot be written; each file is whole then, or is not there.
+    """
+    folder = directory / findings.tag
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written: {error.strerror}") from None
+    for name, text in ((CARD_FILE, render_card(findings)), (REPORT_FILE, render_html(findings))):
+        with aside(folder / name) as partial:
+            partial.write_text(text, encoding="utf-8")
+    return folder / REPORT_FILE
+
+
+def render_html(findings: Findings) -> str:
+    """The report as HTML that needs nothing but itself."""
+    return render(
+        "report.html",
+        drawn=_draw(findings),
+        file_name=file_name,
+        **_facts(findings),
     )
-    return Text("\n".join(told))
 
 
-def accuracy_table(trained: Sequence[TrainedModel]) -> Table:
-    """How well each model does, and on what."""
-    caption = [
-        "Estimate: first half of each letter's rows predicts the second half.",
-        "Calibration error: how far off probabilities are, on the test recording.",
-    ]
-    caption += [
-        f"{model.model.title}: the loss had not settled after {model.pipeline[-1].max_iter} epochs."
-        for model in trained
-        if not model.converged
-    ]
-    table = Table(caption="\n".join(caption), caption_justify="left")
-    table.add_column("Model")
-    table.add_column("Preprocessing")
-    for heading in ("Fit", "Test", "Estimate", "Calibration error"):
-        table.add_column(heading, justify="right")
-    for model in trained:
-        estimate = model.estimate
-        table.add_row(
-            model.model.title,
-            model.preprocessing,
-            f"{model.fit_seconds:.2f} s",
-            f"{model.test.accuracy:.4f}",
-            "–" if estimate is None else f"{estimate.accuracy:.4f}",
-            f"{model.test.calibration().error:.4f}",
-        )
-    return table
+def render_card(findings: Findings) -> str:
+    """The model card as Markdown."""
+    return render("model-card.md", file_name=file_name, **_facts(findings))
+
+
+def _facts(findings: Findings) -> dict[str, Any]:
+    return {
+        "found": findings,
+        "bands": BANDS,
+        "electrodes": ELECTRODES,
+        "folds": FOLDS,
+        "shuffles": SHUFFLES,
+        "letters": {
+            model.model: {score.letter: score for score in model.test.by_letter()}
+            for model in findings.trained
+        },
+    }
+
+
+def _draw(findings: Findings) -> dict[str, Any]:
+    """Figures by name, or by name and model; as SVG elements."""
+    shift, experiments = findings.shift, findings.experiments
+    doublings = shift.doublings()
+    strongest = _limit(doublings)
+    everything = np.concatenate([shift.training.ravel(), shift.test.ravel()])
+    # The few most extreme values would squeeze the others.
+    least, most = (float(limit) for limit in np.quantile(everything, [0.001, 0.999]))
+    limits = least - 0.1, most + 0.1
+    drawn: dict[str, Any] = {
+        "key": figures.electrode_key(),
+        "distributions": [
+            figures.distribution(band, shift.training[..., place], shift.test[..., place], limits)
+            for place, band in enumerate(BANDS)
+        ],
+        "shift": figures.scalp_maps(doublings, BANDS, strongest, "change of the median power"),
+        "shift_bar": figures.colour_bar(strongest, "doublings of the median, test by training"),
+        "estimates": figures.estimates(
+            [
+                ("shuffled folds", _of_each(findings, experiments.shuffled.get)),
+                ("held-out blocks", {model.model: model.estimate for model in findings.trained}),
+                ("test recording", {model.model: model.test for model in findings.trained}),
+            ],
+            findings.chance,
+        ),
+        "confusion": {},
+        "reliability": {},
+        "counts": {},
+        "learning": {
+            model: figures.learning_curve(model, points, findings.chance)
+            for model, points in experiments.learning.items()
+        },
+        "importance": {},
+    }
+    for trained in findings.trained:
+        model = trained.model
+        before, after = trained.uncalibrated_test.calibration(), trained.test.calibration()
+        drawn["confusion"][model] = figures.confusion(model, trained.test)
+        drawn["reliability"][model] = figures.reliability(model, before, after)
+        drawn["counts"][model] = figures.confidence_counts(model, before, after)
+    for model, importance in experiments.importance.items():
+        cells, electrodes = _limit(importance.cells), _limit(importance.electrodes)
+        what = f"what {model.title} leans on"
+        drawn["importance"][model] = {
+            "maps": [
+                *figures.scalp_maps(importance.cells, BANDS, cells, what),
+                *figures.scalp_maps(
+                    importance.electrodes[:, np.newaxis], ["all bands"], electrodes, what
+                ),
+            ],
+            "cells_bar": figures.colour_bar(cells, "one band: bits a row"),
+            "electrodes_bar": figures.colour_bar(electrodes, "all bands: bits a row"),
+        }
+    return drawn
+
+
+def _of_each(findings: Findings, get: Callable[[Model], Any]) -> Mapping[Model, Any]:
+    return {trained.model: get(trained.model) for trained in findings.trained}
+
+
+def _limit(values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
+    # Zero would leave a colour bar without an extent.
+    return max(float(np.abs(values).max()), 1e-6)

@@ -67,6 +67,12 @@ class Entry:
         return bentoml.Tag(self.model.name, hashlib.sha256(content.encode()).hexdigest()[:16])
 
 
+def training_tag(entries: Sequence[Entry]) -> str:
+    """Name of the training that these entries came from: a digest of their tags."""
+    tags = "\n".join(sorted(str(entry.tag) for entry in entries))
+    return hashlib.sha256(tags.encode()).hexdigest()[:16]
+
+
 @dataclass(frozen=True)
 class StoredModel:
     """A model as serving uses it; `metadata` are those of its `Entry`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import fcntl
 import os
 import shutil
@@ -9,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from prometheus_client.parser import text_string_to_metric_families
 
 from eeg_letters.models import Model
+from eeg_letters.settings import DATA
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
@@ -43,16 +45,28 @@ def environment(home: Path, **settings: str) -> dict[str, str]:
 
 
 def run_train(home: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run train.py to its end."""
+    """Run train.py to its end; reports go beside the models."""
     return subprocess.run(
-        [sys.executable, "train.py", *map(str, arguments)],
+        [sys.executable, "train.py", "--reports", home / "reports", *map(str, arguments)],
         cwd=ROOT,
         env=environment(home),
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=480,
         check=False,
     )
+
+
+def select_rows(path: Path, letters: Sequence[int], rows: slice) -> Path:
+    """Write some rows of some letters of the simulated training recording as a recording."""
+    with (DATA / "train.csv").open(newline="") as file:
+        header, *everything = csv.reader(file)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        for letter in letters:
+            writer.writerows([row for row in everything if row[1] == str(letter)][rows])
+    return path
 
 
 def run_python(home: Path, script: str, **settings: str) -> str:

@@ -125,7 +125,7 @@ def test_sigterm_ends_it_with_status_zero(trained_home: Path) -> None:
 def test_serving_imports_neither_scikit_learn_nor_pandas_nor_arrow(trained_home: Path) -> None:
     script = (
         "import sys, service; service.EEGLetters(); "
-        "print(*{'sklearn', 'scipy', 'pandas', 'joblib', 'arro3'} & set(sys.modules))"
+        "print(*{'sklearn', 'scipy', 'pandas', 'joblib', 'arro3', 'matplotlib'} & set(sys.modules))"
     )
     assert run_python(trained_home, script).strip() == ""
 

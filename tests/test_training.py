@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
@@ -14,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.metadata import version
 from itertools import islice
@@ -33,10 +32,10 @@ from eeg_letters.errors import RecordingError
 from eeg_letters.evaluation import evaluate
 from eeg_letters.models import LDA, MLP, MODELS, Model
 from eeg_letters.recordings import FEATURES, Recording, read_recording
-from eeg_letters.report import accuracy_table
 from eeg_letters.scorer import Scorer
 from eeg_letters.settings import DATA
 from eeg_letters.store import PIPELINE_FILE, SCORER_FILE
+from eeg_letters.terminal import accuracy_table
 from eeg_letters.training import AUTO, TrainedModel, check_trainable, make_entry, train
 from tests.conftest import (
     ROOT,
@@ -45,6 +44,7 @@ from tests.conftest import (
     latest_entry,
     run_python,
     run_train,
+    select_rows,
     stored_metadata,
 )
 
@@ -53,18 +53,6 @@ SIGINT_SECONDS = 120
 
 def silent(*_: object) -> None:
     """A progress that nobody watches."""
-
-
-def select_rows(path: Path, letters: Sequence[int], rows: slice) -> Path:
-    """Write some rows of some letters of the simulated training recording as a recording."""
-    with (DATA / "train.csv").open(newline="") as file:
-        header, *everything = csv.reader(file)
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        for letter in letters:
-            writer.writerows([row for row in everything if row[1] == str(letter)][rows])
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -130,18 +118,24 @@ def test_a_good_recording_ends_in_a_table_of_both_models(
     home, printed = trained_on_a
     lines = printed.splitlines()
     assert str(recordings["A"]) in printed.replace("\n", "")
-    assert f"{recordings['A'].name}: 24 rows of 3 letters" in printed.replace("\n", "")
+    assert "24 rows of 3 letters" in " ".join(printed.split())
     for heading in ("Model", "Preprocessing", "Fit", "Test", "Estimate", "Calibration"):
         assert heading in printed
     for model in MODELS:
-        accuracy = stored_metadata(home, model)["accuracy"]
+        metadata = stored_metadata(home, model)
         (line,) = (line for line in lines if line.startswith(f"│ {model.title}"))
         _, preprocessing, fit, *scores = (cell.strip() for cell in line.strip("│").split("│"))
-        assert preprocessing == stored_metadata(home, model)["preprocessing"]
+        assert preprocessing == metadata["preprocessing"]
         assert float(fit.removesuffix(" s")) >= 0
-        error = stored_metadata(home, model)["calibration_error"]["test"]
-        assert scores == [f"{accuracy['test']:.4f}", f"{accuracy['blocked']:.4f}", f"{error:.4f}"]
-    assert {line.removeprefix("Saved ") for line in lines[-2:]} == latest(home) == entries(home)
+        numbers = (
+            metadata["accuracy"]["test"],
+            metadata["accuracy"]["blocked"],
+            metadata["calibration_error"]["test"],
+        )
+        assert scores == [f"{number:.4f}" for number in numbers]
+    *_, lda, mlp, report = lines
+    assert {line.removeprefix("Saved ") for line in (lda, mlp)} == latest(home) == entries(home)
+    assert Path(report.removeprefix("Report ")).is_file()
 
 
 def test_training_on_a_then_b_then_a_repairs_a_and_makes_it_the_latest_again(
@@ -164,6 +158,7 @@ def test_training_on_a_then_b_then_a_repairs_a_and_makes_it_the_latest_again(
     train_on(home, recordings, "A")
     assert latest(home) == a
     assert entries(home) == a | b
+    assert len(list((home / "reports").iterdir())) == 2
     assert (scorer.read_bytes(), pipeline.read_bytes()) == whole
 
 
@@ -267,22 +262,29 @@ def output_of(terminal: int, process: subprocess.Popen[bytes]) -> Iterator[bytes
     pytest.fail(f"train.py did not end within {SIGINT_SECONDS} s")
 
 
-def test_ctrl_c_while_the_display_shows_an_epoch_saves_nothing(tmp_path: Path) -> None:
+def train_at_a_terminal(home: Path, *arguments: str | Path) -> tuple[subprocess.Popen[bytes], int]:
+    """Start train.py with a terminal of its own, whose Ctrl-C reaches all of its processes."""
     terminal, other_end = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "train.py"],
+        [sys.executable, "train.py", *map(str, arguments)],
         cwd=ROOT,
-        env=environment(tmp_path, TERM="xterm", COLUMNS="80"),
+        env=environment(home, TERM="xterm", COLUMNS="80"),
         stdin=other_end,
         stdout=other_end,
         stderr=other_end,
+        process_group=0,
     )
     os.close(other_end)
+    return process, terminal
+
+
+def test_ctrl_c_while_the_display_shows_an_epoch_saves_nothing(tmp_path: Path) -> None:
+    process, terminal = train_at_a_terminal(tmp_path)
     seen, epoch = b"", None
     for output in output_of(terminal, process):
         seen += output
         if epoch is None and (epoch := re.search(rb"Neural Network: epoch (\d+), loss \d", seen)):
-            process.send_signal(signal.SIGINT)
+            os.killpg(process.pid, signal.SIGINT)
     os.close(terminal)
     assert process.wait(20) == 130
     assert epoch is not None
@@ -291,6 +293,49 @@ def test_ctrl_c_while_the_display_shows_an_epoch_saves_nothing(tmp_path: Path) -
     assert b"Traceback" not in seen
     assert b"\x1b[?25h" in seen  # The cursor is back.
     assert entries(tmp_path) == set()
+
+
+def has_workers(pid: int) -> bool:
+    """Whether a process has begun others to fit models, and hears Ctrl-C itself."""
+    process = Path(f"/proc/{pid}")
+    children = " ".join(path.read_text() for path in process.glob("task/*/children")).split()
+    commands = [Path(f"/proc/{child}/cmdline").read_text() for child in children]
+    (ignored,) = re.findall(r"^SigIgn:\s*(\w+)", (process / "status").read_text(), re.MULTILINE)
+    deaf = int(ignored, 16) >> (signal.SIGINT - 1) & 1
+    return any("loky" in command for command in commands) and not deaf
+
+
+def test_ctrl_c_while_the_report_is_made_leaves_the_models_saved(
+    tmp_path: Path, recordings: dict[str, Path]
+) -> None:
+    arguments = ["--train", recordings["A"], "--test", recordings["test"]]
+    process, terminal = train_at_a_terminal(tmp_path, "--reports", tmp_path / "r", *arguments)
+    seen, shown = b"", False
+    for output in output_of(terminal, process):
+        seen += output
+        if not shown and b"Fits for the report" in seen and has_workers(process.pid):
+            shown = True
+            os.killpg(process.pid, signal.SIGINT)
+    os.close(terminal)
+    assert process.wait(20) == 130
+    assert shown
+    assert seen.endswith(b"train.py: interrupted, the models are saved, the report is not\r\n")
+    assert b"Traceback" not in seen
+    assert len(entries(tmp_path)) == len(MODELS)
+    assert not list(tmp_path.glob("r/**/*.*"))
+
+
+def test_a_report_that_cannot_be_written_ends_in_one_sentence_and_the_models_saved(
+    tmp_path: Path, recordings: dict[str, Path]
+) -> None:
+    reports = tmp_path / "reports"
+    reports.touch()
+    finished = run_train(tmp_path, "--train", recordings["A"], "--test", recordings["test"])
+    assert finished.returncode == 2
+    (sentence,) = finished.stderr.splitlines()
+    assert sentence.startswith(f"train.py: {reports}/")
+    assert sentence.endswith("; the models are saved, the report is not")
+    assert len(entries(tmp_path)) == len(MODELS)
 
 
 def test_the_estimate_fits_first_halves_and_scores_second_halves(tmp_path: Path) -> None:
@@ -308,7 +353,7 @@ def test_the_estimate_fits_first_halves_and_scores_second_halves(tmp_path: Path)
     expected = classifier.score(directions[second], recording.letters[second])
     assert 0.2 < expected < 0.95
     assert trained.estimate is not None
-    assert trained.estimate.accuracy == expected
+    assert trained.estimate.accuracy == trained.tried["l2"].accuracy == expected
 
 
 def with_rows_scaled(recording: Recording) -> Recording:

@@ -1,0 +1,81 @@
+"""What a trained model costs: time, memory and room."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+from sklearn.neural_network import MLPClassifier
+from threadpoolctl import threadpool_limits
+
+from eeg_letters.scorer import Floats, Scorer
+from eeg_letters.store import PIPELINE_FILE, SCORER_FILE, Entry
+from eeg_letters.training import TrainedModel
+
+MANY_ROWS = 1000
+_TURNS = 200, 10
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one model costs.
+
+    Attributes
+    ----------
+    fit_seconds : float
+        Time of the fit to the whole training recording.
+    epochs : int or None
+        Of the perceptron; None for discriminant analysis, which has none.
+    pipeline_bytes, scorer_bytes : int
+        Sizes of the stored files.
+    row_seconds, rows_seconds : float
+        Median time to score one row, and `MANY_ROWS` rows at once, on one thread.
+    """
+
+    fit_seconds: float
+    epochs: int | None
+    pipeline_bytes: int
+    scorer_bytes: int
+    row_seconds: float
+    rows_seconds: float
+
+
+def measure_cost(trained: TrainedModel, entry: Entry, band_powers: Floats) -> Cost:
+    """Measure a model on this machine; `band_powers` are rows to score, shape (n_rows, 160)."""
+    classifier = trained.pipeline[-1]
+    many = np.resize(band_powers, (MANY_ROWS, band_powers.shape[1]))
+    with threadpool_limits(1):
+        row, rows = (
+            _seconds(trained.scorer, powers, turns)
+            for powers, turns in zip((many[0], many), _TURNS, strict=True)
+        )
+    return Cost(
+        trained.fit_seconds,
+        int(classifier.n_iter_) if isinstance(classifier, MLPClassifier) else None,
+        len(entry.files[PIPELINE_FILE]),
+        len(entry.files[SCORER_FILE]),
+        row,
+        rows,
+    )
+
+
+def peak_memory() -> int:
+    """The most memory that this process had so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _seconds(scorer: Scorer, powers: Floats, turns: int) -> float:
+    times: Sequence[float] = [_once(scorer, powers) for _ in range(turns)]
+    return median(times)
+
+
+def _once(scorer: Scorer, powers: Floats) -> float:
+    started = time.perf_counter()
+    scorer.predict_proba(powers)
+    return time.perf_counter() - started

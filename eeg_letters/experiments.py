@@ -1,0 +1,318 @@
+"""What the report needs beyond training: fits to fewer rows, shuffled folds, shuffled features."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed, parallel_config
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedKFold
+from threadpoolctl import threadpool_limits
+
+from eeg_letters.compiler import compile_pipeline
+from eeg_letters.errors import OutputError, RecordingError
+from eeg_letters.evaluation import Evaluation, evaluate
+from eeg_letters.models import LDA, Model
+from eeg_letters.recordings import BANDS, ELECTRODES, FEATURES, LETTERS, Recording
+from eeg_letters.scorer import Floats, Scorer
+from eeg_letters.training import TrainedModel, first_halves, fit_pipeline
+
+# Band powers and their letters.
+Evaluated = tuple[Floats, NDArray[np.int64]]
+# Told how many of how many jobs are done.
+Count = Callable[[int, int], None]
+
+FOLDS = 5
+# Points of the learning curve in the first halves.
+POINTS = 5
+# How often each feature is shuffled.
+SHUFFLES = 5
+
+
+@dataclass(frozen=True)
+class LearningPoint:
+    """A model fitted to the first rows of each letter.
+
+    Attributes
+    ----------
+    rows_per_letter : int
+        At most as many rows of a letter; letters may have fewer.
+    held_out : Evaluation or None
+        Of the second half of each letter's rows; None where the model was fitted to them too.
+    test : Evaluation
+        Of the test recording.
+    """
+
+    rows_per_letter: int
+    held_out: Evaluation | None
+    test: Evaluation
+
+
+@dataclass(frozen=True)
+class Importance:
+    """How much worse a model does on the test recording without what a feature says.
+
+    The values of a feature, or of a group of features together, are shuffled among the rows
+    `SHUFFLES` times. Each number is by how much the mean surprise at the letters grows, in bits a
+    row, on average.
+
+    Attributes
+    ----------
+    cells : ndarray of float64, shape (32, 5)
+        Of one electrode's power in one band.
+    electrodes : ndarray of float64, shape (32,)
+        Of all bands of an electrode together.
+    bands : ndarray of float64, shape (5,)
+        Of all electrodes in a band together.
+    band_accuracies : ndarray of float64, shape (5,)
+        Accuracy that is left when a band is shuffled.
+    whole : Evaluation
+        With nothing shuffled, of the rows whose letters the model knows; the others are left out.
+    """
+
+    cells: Floats
+    electrodes: Floats
+    bands: Floats
+    band_accuracies: Floats
+    whole: Evaluation
+
+
+@dataclass(frozen=True)
+class Experiments:
+    """Results, by model; a model is missing where there was nothing to fit or to score.
+
+    Attributes
+    ----------
+    learning : dict of Model to list of LearningPoint
+        By ascending number of rows.
+    shuffled : dict of Model to Evaluation
+        Of the training recording, each row by a model that was fitted to four shuffled fifths.
+    importance : dict of Model to Importance
+        Of both models.
+    """
+
+    learning: Mapping[Model, Sequence[LearningPoint]]
+    shuffled: Mapping[Model, Evaluation]
+    importance: Mapping[Model, Importance]
+
+
+@dataclass(frozen=True)
+class _Job:
+    kind: str
+    model: Model
+    work: Callable[[], Any]
+    # In rows; to start the longest first, so that no core is left alone with it at the end.
+    size: int
+
+
+def experiment(
+    trained: Sequence[TrainedModel], training: Recording, test: Recording, count: Count
+) -> Experiments:
+    """Run everything, on all cores.
+
+    Parameters
+    ----------
+    trained : sequence of TrainedModel
+        The models, trained on `training`.
+    training, test : Recording
+        The same as in training.
+    count : callable
+        Told how many of how many jobs are done.
+
+    Raises
+    ------
+    OutputError
+        When a process that works on it is killed.
+    """
+    # The rows as the file has them need not go to other processes.
+    training, test = replace(training, rows={}), replace(test, rows={})
+    jobs = [
+        job
+        for model in trained
+        for job in (
+            *_learning_jobs(model, training, test),
+            *_fold_jobs(model, training),
+            *_shuffle_jobs(model, test),
+        )
+    ]
+    jobs.sort(key=lambda job: (job.model == LDA, -job.size))
+    results: dict[tuple[str, Model], list[Any]] = {}
+    for job, result in zip(jobs, _run(jobs, count), strict=True):
+        results.setdefault((job.kind, job.model), []).append(result)
+
+    learning, shuffled, importance = {}, {}, {}
+    for model in trained:
+        points = [point for point in results.get(("learning", model.model), []) if point]
+        if points:
+            points.sort(key=lambda point: point.rows_per_letter)
+            most = int(np.bincount(training.letters).max())
+            learning[model.model] = [*points, LearningPoint(most, None, model.test)]
+        folds = results.get(("fold", model.model), [])
+        if folds and None not in folds:
+            shuffled[model.model] = _join(folds, training)
+        groups = results.get(("shuffle", model.model), [])
+        if groups:
+            importance[model.model] = _importance(dict(groups), model.scorer, _known(model, test))
+    return Experiments(learning, shuffled, importance)
+
+
+def first_rows(letters: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
+    """Which rows are among the first `most` of their letter's, shape (n_rows,)."""
+    first = np.zeros(len(letters), bool)
+    for letter in np.unique(letters):
+        first[np.flatnonzero(letters == letter)[:most]] = True
+    return first
+
+
+def _learning_jobs(model: TrainedModel, training: Recording, test: Recording) -> Iterator[_Job]:
+    half = first_halves(training.letters)
+    if half.all():
+        return
+    largest = int(np.bincount(training.letters[half]).max())
+    for size in sorted({-(-largest * point // POINTS) for point in range(1, POINTS + 1)}):
+        rows = half & first_rows(training.letters, size)
+        if rows.sum() > len(np.unique(training.letters)):
+            work = partial(_learn, model.model, model.preprocessing, training, test, rows, size)
+            yield _Job("learning", model.model, work, int(rows.sum()))
+
+
+def _learn(
+    model: Model,
+    preprocessing: str,
+    training: Recording,
+    test: Recording,
+    rows: NDArray[np.bool_],
+    size: int,
+) -> LearningPoint | None:
+    scorer = _fit(model, preprocessing, training, rows)
+    if scorer is None:
+        return None
+    held_out = ~first_halves(training.letters)
+    return LearningPoint(
+        size,
+        evaluate(scorer, training.band_powers[held_out], training.letters[held_out]),
+        evaluate(scorer, test.band_powers, test.letters),
+    )
+
+
+def _fold_jobs(model: TrainedModel, training: Recording) -> Iterator[_Job]:
+    _, counts = np.unique(training.letters, return_counts=True)
+    if counts.min() < FOLDS:
+        return
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+    for rows, held_out in folds.split(training.band_powers, training.letters):
+        work = partial(_score_fold, model.model, model.preprocessing, training, held_out)
+        yield _Job("fold", model.model, work, len(rows))
+
+
+def _score_fold(
+    model: Model, preprocessing: str, training: Recording, held_out: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], Floats] | None:
+    rows = np.ones(len(training.letters), bool)
+    rows[held_out] = False
+    scorer = _fit(model, preprocessing, training, rows)
+    if scorer is None:
+        return None
+    found = evaluate(scorer, training.band_powers[held_out], training.letters[held_out])
+    return held_out, found.probabilities
+
+
+def _join(folds: Sequence[tuple[NDArray[np.int64], Floats]], training: Recording) -> Evaluation:
+    probabilities = np.empty((len(training.letters), len(LETTERS)))
+    for held_out, found in folds:
+        probabilities[held_out] = found
+    return Evaluation(training.letters, probabilities)
+
+
+def _fit(
+    model: Model, preprocessing: str, training: Recording, rows: NDArray[np.bool_]
+) -> Scorer | None:
+    try:
+        return compile_pipeline(fit_pipeline(model, preprocessing, training, rows, lambda *_: None))
+    except RecordingError:  # There is less to learn from in some rows than in all of them.
+        return None
+
+
+def _known(model: TrainedModel, test: Recording) -> Evaluated:
+    known = np.isin(test.letters, model.scorer.classes)
+    return test.band_powers[known], test.letters[known]
+
+
+def _shuffle_jobs(model: TrainedModel, test: Recording) -> Iterator[_Job]:
+    known = _known(model, test)
+    if not len(known[1]):
+        return
+    features = np.arange(len(FEATURES)).reshape(len(ELECTRODES), len(BANDS))
+    groups = {band: features[:, [place]] for place, band in enumerate(BANDS)}
+    groups |= {"electrodes": features, "bands": features.T}
+    for name, together in groups.items():
+        work = partial(_shuffle, name, together, model.scorer, *known)
+        yield _Job("shuffle", model.model, work, 0)
+
+
+def _shuffle(
+    name: str, groups: NDArray[np.int64], scorer: Scorer, powers: Floats, letters: NDArray[np.int64]
+) -> tuple[str, Floats]:
+    """Surprise and accuracy with each group of features shuffled, shape (n_groups, 2)."""
+    rng = np.random.default_rng(0)
+    orders = [rng.permutation(len(letters)) for _ in range(SHUFFLES)]
+    found = np.empty((len(groups), SHUFFLES, 2))
+    with threadpool_limits(1):
+        for group, features in enumerate(groups):
+            for turn, order in enumerate(orders):
+                shuffled = powers.copy()
+                shuffled[:, features] = powers[order][:, features]
+                evaluation = evaluate(scorer, shuffled, letters)
+                found[group, turn] = evaluation.log_loss, evaluation.accuracy
+    return name, found.mean(axis=1)
+
+
+def _importance(groups: Mapping[str, Floats], scorer: Scorer, known: Evaluated) -> Importance:
+    whole = evaluate(scorer, *known)
+    rise = {name: found[:, 0] - whole.log_loss for name, found in groups.items()}
+    return Importance(
+        np.column_stack([rise[band] for band in BANDS]),
+        rise["electrodes"],
+        rise["bands"],
+        groups["bands"][:, 1],
+        whole,
+    )
+
+
+def _run(jobs: Sequence[_Job], count: Count) -> list[Any]:
+    results: list[Any] = [None] * len(jobs)
+    try:
+        with parallel_config("loky", n_jobs=-1, inner_max_num_threads=1):
+            with _deaf_to_interrupts():
+                finished = Parallel(return_as="generator_unordered")(
+                    delayed(_work)(place, job.work) for place, job in enumerate(jobs)
+                )
+            for done, (place, result) in enumerate(finished, 1):
+                results[place] = result
+                count(done, len(jobs))
+    except BrokenProcessPool:
+        raise OutputError("a process was killed while it fitted models for the report") from None
+    return results
+
+
+def _work(place: int, work: Callable[[], Any]) -> tuple[int, Any]:
+    return place, work()
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Let processes that start now ignore Ctrl-C, which reaches all processes of a terminal."""
+    # Python leaves a signal alone that is ignored as it starts. A blocked one would not do: loky
+    # unblocks it. What is pressed in this moment is lost.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,169 @@
+"""All that a report says of a training, in numbers."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import numpy as np
+
+from eeg_letters.costs import Cost, measure_cost, peak_memory
+from eeg_letters.evaluation import Agreement, compare
+from eeg_letters.experiments import Count, Experiments, experiment
+from eeg_letters.models import Model
+from eeg_letters.recordings import LETTERS, Recording
+from eeg_letters.shift import Shift, shift
+from eeg_letters.store import Entry, training_tag
+from eeg_letters.training import TrainedModel
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A training, and what was found of it.
+
+    Attributes
+    ----------
+    tag : str
+        Name of the training.
+    command : str
+        The command line that trains again, with file names only.
+    day : datetime.date
+        When it was trained, UTC.
+    training, test : Recording
+        What the models were fitted to and tested on.
+    trained : sequence of TrainedModel
+        The models.
+    entries : sequence of Entry
+        The same as they are stored.
+    shift : Shift
+        Between the recordings.
+    agreement : Agreement
+        Of the first model and the second on the test recording.
+    experiments : Experiments
+        Further fits.
+    costs : dict of Model to Cost
+        By model.
+    peak_bytes : int
+        The most memory that training took.
+    """
+
+    tag: str
+    command: str
+    day: date
+    training: Recording
+    test: Recording
+    trained: Sequence[TrainedModel]
+    entries: Sequence[Entry]
+    shift: Shift
+    agreement: Agreement
+    experiments: Experiments
+    costs: Mapping[Model, Cost]
+    peak_bytes: int
+
+    @property
+    def chance(self) -> float:
+        """Accuracy of guessing among the letters that the models know."""
+        return 1 / len(self.trained[0].scorer.classes)
+
+    @property
+    def strangers(self) -> int:
+        """Rows of the test recording of letters that the models do not know."""
+        known = np.isin(self.test.letters, self.trained[0].scorer.classes)
+        return int((~known).sum())
+
+    @property
+    def rarest(self) -> tuple[str, int]:
+        """The letter with the fewest rows in the training recording, and how many."""
+        letters, counts = np.unique(self.training.letters, return_counts=True)
+        place = int(counts.argmin())
+        return LETTERS[letters[place]], int(counts[place])
+
+    def notes(self) -> list[str]:
+        """What a reader of the numbers should not miss, in sentences."""
+        notes = []
+        if self.strangers:
+            notes.append(
+                f"{self.strangers} of the {len(self.test)} test rows are of letters that the models"
+                " were not trained on, and cannot be labelled rightly."
+            )
+        for model in self.trained:
+            title = model.model.title
+            if not model.converged:
+                notes.append(
+                    f"{title}: the loss had not settled after {model.pipeline[-1].max_iter} epochs."
+                )
+            if model.test.interval().low <= self.chance:
+                notes.append(f"{title} is not shown to be better than guessing.")
+            before = model.uncalibrated_test.calibration().error
+            after = model.test.calibration().error
+            if after > before + 0.01:
+                notes.append(
+                    f"{title}: temperature scaling made the calibration error on the test recording"
+                    f" larger: {after:.3f} with it, {before:.3f} without. It was found on"
+                    " held-out rows by a model that was fitted to half as many rows."
+                )
+            if model.estimate and model.estimate.accuracy - model.test.accuracy > 0.05:
+                fall = 100 * (model.estimate.accuracy - model.test.accuracy)
+                notes.append(
+                    f"{title} does {fall:.0f} points worse on the test recording than on held-out"
+                    " blocks of the training recording: what it learned holds only in part in"
+                    " another session."
+                )
+        return notes
+
+
+def investigate(
+    trained: Sequence[TrainedModel],
+    entries: Sequence[Entry],
+    training: Recording,
+    test: Recording,
+    preprocessing: str,
+    count: Count,
+) -> Findings:
+    """Find out all that a report says.
+
+    Parameters
+    ----------
+    trained, entries : sequence of TrainedModel, of Entry
+        The two models, and the same as they are stored.
+    training, test : Recording
+        What they were trained and tested on.
+    preprocessing : str
+        What was asked for on the command line.
+    count : callable
+        Told how many of how many jobs are done.
+
+    Raises
+    ------
+    OutputError
+        When a process that fits models is killed.
+    """
+    peak = peak_memory()
+    first, second = trained
+    command = ("python", "train.py", "--train", file_name(training), "--test", file_name(test))
+    return Findings(
+        training_tag(entries),
+        shlex.join([*command, "--preprocessing", preprocessing]),
+        datetime.now(UTC).date(),
+        training,
+        test,
+        trained,
+        entries,
+        shift(training, test),
+        compare(first.test, second.test),
+        experiment(trained, training, test, count),
+        {
+            model.model: measure_cost(model, entry, test.band_powers)
+            for model, entry in zip(trained, entries, strict=True)
+        },
+        peak,
+    )
+
+
+def file_name(recording: Recording) -> str:
+    """Name of a recording's file, without its folder, fit to be shown."""
+    name = os.fsencode(recording.path.name).decode(errors="replace")
+    return name if name.isprintable() else repr(name)

@@ -1,0 +1,96 @@
+"""Templates of documents, and how they write numbers."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from eeg_letters.evaluation import Interval
+from eeg_letters.recordings import LETTERS
+
+ABSENT = "–"
+
+
+def render(template: str, **context: Any) -> str:
+    """Fill in a template of `eeg_letters/templates`; what goes into HTML is escaped."""
+    environment = Environment(
+        loader=PackageLoader("eeg_letters"),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals["zip"] = zip
+    environment.filters |= {
+        "score": score,
+        "percent": percent,
+        "change": change,
+        "interval": interval,
+        "seconds": seconds,
+        "size": size,
+        "count": count,
+        "letter": letter,
+        "code": code,
+        "p_value": p_value,
+    }
+    return environment.get_template(template).render(**context)
+
+
+def score(share: float | None) -> str:
+    """A share as `train.py` prints it."""
+    return ABSENT if share is None else f"{share:.4f}"
+
+
+def percent(share: float, decimals: int = 1) -> str:
+    """A share in percent, with a blank that does not break."""
+    return f"{100 * share:.{decimals}f}\N{NO-BREAK SPACE}%"
+
+
+def change(difference: float) -> str:
+    """A difference, with its sign."""
+    return f"{difference:+.2f}".replace("-", "−")
+
+
+def interval(found: Interval) -> str:
+    """Both ends of an interval."""
+    return f"{found.low:.4f} to {found.high:.4f}"
+
+
+def p_value(probability: float) -> str:
+    """A p-value; the smallest ones say no more than that they are small."""
+    return "p < 0.0001" if probability < 0.0001 else f"p = {probability:.4f}"
+
+
+def seconds(time: float) -> str:
+    """A duration in the unit that fits it."""
+    for unit, factor in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
+        if time * factor >= 0.1 or unit == "µs":
+            return f"{time * factor:.3g}\N{NO-BREAK SPACE}{unit}"
+    raise AssertionError
+
+
+def size(number: int) -> str:
+    """Bytes in the unit that fits them."""
+    unit, factor = ("MB", 1e6) if number >= 1e6 else ("kB", 1e3)
+    return f"{number / factor:.3g}\N{NO-BREAK SPACE}{unit}"
+
+
+def count(number: int) -> str:
+    """A whole number with commas between thousands."""
+    return f"{number:,}"
+
+
+def letter(number: int | None) -> str:
+    """The letter that a number stands for."""
+    return ABSENT if number is None else LETTERS[number]
+
+
+def code(text: str) -> str:
+    """A code span of Markdown that holds whatever the text has."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    blank = " " if longest else ""
+    return f"{fence}{blank}{text}{blank}{fence}"

@@ -1,0 +1,99 @@
+"""What training tells the person at the terminal: progress while it fits, then a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from eeg_letters.experiments import Count
+from eeg_letters.recordings import Recording
+from eeg_letters.training import Progress as OnEpoch
+from eeg_letters.training import TrainedModel
+
+
+@contextmanager
+def fitting(console: Console) -> Iterator[OnEpoch]:
+    """Show what is being fitted while it is, on a terminal; nothing elsewhere."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as display:
+        task = display.add_task("Fitting")
+
+        def on_epoch(what: str, epoch: int, loss: float) -> None:
+            display.update(task, description=f"{what}: epoch {epoch}, loss {loss:.4f}")
+
+        yield on_epoch
+
+
+@contextmanager
+def counting(console: Console) -> Iterator[Count]:
+    """Show how many fits for the report are done while they are, on a terminal; else nothing."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as display:
+        task = display.add_task("Fits for the report", total=None)
+
+        def count(done: int, total: int) -> None:
+            display.update(task, completed=done, total=total)
+
+        yield count
+
+
+def recordings_used(training: Recording, test: Recording) -> Text:
+    """Which files were read, and how much was in them."""
+    told = (
+        f"{did} on {recording.path}: {len(recording)} rows of {np.unique(recording.letters).size}"
+        " letters"
+        for did, recording in (("Trained", training), ("Tested", test))
+    )
+    return Text("\n".join(told))
+
+
+def accuracy_table(trained: Sequence[TrainedModel]) -> Table:
+    """How well each model does, and on what."""
+    caption = [
+        "Estimate: first half of each letter's rows predicts the second half.",
+        "Calibration error: how far off probabilities are, on the test recording.",
+    ]
+    caption += [
+        f"{model.model.title}: the loss had not settled after {model.pipeline[-1].max_iter} epochs."
+        for model in trained
+        if not model.converged
+    ]
+    table = Table(caption="\n".join(caption), caption_justify="left")
+    table.add_column("Model")
+    table.add_column("Preprocessing")
+    for heading in ("Fit", "Test", "Estimate", "Calibration error"):
+        table.add_column(heading, justify="right")
+    for model in trained:
+        estimate = model.estimate
+        table.add_row(
+            model.model.title,
+            model.preprocessing,
+            f"{model.fit_seconds:.2f} s",
+            f"{model.test.accuracy:.4f}",
+            "–" if estimate is None else f"{estimate.accuracy:.4f}",
+            f"{model.test.calibration().error:.4f}",
+        )
+    return table

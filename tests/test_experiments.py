@@ -1,0 +1,106 @@
+"""What the report finds out beyond training, against other ways to find it out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+
+from eeg_letters.experiments import Experiments, experiment
+from eeg_letters.models import LDA
+from eeg_letters.pipelines import build_pipeline
+from eeg_letters.recordings import BANDS, ELECTRODES, FEATURES, Recording
+from eeg_letters.training import train
+
+ROWS = 24
+TELLING = "Pz/alpha"
+
+
+def recorded(seed: int) -> Recording:
+    """Four letters that one feature tells apart, letter after letter."""
+    rng = np.random.default_rng(seed)
+    letters = np.repeat(np.arange(4), ROWS)
+    powers = rng.lognormal(0, 0.3, (len(letters), len(FEATURES)))
+    powers[:, FEATURES.index(TELLING)] *= 20.0 ** (letters - 1)
+    rows = dict.fromkeys(range(len(letters)), b"")
+    return Recording(Path("simulated.csv"), "", rows, letters, powers)
+
+
+@pytest.fixture(scope="module")
+def training() -> Recording:
+    return recorded(0)
+
+
+@pytest.fixture(scope="module")
+def found(training: Recording) -> tuple[Experiments, list[tuple[int, int]]]:
+    """Experiments with LDA, and how they were counted."""
+    counted: list[tuple[int, int]] = []
+    test = recorded(1)
+    trained = train(LDA, training, test, "log1p", lambda *_: None)
+    return experiment([trained], training, test, lambda *args: counted.append(args)), counted
+
+
+def test_every_job_is_counted(found: tuple[Experiments, list[tuple[int, int]]]) -> None:
+    _, counted = found
+    assert counted == [(done, len(counted)) for done in range(1, len(counted) + 1)]
+
+
+def test_shuffled_folds_give_the_accuracy_of_scikit_learns_cross_validation(
+    found: tuple[Experiments, list[tuple[int, int]]], training: Recording
+) -> None:
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    pipeline = build_pipeline(LDA, "log1p")
+    scores = cross_val_score(pipeline, training.band_powers, training.letters, cv=folds)
+    sizes = [len(held_out) for _, held_out in folds.split(training.band_powers, training.letters)]
+    assert found[0].shuffled[LDA].accuracy == pytest.approx(np.average(scores, weights=sizes))
+
+
+def test_a_point_of_the_learning_curve_is_a_fit_to_the_first_rows_of_each_letter(
+    found: tuple[Experiments, list[tuple[int, int]]], training: Recording
+) -> None:
+    points = found[0].learning[LDA]
+    assert [point.rows_per_letter for point in points] == [3, 5, 8, 10, 12, 24]
+    place = np.arange(len(training)) % ROWS
+    first, held_out = place < 8, place >= ROWS // 2
+    pipeline = build_pipeline(LDA, "log1p").fit(
+        training.band_powers[first], training.letters[first]
+    )
+    test = recorded(1)
+    point = points[2]
+    assert point.held_out is not None
+    assert point.held_out.accuracy == pipeline.score(
+        training.band_powers[held_out], training.letters[held_out]
+    )
+    assert point.test.accuracy == pipeline.score(test.band_powers, test.letters)
+    assert points[-1].held_out is None
+
+
+def test_the_feature_that_tells_the_letters_apart_is_the_one_that_is_leant_on(
+    found: tuple[Experiments, list[tuple[int, int]]],
+) -> None:
+    importance = found[0].importance[LDA]
+    electrode, band = TELLING.split("/")
+    places = ELECTRODES.index(electrode), BANDS.index(band)
+    assert np.unravel_index(importance.cells.argmax(), importance.cells.shape) == places
+    assert importance.electrodes.argmax() == places[0]
+    assert importance.bands.argmax() == places[1] == importance.band_accuracies.argmin()
+    assert importance.whole.accuracy > importance.band_accuracies.min() + 0.3
+
+
+def test_what_cannot_be_found_out_is_left_out(training: Recording) -> None:
+    first = np.arange(len(training)) % ROWS < 2
+    few = Recording(
+        training.path,
+        "",
+        dict.fromkeys(range(8), b""),
+        training.letters[first],
+        training.band_powers[first],
+    )
+    strangers = Recording(
+        training.path, "", training.rows, training.letters + 10, training.band_powers
+    )
+    trained = train(LDA, few, strangers, "log1p", lambda *_: None)
+    found = experiment([trained], few, strangers, lambda *_: None)
+    assert found == Experiments({}, {}, {})

@@ -1,0 +1,36 @@
+"""The shift between two recordings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from eeg_letters.recordings import BANDS, ELECTRODES, FEATURES, read_recording
+from eeg_letters.settings import DATA
+from eeg_letters.shift import shift
+
+
+def test_a_band_twice_as_strong_at_one_electrode_is_seen_there_alone() -> None:
+    training = read_recording(DATA / "train.csv")
+    powers = training.band_powers.copy()
+    powers[:, FEATURES.index("Oz/alpha")] *= 2
+    doublings = shift(training, replace(training, band_powers=powers)).doublings()
+    expected = np.zeros((len(ELECTRODES), len(BANDS)))
+    expected[ELECTRODES.index("Oz"), BANDS.index("alpha")] = 1
+    np.testing.assert_allclose(doublings, expected, atol=1e-9)
+
+
+def test_recordings_that_do_not_overlap_are_as_far_apart_as_can_be() -> None:
+    training = read_recording(DATA / "train.csv")
+    higher = replace(training, band_powers=training.band_powers * 1e6)
+    for band in shift(training, higher).of_bands():
+        assert band.distance == 1
+        assert band.factor == pytest.approx(1e6)
+
+
+def test_powers_of_zero_are_no_trouble() -> None:
+    training = read_recording(DATA / "train.csv")
+    silent = replace(training, band_powers=np.zeros_like(training.band_powers))
+    assert np.isfinite(shift(training, silent).doublings()).all()
