@@ -13,10 +13,10 @@ from rich.text import Text
 
 from eeg_letters.compiler import CompilationError
 from eeg_letters.errors import UserError
-from eeg_letters.findings import investigate
 from eeg_letters.models import MODELS
 from eeg_letters.recordings import read_recording
-from eeg_letters.report import write_report
+from eeg_letters.report.findings import investigate
+from eeg_letters.report.writing import write_report
 from eeg_letters.settings import DATA
 from eeg_letters.store import check_writable, save_entries
 from eeg_letters.terminal import accuracy_table, counting, fitting, recordings_used

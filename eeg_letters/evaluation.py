@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +15,8 @@ from eeg_letters.scorer import Floats, Scorer
 
 # Band powers this many rows apart have next to nothing in common; data/README.md.
 BLOCK_ROWS = 10
+# Letters before and after that count as recorded near a letter.
+NEAR = 2
 _CONFIDENCE_BINS = 15
 _RESAMPLES = 10_000
 _LEVEL = 0.95
@@ -171,6 +174,22 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class Nearby:
+    """Of the rows labelled wrongly, how many get a letter recorded near their own.
+
+    Attributes
+    ----------
+    share : float
+        Share of them whose label is at most `NEAR` letters from theirs in the order of recording.
+    by_chance : float
+        The same if wrong labels were drawn by lot.
+    """
+
+    share: float
+    by_chance: float
+
+
+@dataclass(frozen=True)
 class Agreement:
     """Of the same rows, how many each of two models labels rightly.
 
@@ -211,6 +230,32 @@ def evaluate(
     probabilities = np.zeros((len(letters), len(LETTERS)))
     probabilities[:, scorer.classes] = exponentials / exponentials.sum(axis=1, keepdims=True)
     return Evaluation(letters, probabilities)
+
+
+def nearby_mistakes(evaluation: Evaluation, order: Sequence[int]) -> Nearby | None:
+    """Whether mistakes fall on letters that were recorded shortly before or after the true one.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        A model on rows.
+    order : sequence of int
+        Letters in the order in which they were recorded.
+
+    Returns
+    -------
+    Nearby or None
+        None where no row of these letters is labelled wrongly, or all letters are near.
+    """
+    place = np.full(len(LETTERS), -1)
+    place[list(order)] = np.arange(len(order))
+    wrong = ~evaluation.right & (place[evaluation.letters] >= 0) & (place[evaluation.labels] >= 0)
+    if not wrong.any() or len(order) <= 2 * NEAR + 1:
+        return None
+    own = place[evaluation.letters[wrong]]
+    near = np.abs(own - place[evaluation.labels[wrong]]) <= NEAR
+    others = np.minimum(own, NEAR) + np.minimum(len(order) - 1 - own, NEAR)
+    return Nearby(float(near.mean()), float(others.mean() / (len(order) - 1)))
 
 
 def compare(first: Evaluation, second: Evaluation) -> Agreement:

@@ -7,7 +7,12 @@ from base64 import b64encode
 from hashlib import sha256
 from importlib.resources import files
 
+import numpy as np
+import orjson
+
+from eeg_letters.electrodes import flat_positions
 from eeg_letters.http import Response
+from eeg_letters.recordings import ELECTRODES
 
 _LINKED = re.compile(
     r'<link rel="stylesheet" href="(?P<style>\w+\.css)">'
@@ -36,7 +41,19 @@ def _read(name: str) -> str:
 
 def _joined(link: re.Match[str]) -> str:
     tag = link.lastgroup
-    return f"<{tag}>{_read(link[tag or ''])}</{tag}>"
+    text = _read(link[tag or ""]).replace("{places}", _places())
+    return f"<{tag}>{text}</{tag}>"
+
+
+def _places() -> str:
+    flat = flat_positions()
+    right, front = (flat / np.linalg.norm(flat[ELECTRODES.index("T8")])).T.round(3)
+    return orjson.dumps(
+        {
+            electrode: [x, y]
+            for electrode, x, y in zip(ELECTRODES, right.tolist(), (-front).tolist(), strict=True)
+        }
+    ).decode()
 
 
 def _digests(text: str, tag: str) -> str:

@@ -18,8 +18,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from eeg_letters.experiments import Count
 from eeg_letters.recordings import Recording
+from eeg_letters.report.experiments import Count
 from eeg_letters.training import Progress as OnEpoch
 from eeg_letters.training import TrainedModel
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 
-from eeg_letters.evaluation import Evaluation, compare
+from eeg_letters.evaluation import Evaluation, compare, nearby_mistakes
 from eeg_letters.recordings import LETTERS
 
 CLASSES = range(len(LETTERS))
@@ -110,3 +110,24 @@ def test_the_interval_covers_the_truth_where_rows_resemble_their_neighbours() ->
             covered[name] += interval.low <= truth <= interval.high
     assert covered["blocks"] >= 0.88 * turns
     assert covered["rows"] <= 0.7 * turns
+
+
+def test_mistakes_by_lot_are_as_often_near_as_by_chance() -> None:
+    rng = np.random.default_rng(0)
+    order = rng.permutation(len(LETTERS)).tolist()
+    letters = np.repeat(CLASSES, 400).tolist()
+    found = nearby_mistakes(labelled(letters, rng.permutation(letters).tolist()), order)
+    assert found is not None
+    assert found.share == pytest.approx(found.by_chance, abs=0.02)
+    # At each end two letters are near, next to it three, elsewhere four of the other 25.
+    assert found.by_chance == pytest.approx((2 * 2 + 2 * 3 + 22 * 4) / 26 / 25, abs=0.002)
+
+
+def test_mistakes_between_neighbours_in_the_order_of_recording_are_near() -> None:
+    order = [7, 3, 11, 0, 9, 5]
+    pairs = [(7, 11), (0, 9), (5, 0), (3, 5), (7, 7), (20, 7)]  # The last is not of the order.
+    found = nearby_mistakes(labelled(*map(list, zip(*pairs, strict=True))), order)
+    assert found is not None
+    assert found.share == 3 / 4
+    assert nearby_mistakes(labelled([7, 3], [7, 3]), order) is None
+    assert nearby_mistakes(labelled([7, 3], [3, 7]), order[:5]) is None

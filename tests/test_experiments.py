@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 
-from eeg_letters.experiments import Experiments, experiment
 from eeg_letters.models import LDA
 from eeg_letters.pipelines import build_pipeline
 from eeg_letters.recordings import BANDS, ELECTRODES, FEATURES, Recording
+from eeg_letters.report.experiments import Experiments, experiment
 from eeg_letters.training import train
 
 ROWS = 24

@@ -14,12 +14,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
-from eeg_letters import figures
 from eeg_letters.electrodes import flat_positions
-from eeg_letters.findings import file_name
 from eeg_letters.models import MODELS
 from eeg_letters.recordings import ELECTRODES, read_recording
-from eeg_letters.rendering import code
+from eeg_letters.report import figures
+from eeg_letters.report.findings import file_name
+from eeg_letters.report.rendering import code
 from eeg_letters.scorer import Scorer
 from eeg_letters.settings import DATA
 from eeg_letters.store import SCORER_FILE

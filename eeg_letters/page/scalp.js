@@ -1,13 +1,7 @@
 // Maps of band power over the scalp: spherical splines (Perrin et al. 1989) through the logarithms of 32 electrodes.
 
-// The 10-20 system from above: x to the right, y down; 1 is the ring through T7, T8 and Oz, 90° from the vertex.
-const PLACES = {
-  Fp1: [-0.31, -0.95], Fp2: [0.31, -0.95], F7: [-0.81, -0.59], F3: [-0.41, -0.51], Fz: [0, -0.5], F4: [0.41, -0.51], F8: [0.81, -0.59],
-  FT9: [-1.17, -0.38], FC5: [-0.73, -0.28], FC1: [-0.25, -0.25], FC2: [0.25, -0.25], FC6: [0.73, -0.28], FT10: [1.17, -0.38],
-  T7: [-1, 0], C3: [-0.5, 0], Cz: [0, 0], C4: [0.5, 0], T8: [1, 0],
-  TP9: [-1.17, 0.38], CP5: [-0.73, 0.28], CP1: [-0.25, 0.25], CP2: [0.25, 0.25], CP6: [0.73, 0.28], TP10: [1.17, 0.38],
-  P7: [-0.81, 0.59], P3: [-0.41, 0.51], Pz: [0, 0.5], P4: [0.41, 0.51], P8: [0.81, 0.59], O1: [-0.31, 0.95], Oz: [0, 1], O2: [0.31, 0.95],
-};
+// From above: x to the right, y down; 1 is the ring through T7, T8 and Oz, which is drawn 90° from the vertex. From electrodes.py.
+const PLACES = JSON.parse('{places}');
 const HEAD = 1.36;  // The outline; FT9, FT10, TP9 and TP10 are at 1.23.
 const GRID = 192;  // Pixels of a map, and nodes at which the spline is worked out.
 const NODES = 48;

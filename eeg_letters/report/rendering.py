@@ -14,9 +14,9 @@ ABSENT = "–"
 
 
 def render(template: str, **context: Any) -> str:
-    """Fill in a template of `eeg_letters/templates`; what goes into HTML is escaped."""
+    """Fill in a template of `eeg_letters/report/templates`; what goes into HTML is escaped."""
     environment = Environment(
-        loader=PackageLoader("eeg_letters"),
+        loader=PackageLoader("eeg_letters.report"),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         trim_blocks=True,

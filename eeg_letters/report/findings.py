@@ -10,12 +10,12 @@ from datetime import UTC, date, datetime
 
 import numpy as np
 
-from eeg_letters.costs import Cost, measure_cost, peak_memory
-from eeg_letters.evaluation import Agreement, compare
-from eeg_letters.experiments import Count, Experiments, experiment
+from eeg_letters.evaluation import NEAR, Agreement, compare, nearby_mistakes
 from eeg_letters.models import Model
 from eeg_letters.recordings import LETTERS, Recording
-from eeg_letters.shift import Shift, shift
+from eeg_letters.report.costs import Cost, measure_cost, peak_memory
+from eeg_letters.report.experiments import Count, Experiments, experiment
+from eeg_letters.report.shift import Shift, shift
 from eeg_letters.store import Entry, training_tag
 from eeg_letters.training import TrainedModel
 
@@ -81,6 +81,16 @@ class Findings:
         place = int(counts.argmin())
         return LETTERS[letters[place]], int(counts[place])
 
+    @property
+    def order(self) -> list[int]:
+        """Letters in the order in which they were recorded for training.
+
+        Empty where a letter was recorded more than once.
+        """
+        letters = self.training.letters
+        runs: list[int] = letters[np.flatnonzero(np.diff(letters, prepend=-1))].tolist()
+        return runs if len(runs) == len(set(runs)) else []
+
     def notes(self) -> list[str]:
         """What a reader of the numbers should not miss, in sentences."""
         notes = []
@@ -104,6 +114,15 @@ class Findings:
                     f"{title}: temperature scaling made the calibration error on the test recording"
                     f" larger: {after:.3f} with it, {before:.3f} without. It was found on"
                     " held-out rows by a model that was fitted to half as many rows."
+                )
+            nearby = nearby_mistakes(model.test, self.order)
+            if nearby and nearby.share > 2 * nearby.by_chance:
+                notes.append(
+                    f"{nearby.share:.0%} of the mistakes of {title} are letters recorded at most"
+                    f" {NEAR} before or after the right one; by chance it would be"
+                    f" {nearby.by_chance:.0%}. Each letter was recorded once, one after the other:"
+                    " part of what was learned may be when a row was recorded, not what was"
+                    " thought of."
                 )
             if model.estimate and model.estimate.accuracy - model.test.accuracy > 0.05:
                 fall = 100 * (model.estimate.accuracy - model.test.accuracy)

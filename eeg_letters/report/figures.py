@@ -20,9 +20,9 @@ from scipy.interpolate import RBFInterpolator
 
 from eeg_letters.electrodes import flat_positions, on_sphere, positions
 from eeg_letters.evaluation import Calibration, Evaluation
-from eeg_letters.experiments import LearningPoint
 from eeg_letters.models import LDA, MLP, Model
 from eeg_letters.recordings import ELECTRODES, LETTERS
+from eeg_letters.report.experiments import LearningPoint
 from eeg_letters.scorer import Floats
 
 # Stand-ins for colours of the page's theme, by the CSS variables that they become.
