@@ -117,12 +117,12 @@ class Findings:
                 )
             nearby = nearby_mistakes(model.test, self.order)
             if nearby and nearby.share > 2 * nearby.by_chance:
+                share, by_chance = 100 * nearby.share, 100 * nearby.by_chance
                 notes.append(
-                    f"{nearby.share:.0%} of the mistakes of {title} are letters recorded at most"
-                    f" {NEAR} before or after the right one; by chance it would be"
-                    f" {nearby.by_chance:.0%}. Each letter was recorded once, one after the other:"
-                    " part of what was learned may be when a row was recorded, not what was"
-                    " thought of."
+                    f"{share:.0f} % of the mistakes of {title} are letters recorded at most {NEAR}"
+                    f" before or after the right one; by chance it would be {by_chance:.0f} %. Each"
+                    " letter was recorded once, one after the other: part of what was learned may"
+                    " be when a row was recorded, not what was thought of."
                 )
             if model.estimate and model.estimate.accuracy - model.test.accuracy > 0.05:
                 fall = 100 * (model.estimate.accuracy - model.test.accuracy)
