@@ -230,7 +230,8 @@ def client(server: str) -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.fixture(scope="session")
+# Of a module: while Playwright runs, asyncio.run() fails in its thread.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The system's Chromium, headless; skips the test where there is none."""
     found = next(filter(None, map(shutil.which, BROWSERS)), None)

@@ -168,4 +168,6 @@ def test_a_built_bento_serves_the_models_it_was_built_with(home: Path) -> None:
         (home / "models" / model.name / "none" / SCORER_FILE).unlink()
     with serve(home, "eeg-letters:test") as (url, _):
         assert httpx.get(f"{url}/prediction/232").status_code == 200
-        assert "</script>" in httpx.get(f"{url}/").text
+        page = httpx.get(f"{url}/", headers={"accept": "text/html"}).text
+        assert "</script>" in page
+        assert httpx.get(f"{url}/docs").status_code == 200
