@@ -381,6 +381,18 @@ def test_a_row_is_picked_by_pointer_and_by_keyboard(
     expect(page.locator("#said")).to_contain_text("Row 3.")
 
 
+@pytest.mark.parametrize("power", ["5e-324", "1.7e308"])
+def test_powers_at_the_ends_of_what_a_float_holds_are_shown(page: Page, power: str) -> None:
+    # First, for a page that draws a scale without an end does not answer any more.
+    page.goto("/?view=rows")
+    scale = page.evaluate(f"() => scaleFor('theta', [{power}]).map(Math.log10)")
+    assert np.isfinite(np.array(scale, float)).all()
+    predict(page, ",".join([power] * len(FEATURES)))
+    expect(page.locator("#own-score")).to_contain_text("1 row")
+    expect(page.locator("#own-reading .legend")).to_contain_text("far from the usual")
+    assert 0 < page.locator("#own-reading .tick").count() < 100
+
+
 def test_a_long_file_goes_in_several_requests(
     page: Page, rows: dict[int, dict[str, str]], tmp_path: Path
 ) -> None:
