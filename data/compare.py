@@ -7,14 +7,19 @@ simulated ones.
 from __future__ import annotations
 
 import argparse
+import io
+import sys
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from eeg_letters.errors import UserError
 from eeg_letters.recordings import BANDS, Recording, read_recording
+from eeg_letters.report.shift import SMALLEST_POWER
 
 ROWS_APART = (1, 2, 5)
 
@@ -28,7 +33,7 @@ def main() -> None:
     table = Table()
     table.add_column("", no_wrap=True)
     for path in paths:
-        table.add_column(str(path), justify="right", overflow="fold")
+        table.add_column(Text(str(path)), justify="right", overflow="fold")
     for name in columns[0]:
         table.add_row(name, *(f"{column[name]:.3f}" for column in columns))
     Console().print(table)
@@ -52,15 +57,27 @@ def figures(recording: Recording) -> dict[str, float]:
 
 
 def correlation(recording: Recording, apart: int) -> float:
-    """Correlation of the logarithms of band powers within a letter, some rows apart."""
+    """Correlation of the logarithms of band powers within a letter, some rows apart.
+
+    NaN where no letter has rows so far apart that differ.
+    """
     products, squares = 0.0, 0.0
     for letter in np.unique(recording.letters):
-        rows: NDArray[np.float64] = np.log(recording.band_powers[recording.letters == letter])
+        rows: NDArray[np.float64] = np.log(
+            np.maximum(recording.band_powers[recording.letters == letter], SMALLEST_POWER)
+        )
         rows -= rows.mean(axis=0)
         products += float((rows[:-apart] * rows[apart:]).sum())
         squares += float(np.sqrt((rows[:-apart] ** 2).sum() * (rows[apart:] ** 2).sum()))
-    return products / squares
+    return products / squares if squares else float("nan")
 
 
 if __name__ == "__main__":
-    main()
+    # A file's name may have bytes that are no text.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        main()
+    except UserError as error:
+        print(f"python -m data.compare: {error}", file=sys.stderr)
+        sys.exit(2)

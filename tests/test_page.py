@@ -260,7 +260,12 @@ def test_the_maps_show_the_powers_where_they_were_measured(
 
 def test_a_line_that_is_not_stored_is_told_in_place(browser: Browser, server: str) -> None:
     with watched(browser, server, refusals=True) as page:
-        for line, sentence in (("99999", "no stored row with line 99999"), ("x", "by its number")):
+        cases = (
+            ("99999", "no stored row with line 99999"),
+            ("x", "by its number"),
+            ("..", "no stored row with line .."),
+        )
+        for line, sentence in cases:
             page.goto(f"/?line={line}")
             expect(page.locator("#problem")).to_contain_text(sentence)
             expect(page.locator("#line-reading .answers")).to_be_hidden()
@@ -302,6 +307,13 @@ def test_a_busy_service_is_asked_again_and_limits_lead_to_smaller_requests(
         expect(page.locator("#busy")).to_be_hidden()
         predict(page, as_csv(list(rows.values())))
         expect(page.locator("#own-score")).to_contain_text("5 rows")
+
+
+@pytest.mark.parametrize("name", ["toString", "__proto__", "nothing"])
+def test_an_address_of_no_view_is_that_of_stored_lines(page: Page, name: str) -> None:
+    page.goto(f"/?view={name}")
+    expect_line(page, LINE)
+    expect(page).to_have_title(f"Line {LINE} – EEG letters")
 
 
 # Rows of one's own
@@ -381,6 +393,18 @@ def test_a_row_is_picked_by_pointer_and_by_keyboard(
     expect(page.locator("#said")).to_contain_text("Row 3.")
 
 
+@pytest.mark.parametrize("power", ["5e-324", "1.7e308"])
+def test_powers_at_the_ends_of_what_a_float_holds_are_shown(page: Page, power: str) -> None:
+    # First, for a page that draws a scale without an end does not answer any more.
+    page.goto("/?view=rows")
+    scale = page.evaluate(f"() => scaleFor('theta', [{power}]).map(Math.log10)")
+    assert np.isfinite(np.array(scale, float)).all()
+    predict(page, ",".join([power] * len(FEATURES)))
+    expect(page.locator("#own-score")).to_contain_text("1 row")
+    expect(page.locator("#own-reading .legend")).to_contain_text("far from the usual")
+    assert 0 < page.locator("#own-reading .tick").count() < 100
+
+
 def test_a_long_file_goes_in_several_requests(
     page: Page, rows: dict[int, dict[str, str]], tmp_path: Path
 ) -> None:
@@ -431,6 +455,14 @@ def test_faults_name_row_line_and_column(
         ),
         (as_csv(good) + "1,2,3", "Row 6, line 7 of the text has 3 values"),
         (as_csv([*good[:2], bad_letter]), "Row 3, line 4 of the text, column # Letter: “26”"),
+        (
+            as_csv(good[:1], header=False).translate(str.maketrans(",.", ";,")),
+            'Row 1, line 1 of the text, feature Cz/theta: "',
+        ),
+        (
+            json.dumps([good[0], {**good[1], " Cz/theta": "99"}]),
+            "Row 2: the column Cz/theta stands twice.",
+        ),
         (json.dumps([good[0], missing]), "Row 2 has no feature Oz/gamma."),
         (json.dumps([*powers[:2], powers[2][:-1]]), "Row 3 has 159 values"),
         (json.dumps([*powers[:2], [float("nan"), *powers[2][1:]]]), "row 3, feature Cz/theta"),

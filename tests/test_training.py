@@ -338,6 +338,17 @@ def test_a_report_that_cannot_be_written_ends_in_one_sentence_and_the_models_sav
     assert len(entries(tmp_path)) == len(MODELS)
 
 
+def test_a_name_that_is_no_text_loses_nothing(
+    tmp_path: Path, recordings: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "utf-8:strict")
+    path = tmp_path / os.fsdecode(b"\xff.csv")
+    path.write_bytes(recordings["A"].read_bytes())
+    finished = run_train(tmp_path, "--train", path, "--test", recordings["test"])
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert list((tmp_path / "reports").glob("*/report.html"))
+
+
 def test_the_estimate_fits_first_halves_and_scores_second_halves(tmp_path: Path) -> None:
     path = select_rows(tmp_path / "train.csv", range(26), slice(7))
     lines = path.read_text().splitlines()

@@ -4,7 +4,7 @@ const VIEWS = { line: "Stored lines", rows: "Your rows", models: "Models" };
 
 function open() {
   const asked = new URLSearchParams(location.search);
-  const view = asked.has("line") || !(asked.get("view") in VIEWS) ? "line" : asked.get("view");
+  const view = asked.has("line") || !Object.hasOwn(VIEWS, asked.get("view")) ? "line" : asked.get("view");
   const within = $("main").contains(document.activeElement) && document.activeElement !== $("main");
   if (within && !$(`view-${view}`).contains(document.activeElement)) $("main").focus();
   for (const name of Object.keys(VIEWS)) $(`view-${name}`).hidden = name !== view;

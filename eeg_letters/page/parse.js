@@ -2,7 +2,7 @@
 
 const LINE_COLUMN = "Line";
 const LETTER_COLUMN = "# Letter";
-const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
 
 // What is not a number stays as it is: the service says which value it is and where it stands.
 function number(value) {
@@ -22,7 +22,9 @@ function parseRows(text, features) {
 function toRow(values, where, place, features) {
   if (Array.isArray(values)) return { values: values.map(number), where, ...lineAndTruth({}, where, place) };
   if (typeof values !== "object" || values === null) return { values, where };
-  const named = new Map(Object.entries(values).map(([name, value]) => [name.trim(), value]));
+  const names = Object.keys(values).map((name) => name.trim());
+  const named = new Map(Object.values(values).map((value, at) => [names[at], value]));
+  if (named.size !== names.length) throw new Failure(`Row ${place + 1}${where}: the column ${repeated(names)} stands twice.`, 422);
   const rest = lineAndTruth({ line: named.get(LINE_COLUMN), letter: named.get(LETTER_COLUMN) }, where, place);
   named.delete(LINE_COLUMN);
   named.delete(LETTER_COLUMN);
@@ -39,10 +41,16 @@ function lineAndTruth({ line, letter }, where, place) {
   return { line: line === undefined ? undefined : String(line).trim(), truth: truth ?? undefined };
 }
 
+function repeated(names) {
+  const seen = new Set();
+  return names.find((name) => seen.size === seen.add(name).size);
+}
+
 function csvRows(text, features) {
   const lines = text.split(/\r\n|\r|\n/).map((line, at) => ({ line, where: `, line ${at + 1} of the text` })).filter(({ line }) => line.trim());
   if (lines.length === 0) return [];
-  const between = [",", "\t", ";"].find((mark) => lines[0].line.includes(mark)) ?? /\s+/;
+  // The comma last: between tabs and semicolons it is a decimal one.
+  const between = ["\t", ";", ","].find((mark) => lines[0].line.includes(mark)) ?? /\s+/;
   const cells = ({ line }) => line.trim().split(between).map((cell) => cell.trim().replace(/^"(.*)"$/, "$1").trim());
   const first = cells(lines[0]);
   if (!first.some((cell) => features.includes(cell) || cell === LETTER_COLUMN)) {
@@ -54,7 +62,7 @@ function csvRows(text, features) {
       return { values: full ? Object.fromEntries(columns.map((name, at) => [name, values[at]])) : values, where: line.where };
     });
   }
-  const twice = first.find((name, at) => first.indexOf(name) !== at);
+  const twice = repeated(first);
   if (twice !== undefined) throw new Failure(`The column ${twice} stands twice in the header.`, 422);
   return lines.slice(1).map((line, place) => {
     const values = cells(line);

@@ -25,7 +25,8 @@ function scaleFor(band, powers) {
   const positive = powers.filter((value) => value > 0).sort((one, other) => one - other);
   const inside = positive.filter((value) => value >= usual[0] / 3 && value <= usual[1] * 3).length;
   if (2 * inside >= positive.length) return usual;
-  const top = 10 ** Math.ceil(Math.log10(positive.at(-1)));
+  // Both ends must be numbers that are neither 0 nor infinite: every decade between them gets a mark.
+  const top = 10 ** Math.min(Math.max(Math.ceil(Math.log10(positive.at(-1))), -300), 308);
   return [top * (usual[0] / usual[1]), top];
 }
 

@@ -17,7 +17,8 @@ async function openLine(given) {
       lineView.reading.fade();
       $("place").textContent = "";
       await ask(`/line/${encodeURIComponent(line)}`, { signal });
-      return;
+      // Something else is at such a path as “..”.
+      throw new Failure(`There is no stored row with line ${line}.`, 404);
     }
     shownLine = all.lines[place];
     lineView.strip.move(place);
