@@ -10,12 +10,12 @@ import numpy as np
 
 from eeg_letters.errors import OutputError
 from eeg_letters.models import Model
-from eeg_letters.predictions import aside
 from eeg_letters.recordings import BANDS, ELECTRODES
 from eeg_letters.report import figures
 from eeg_letters.report.experiments import FOLDS, SHUFFLES
 from eeg_letters.report.findings import Findings, file_name
 from eeg_letters.report.rendering import render
+from eeg_letters.whole_files import aside
 
 REPORT_FILE = "report.html"
 CARD_FILE = "model-card.md"
