@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 from scipy.stats import binomtest
 
 from eeg_letters.recordings import LETTERS
@@ -19,7 +20,7 @@ BLOCK_ROWS = 10
 NEAR = 2
 _CONFIDENCE_BINS = 15
 _RESAMPLES = 10_000
-_LEVEL = 0.95
+_RESAMPLES_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Evaluation:
         """Share of the rows that are labelled rightly."""
         return float(self.right.mean())
 
+    @cached_property
     def interval(self) -> Interval:
         """Interval of the accuracy, by a bootstrap of blocks.
 
@@ -75,16 +77,14 @@ class Evaluation:
         the interval too narrow. Blocks of `BLOCK_ROWS` rows of a letter are drawn instead.
         """
         right, sizes = _by_block(self.letters, self.right)
-        drawn = np.random.default_rng(0).integers(len(sizes), size=(_RESAMPLES, len(sizes)))
-        shares = right[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
-        low, high = np.quantile(shares, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
+        rng = np.random.default_rng(0)
+        # A few at a time: of a long recording all at once would not fit into memory.
+        shares = np.empty((_RESAMPLES // _RESAMPLES_AT_ONCE, _RESAMPLES_AT_ONCE))
+        for some in shares:
+            drawn = rng.integers(len(sizes), size=(len(some), len(sizes)))
+            some[:] = right[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+        low, high = np.quantile(shares, [0.025, 0.975])
         return Interval(float(low), float(high))
-
-    def interval_of_independent_rows(self) -> Interval:
-        """Wilson's interval of the accuracy, which would hold if no row resembled another."""
-        found = binomtest(int(self.right.sum()), len(self.right))
-        interval = found.proportion_ci(_LEVEL, method="wilson")
-        return Interval(float(interval.low), float(interval.high))
 
     def confusion(self) -> NDArray[np.int64]:
         """Rows by letter (down) and label (across), shape (26, 26)."""
@@ -224,11 +224,8 @@ def evaluate(
     temperature : float
         What the scorer's logits are divided by first.
     """
-    logits = scorer.logits(band_powers) / temperature
-    logits -= logits.max(axis=1, keepdims=True)
-    exponentials = np.exp(logits)
     probabilities = np.zeros((len(letters), len(LETTERS)))
-    probabilities[:, scorer.classes] = exponentials / exponentials.sum(axis=1, keepdims=True)
+    probabilities[:, scorer.classes] = softmax(scorer.logits(band_powers) / temperature, axis=1)
     return Evaluation(letters, probabilities)
 
 

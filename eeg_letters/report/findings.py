@@ -105,7 +105,7 @@ class Findings:
                 notes.append(
                     f"{title}: the loss had not settled after {model.pipeline[-1].max_iter} epochs."
                 )
-            if model.test.interval().low <= self.chance:
+            if model.test.interval.low <= self.chance:
                 notes.append(f"{title} is not shown to be better than guessing.")
             before = model.uncalibrated_test.calibration().error
             after = model.test.calibration().error
