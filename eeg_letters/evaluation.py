@@ -18,7 +18,7 @@ from eeg_letters.scorer import Floats, Scorer
 BLOCK_ROWS = 10
 # Letters before and after that count as recorded near a letter.
 NEAR = 2
-_CONFIDENCE_BINS = 15
+CONFIDENCE_BINS = 15
 _RESAMPLES = 10_000
 _RESAMPLES_AT_ONCE = 100
 
@@ -106,13 +106,13 @@ class Evaluation:
 
     def calibration(self) -> Calibration:
         """How often the model is right, by how sure it is."""
-        bins = np.minimum((self.confidence * _CONFIDENCE_BINS).astype(int), _CONFIDENCE_BINS - 1)
-        rows = np.bincount(bins, minlength=_CONFIDENCE_BINS)
+        bins = np.minimum((self.confidence * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
+        rows = np.bincount(bins, minlength=CONFIDENCE_BINS)
         used = rows > 0
         return Calibration(
             rows[used],
-            np.bincount(bins, self.confidence, _CONFIDENCE_BINS)[used] / rows[used],
-            np.bincount(bins, self.right, _CONFIDENCE_BINS)[used] / rows[used],
+            np.bincount(bins, self.confidence, CONFIDENCE_BINS)[used] / rows[used],
+            np.bincount(bins, self.right, CONFIDENCE_BINS)[used] / rows[used],
         )
 
 
@@ -150,12 +150,12 @@ class LetterScore:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Rows by the probability of their label, in fifteen bins of equal width, without empty ones.
+    """Rows by the probability of their label, in `CONFIDENCE_BINS` bins of equal width.
 
     Attributes
     ----------
     rows : ndarray of int64, shape (n_bins,)
-        How many rows are in each bin.
+        How many rows are in each bin; empty bins are left out.
     confidence : ndarray of float64, shape (n_bins,)
         Mean probability of their labels.
     accuracy : ndarray of float64, shape (n_bins,)
