@@ -101,10 +101,8 @@ class Findings:
             )
         for model in self.trained:
             title = model.model.title
-            if not model.converged:
-                notes.append(
-                    f"{title}: the loss had not settled after {model.pipeline[-1].max_iter} epochs."
-                )
+            if model.unsettled:
+                notes.append(model.unsettled)
             if model.test.interval.low <= self.chance:
                 notes.append(f"{title} is not shown to be better than guessing.")
             before = model.uncalibrated_test.calibration().error
