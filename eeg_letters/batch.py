@@ -34,7 +34,6 @@ from eeg_letters.models import MODELS
 from eeg_letters.predictions import (
     ENDINGS,
     Predictions,
-    aside,
     make_schema,
     to_batch,
     write,
@@ -42,6 +41,7 @@ from eeg_letters.predictions import (
 from eeg_letters.recordings import LETTER_COLUMN
 from eeg_letters.store import use_own_bento
 from eeg_letters.tables import STDIN, open_table
+from eeg_letters.whole_files import aside
 from eeg_letters.workers import WorkerLost, Workers
 
 PROGRAM = "eeg_letters.batch"

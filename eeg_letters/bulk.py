@@ -136,11 +136,21 @@ def _l2_inputs(powers: Floats) -> Floats | None:
     squares = np.einsum("ij,ij->i", powers, powers)
     if not ((squares > _LEAST) & (squares < _MOST)).all():
         return None
-    return np.column_stack([powers, np.sqrt(squares)])
+    inputs = _empty_inputs(powers)
+    inputs[:, :-1] = powers
+    np.sqrt(squares, out=inputs[:, -1])
+    return inputs
 
 
 def _log1p_inputs(powers: Floats) -> Floats:
-    return np.column_stack([np.log1p(powers), np.ones(len(powers))])
+    inputs = _empty_inputs(powers)
+    np.log1p(powers, out=inputs[:, :-1])
+    inputs[:, -1] = 1
+    return inputs
+
+
+def _empty_inputs(powers: Floats) -> Floats:
+    return np.empty((len(powers), powers.shape[1] + 1))
 
 
 # What goes into the first layer, by preprocessing: band powers with one more input, or None where

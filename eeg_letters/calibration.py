@@ -47,7 +47,7 @@ def fit_temperature(logits: Floats, classes: NDArray[np.int64]) -> float:
 
 
 def calibrate(pipeline: Pipeline, temperature: float) -> None:
-    """Divide a fitted pipeline's logits by a temperature, in place; its labels stay as they are.
+    """Divide a fitted pipeline's logits by a temperature; its labels stay as they are.
 
     The temperature becomes part of the classifier's last layer, so that whatever opens the
     pipeline gets calibrated probabilities from scikit-learn alone.
@@ -61,8 +61,9 @@ def calibrate(pipeline: Pipeline, temperature: float) -> None:
     """
     classifier = pipeline[-1]
     if isinstance(classifier, MLPClassifier):
-        classifier.coefs_[-1] /= temperature
-        classifier.intercepts_[-1] /= temperature
+        # Not in place: a scorer compiled before shares these arrays.
+        classifier.coefs_[-1] = classifier.coefs_[-1] / temperature
+        classifier.intercepts_[-1] = classifier.intercepts_[-1] / temperature
     else:
         classifier.coef_ = classifier.coef_ / temperature
         classifier.intercept_ = classifier.intercept_ / temperature

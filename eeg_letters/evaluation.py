@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 from scipy.stats import binomtest
 
 from eeg_letters.recordings import LETTERS
@@ -17,9 +18,9 @@ from eeg_letters.scorer import Floats, Scorer
 BLOCK_ROWS = 10
 # Letters before and after that count as recorded near a letter.
 NEAR = 2
-_CONFIDENCE_BINS = 15
+CONFIDENCE_BINS = 15
 _RESAMPLES = 10_000
-_LEVEL = 0.95
+_RESAMPLES_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Evaluation:
         """Share of the rows that are labelled rightly."""
         return float(self.right.mean())
 
+    @cached_property
     def interval(self) -> Interval:
         """Interval of the accuracy, by a bootstrap of blocks.
 
@@ -75,16 +77,14 @@ class Evaluation:
         the interval too narrow. Blocks of `BLOCK_ROWS` rows of a letter are drawn instead.
         """
         right, sizes = _by_block(self.letters, self.right)
-        drawn = np.random.default_rng(0).integers(len(sizes), size=(_RESAMPLES, len(sizes)))
-        shares = right[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
-        low, high = np.quantile(shares, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
+        rng = np.random.default_rng(0)
+        # A few at a time: of a long recording all at once would not fit into memory.
+        shares = np.empty((_RESAMPLES // _RESAMPLES_AT_ONCE, _RESAMPLES_AT_ONCE))
+        for some in shares:
+            drawn = rng.integers(len(sizes), size=(len(some), len(sizes)))
+            some[:] = right[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+        low, high = np.quantile(shares, [0.025, 0.975])
         return Interval(float(low), float(high))
-
-    def interval_of_independent_rows(self) -> Interval:
-        """Wilson's interval of the accuracy, which would hold if no row resembled another."""
-        found = binomtest(int(self.right.sum()), len(self.right))
-        interval = found.proportion_ci(_LEVEL, method="wilson")
-        return Interval(float(interval.low), float(interval.high))
 
     def confusion(self) -> NDArray[np.int64]:
         """Rows by letter (down) and label (across), shape (26, 26)."""
@@ -106,13 +106,13 @@ class Evaluation:
 
     def calibration(self) -> Calibration:
         """How often the model is right, by how sure it is."""
-        bins = np.minimum((self.confidence * _CONFIDENCE_BINS).astype(int), _CONFIDENCE_BINS - 1)
-        rows = np.bincount(bins, minlength=_CONFIDENCE_BINS)
+        bins = np.minimum((self.confidence * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
+        rows = np.bincount(bins, minlength=CONFIDENCE_BINS)
         used = rows > 0
         return Calibration(
             rows[used],
-            np.bincount(bins, self.confidence, _CONFIDENCE_BINS)[used] / rows[used],
-            np.bincount(bins, self.right, _CONFIDENCE_BINS)[used] / rows[used],
+            np.bincount(bins, self.confidence, CONFIDENCE_BINS)[used] / rows[used],
+            np.bincount(bins, self.right, CONFIDENCE_BINS)[used] / rows[used],
         )
 
 
@@ -150,12 +150,12 @@ class LetterScore:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Rows by the probability of their label, in fifteen bins of equal width, without empty ones.
+    """Rows by the probability of their label, in `CONFIDENCE_BINS` bins of equal width.
 
     Attributes
     ----------
     rows : ndarray of int64, shape (n_bins,)
-        How many rows are in each bin.
+        How many rows are in each bin; empty bins are left out.
     confidence : ndarray of float64, shape (n_bins,)
         Mean probability of their labels.
     accuracy : ndarray of float64, shape (n_bins,)
@@ -179,12 +179,15 @@ class Nearby:
 
     Attributes
     ----------
+    rows : int
+        How many are labelled wrongly.
     share : float
         Share of them whose label is at most `NEAR` letters from theirs in the order of recording.
     by_chance : float
         The same if wrong labels were drawn by lot.
     """
 
+    rows: int
     share: float
     by_chance: float
 
@@ -224,11 +227,8 @@ def evaluate(
     temperature : float
         What the scorer's logits are divided by first.
     """
-    logits = scorer.logits(band_powers) / temperature
-    logits -= logits.max(axis=1, keepdims=True)
-    exponentials = np.exp(logits)
     probabilities = np.zeros((len(letters), len(LETTERS)))
-    probabilities[:, scorer.classes] = exponentials / exponentials.sum(axis=1, keepdims=True)
+    probabilities[:, scorer.classes] = softmax(scorer.logits(band_powers) / temperature, axis=1)
     return Evaluation(letters, probabilities)
 
 
@@ -255,7 +255,7 @@ def nearby_mistakes(evaluation: Evaluation, order: Sequence[int]) -> Nearby | No
     own = place[evaluation.letters[wrong]]
     near = np.abs(own - place[evaluation.labels[wrong]]) <= NEAR
     others = np.minimum(own, NEAR) + np.minimum(len(order) - 1 - own, NEAR)
-    return Nearby(float(near.mean()), float(others.mean() / (len(order) - 1)))
+    return Nearby(len(near), float(near.mean()), float(others.mean() / (len(order) - 1)))
 
 
 def compare(first: Evaluation, second: Evaluation) -> Agreement:

@@ -233,8 +233,11 @@ def _models() -> list[dict[str, Any]]:
             "title": model.title,
             "version": "0123456789abcdef",
             "accuracy": {"test": 0.7, "blocked": 0.75},
+            "calibration_error": {"test": 0.13, "blocked": 0.02},
             "classes": list(range(len(LETTERS))),
             "feature_names": list(FEATURES),
+            "preprocessing": "log1p",
+            "temperature": 1.5,
             "training": recording,
             "test": recording,
             "versions": {"eeg-letters": __version__},
@@ -286,25 +289,29 @@ def _schemas() -> dict[str, Any]:
         "maxItems": len(FEATURES),
     }
     labels = {"type": "array", "items": label}
-    text = {"type": "string"}
-    recording = _exactly({"sha256": text, "rows": {"type": "integer", "minimum": 0}})
+    recording = _exactly({"sha256": string, "rows": {"type": "integer", "minimum": 0}})
     stored_model = {
         "type": "object",
         "properties": {
             "name": {
-                **text,
+                **string,
                 "description": "Name in the model store.",
                 "enum": [model.name for model in MODELS],
             },
             "title": {
-                **text,
+                **string,
                 "description": "Name in other answers.",
                 "enum": [model.title for model in MODELS],
             },
-            "version": {**text, "description": "Digest of all that is stored of the model."},
+            "version": {**string, "description": "Digest of all that is stored of the model."},
             "accuracy": {
                 "description": "test: over the test recording of training. blocked: first half of"
                 " each letter's rows of the training recording predicts the second half.",
+                "type": "object",
+                "properties": {"test": share, "blocked": share},
+            },
+            "calibration_error": {
+                "description": "Expected calibration error of the probabilities over the same rows.",
                 "type": "object",
                 "properties": {"test": share, "blocked": share},
             },
@@ -312,16 +319,16 @@ def _schemas() -> dict[str, Any]:
             "feature_names": {
                 "description": "What the numbers of a row are, in order.",
                 "type": "array",
-                "items": text,
+                "items": string,
             },
-            "preprocessing": {**text, "description": "What is done to a row first."},
+            "preprocessing": {**string, "description": "What is done to a row first."},
             "temperature": {**number, "description": "What logits are divided by."},
             "training": {**recording, "description": "What it was trained on."},
             "test": {**recording, "description": "What training tested it on."},
             "versions": {
                 "description": "Versions of the libraries that trained it.",
                 "type": "object",
-                "additionalProperties": text,
+                "additionalProperties": string,
             },
         },
         "required": ["name", "title", "version"],

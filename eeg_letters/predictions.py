@@ -1,13 +1,9 @@
-"""Predictions in files: what their columns are, and how a file appears whole or not at all."""
+"""Predictions in files: what their columns are, and how they are written."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from glob import escape
 from pathlib import Path
 
 import numpy as np
@@ -154,51 +150,6 @@ def write(path: Path, schema: Schema, batches: Iterator[RecordBatch]) -> None:
         if raised:
             raise raised[0] from None
         raise OutputError(f"the output cannot be written: {error}") from None
-
-
-@contextmanager
-def aside(path: Path) -> Iterator[Path]:
-    """Give a file another name in the same folder until it is whole; delete it after a failure.
-
-    The folder is made where it is missing.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The name it gets.
-
-    Yields
-    ------
-    pathlib.Path
-        The name to write it under, with the same ending.
-
-    Raises
-    ------
-    OutputError
-        When the folder cannot be written to.
-    """
-    # What a killed run left behind. A run that still goes on and loses its file fails.
-    try:
-        path.parent.mkdir(exist_ok=True)
-        for left in path.parent.glob(f".{escape(path.name)}.{'?' * 8}{path.suffix}"):
-            left.unlink(missing_ok=True)
-        descriptor, name = tempfile.mkstemp(path.suffix, f".{path.name}.", path.parent)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
-    partial = Path(name)
-    try:
-        yield partial
-        # mkstemp lets nobody else read it.
-        umask = os.umask(0)
-        os.umask(umask)
-        partial.chmod(0o666 & ~umask)
-        os.fsync(descriptor)
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        os.close(descriptor)
-        partial.unlink(missing_ok=True)
 
 
 def _names(labels: NDArray[np.int64]) -> Array:

@@ -29,7 +29,7 @@ _MOST_DIGITS = 400
 LINE_BYTES = 1024
 # What `/models` tells of what training wrote down, where it is there.
 MODEL_FACTS = (
-    *("accuracy", "classes", "feature_names", "preprocessing", "temperature"),
+    *("accuracy", "calibration_error", "classes", "feature_names", "preprocessing", "temperature"),
     *("training", "test", "versions"),
 )
 

@@ -68,7 +68,7 @@ def parse_rows(body: bytes, max_rows: int) -> Iterator[Floats]:
     number = 0
     for part in _parts(body):
         parsed = parse_lists(part, part is body)
-        parsed = _parse_any(body, part, number) if parsed is None else _check(parsed, number)
+        parsed = _parse_any(body, part, number) if parsed is None else _not_negative(parsed, number)
         number += len(parsed)
         if number > max_rows:
             raise Problem(
@@ -231,7 +231,7 @@ def to_array(rows: Any, first: int = 0) -> Floats:
             values.fromlist(ordered)
         except TypeError:
             raise _first_bad(rows, first) from None
-    return _check(np.frombuffer(values).reshape(-1, len(FEATURES)), first)
+    return _not_negative(np.frombuffer(values).reshape(-1, len(FEATURES)), first)
 
 
 def negative(rows: Floats, first: int) -> str | None:
@@ -253,7 +253,7 @@ def negative(rows: Floats, first: int) -> str | None:
     )
 
 
-def _check(rows: Floats, first: int) -> Floats:
+def _not_negative(rows: Floats, first: int) -> Floats:
     if (wrong := negative(rows, first)) is not None:
         raise _refused(wrong)
     return rows

@@ -27,8 +27,9 @@ def _l2(rows: Floats) -> Floats:
     return normalised
 
 
-# What a row goes through before the first layer, by name.
-PREPROCESSING: dict[str, Callable[[Floats], Floats]] = {"l2": _l2, "log1p": np.log1p}
+# What a row goes through before the first layer, by name; the first where nothing tells which is
+# better.
+PREPROCESSING: dict[str, Callable[[Floats], Floats]] = {"log1p": np.log1p, "l2": _l2}
 
 
 @dataclass(frozen=True)

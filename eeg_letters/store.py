@@ -48,7 +48,8 @@ class Entry:
     files : dict of str to bytes
         Contents by file name: `PIPELINE_FILE` and `SCORER_FILE`.
     metadata : dict
-        Scores, classes, feature names, checksum of the recordings, library versions.
+        Preprocessing, temperature, scores, classes, feature names, checksums of the recordings,
+        library versions.
     """
 
     model: Model

@@ -76,11 +76,7 @@ def accuracy_table(trained: Sequence[TrainedModel]) -> Table:
         "Estimate: first half of each letter's rows predicts the second half.",
         "Calibration error: how far off probabilities are, on the test recording.",
     ]
-    caption += [
-        f"{model.model.title}: the loss had not settled after {model.pipeline[-1].max_iter} epochs."
-        for model in trained
-        if not model.converged
-    ]
+    caption += [model.unsettled for model in trained if model.unsettled]
     table = Table(caption="\n".join(caption), caption_justify="left")
     table.add_column("Model")
     table.add_column("Preprocessing")

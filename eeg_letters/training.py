@@ -75,12 +75,12 @@ class TrainedModel:
     test: Evaluation
 
     @property
-    def converged(self) -> bool:
-        """Whether the fit ended because the loss had settled, not for want of epochs."""
+    def unsettled(self) -> str | None:
+        """A sentence where the fit ended for want of epochs, not because the loss had settled."""
         classifier = self.pipeline[-1]
-        return not isinstance(classifier, MLPClassifier) or bool(
-            classifier.n_iter_ < classifier.max_iter
-        )
+        if not isinstance(classifier, MLPClassifier) or classifier.n_iter_ < classifier.max_iter:
+            return None
+        return f"{self.model.title}: the loss had not settled after {classifier.max_iter} epochs."
 
 
 def check_trainable(recording: Recording) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from math import comb
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 
 from eeg_letters.evaluation import Evaluation, compare, nearby_mistakes
@@ -103,13 +105,22 @@ def test_the_interval_covers_the_truth_where_rows_resemble_their_neighbours() ->
         # Ten rows in a row are right or wrong together.
         right = np.repeat(rng.random(130) < truth, 10)
         found = labelled(letters.tolist(), np.where(right, letters, (letters + 1) % 26).tolist())
-        for name, interval in (
-            ("blocks", found.interval()),
-            ("rows", found.interval_of_independent_rows()),
-        ):
+        wilson = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
+        for name, interval in (("blocks", found.interval), ("rows", wilson)):
             covered[name] += interval.low <= truth <= interval.high
     assert covered["blocks"] >= 0.88 * turns
     assert covered["rows"] <= 0.7 * turns
+
+
+def test_the_interval_of_a_long_recording_fits_into_memory() -> None:
+    letters = np.repeat(np.arange(26), 4000)
+    found = labelled(letters.tolist(), np.where(letters % 3, letters, 0).tolist())
+    tracemalloc.start()
+    interval = found.interval
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert interval.low < found.accuracy < interval.high
+    assert peak < 100e6
 
 
 def test_mistakes_by_lot_are_as_often_near_as_by_chance() -> None:

@@ -19,7 +19,7 @@ from eeg_letters.models import MODELS
 from eeg_letters.recordings import ELECTRODES, read_recording
 from eeg_letters.report import figures
 from eeg_letters.report.findings import file_name
-from eeg_letters.report.rendering import code
+from eeg_letters.report.rendering import code, seconds, size
 from eeg_letters.scorer import Scorer
 from eeg_letters.settings import DATA
 from eeg_letters.store import SCORER_FILE
@@ -247,3 +247,19 @@ def test_a_code_span_holds_any_text(text: str) -> None:
     fence, inside = re.fullmatch(r"(`+)(.*?)\1", code(text), re.DOTALL).groups()  # type: ignore[union-attr]
     assert fence not in inside
     assert inside.strip() == text
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (seconds(5.4321e-6), "5.43 µs"),
+        (seconds(0.00054321), "0.543 ms"),
+        (seconds(13.14), "13.1 s"),
+        (seconds(1234.5), "1,234 s"),
+        (size(48_300), "48.3 kB"),
+        (size(321_400_000), "321 MB"),
+        (size(2_500_000_000), "2,500 MB"),
+    ],
+)
+def test_durations_and_sizes_are_written_for_people(written: str, expected: str) -> None:
+    assert written == expected.replace(" ", "\N{NO-BREAK SPACE}")

@@ -184,8 +184,7 @@ $("file").addEventListener("change", () => {
 });
 $("clear").addEventListener("click", clearOwn);
 $("example").addEventListener("click", () => inPlace("own-problem", async () => {
-  const { places, lines } = await overview();
-  const stored = await ask(`/line/${shownLine ?? (places.has(FIRST) ? FIRST : lines[0])}`);
+  const stored = await ask(`/line/${lineToShow(await overview())}`);
   ownText = undefined;
   $("text").value = [$("text").value.trim(), JSON.stringify(stored)].filter(Boolean).join("\n");
 }));

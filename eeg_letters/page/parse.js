@@ -1,7 +1,5 @@
 // Rows from text: CSV with or without a header, or JSON in any form that rows come in.
 
-const LINE_COLUMN = "Line";
-const LETTER_COLUMN = "# Letter";
 const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
 
 // What is not a number stays as it is: the service says which value it is and where it stands.

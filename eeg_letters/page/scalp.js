@@ -2,7 +2,7 @@
 
 // From above: x to the right, y down; 1 is the ring through T7, T8 and Oz, which is drawn 90° from the vertex. From electrodes.py.
 const PLACES = JSON.parse('{places}');
-const HEAD = 1.36;  // The outline; FT9, FT10, TP9 and TP10 are at 1.23.
+const HEAD = 1.36;  // The outline; FT9, FT10, TP9 and TP10 are at 1.25.
 const GRID = 192;  // Pixels of a map, and nodes at which the spline is worked out.
 const NODES = 48;
 

@@ -2,6 +2,8 @@
 // What the service answers, and sentences for when it does not.
 
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+const LINE_COLUMN = "Line";
+const LETTER_COLUMN = "# Letter";
 const PATIENCE = 3;
 
 class Failure extends Error {
@@ -70,7 +72,7 @@ function storedRow(line) {
     const row = Promise.all([overview(), ask(`/line/${line}`)]).then(async ([{ features }, stored]) => {
       const powers = features.map((name) => Number(stored[name]));
       const [answers] = await predict([powers]);
-      return { powers, answers, truth: Number(stored["# Letter"]) };
+      return { powers, answers, truth: Number(stored[LETTER_COLUMN]) };
     });
     row.catch(() => kept.delete(line));
     kept.set(line, row);

@@ -4,12 +4,14 @@ const FIRST = 232;  // The line of the README's examples, where the recording ha
 let lineView;
 let shownLine;
 
+const lineToShow = ({ places, lines }) => shownLine ?? (places.has(FIRST) ? FIRST : lines[0]);
+
 async function openLine(given) {
   await inPlace("problem", async (signal) => {
     const all = await overview();
     if (signal.aborted) return;
     lineView ??= buildLine(all);
-    const line = given ?? String(shownLine ?? (all.places.has(FIRST) ? FIRST : all.lines[0]));
+    const line = given ?? String(lineToShow(all));
     $("line").value = line;
     document.title = `Line ${line} – EEG letters`;
     const place = all.places.get(Number(line));
@@ -27,7 +29,7 @@ async function openLine(given) {
     const sentence = lineView.reading.show(row);
     say(`Line ${line}. ${sentence}`);
     showCurl(line);
-    for (const beside of [place + 1, place - 1]) if (all.lines[beside] !== undefined) storedRow(all.lines[beside]).catch(() => {});
+    for (const near of [place + 1, place - 1]) if (all.lines[near] !== undefined) storedRow(all.lines[near]).catch(() => {});
   });
 }
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import resource
 import sys
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
+from timeit import repeat
 
 import numpy as np
 from sklearn.neural_network import MLPClassifier
@@ -71,11 +71,4 @@ def peak_memory() -> int:
 
 
 def _seconds(scorer: Scorer, powers: Floats, turns: int) -> float:
-    times: Sequence[float] = [_once(scorer, powers) for _ in range(turns)]
-    return median(times)
-
-
-def _once(scorer: Scorer, powers: Floats) -> float:
-    started = time.perf_counter()
-    scorer.predict_proba(powers)
-    return time.perf_counter() - started
+    return median(repeat(partial(scorer.predict_proba, powers), number=1, repeat=turns))

@@ -304,7 +304,7 @@ def learning_curve(model: Model, points: Sequence[LearningPoint], chance: float)
         dashes=(4, 2),
     )
     sizes = [point.rows_per_letter for point in points]
-    intervals = [point.test.interval() for point in points]
+    intervals = [point.test.interval for point in points]
     axes.fill_between(
         sizes,
         [interval.low for interval in intervals],
@@ -340,7 +340,7 @@ def estimates(
         for offset, (model, found) in zip((-0.05, 0.2), by_model.items(), strict=True):
             if found is None:
                 continue
-            interval = found.interval()
+            interval = found.interval
             colour = COLOURS[model]
             axes.plot(
                 [interval.low, interval.high],

@@ -19,6 +19,9 @@ from eeg_letters.report.shift import Shift, shift
 from eeg_letters.store import Entry, training_tag
 from eeg_letters.training import TrainedModel
 
+# Mistakes from which a share says something.
+_ENOUGH = 20
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -101,11 +104,9 @@ class Findings:
             )
         for model in self.trained:
             title = model.model.title
-            if not model.converged:
-                notes.append(
-                    f"{title}: the loss had not settled after {model.pipeline[-1].max_iter} epochs."
-                )
-            if model.test.interval().low <= self.chance:
+            if model.unsettled:
+                notes.append(model.unsettled)
+            if model.test.interval.low <= self.chance:
                 notes.append(f"{title} is not shown to be better than guessing.")
             before = model.uncalibrated_test.calibration().error
             after = model.test.calibration().error
@@ -116,7 +117,7 @@ class Findings:
                     " held-out rows by a model that was fitted to half as many rows."
                 )
             nearby = nearby_mistakes(model.test, self.order)
-            if nearby and nearby.share > 2 * nearby.by_chance:
+            if nearby and nearby.rows >= _ENOUGH and nearby.share > 2 * nearby.by_chance:
                 share, by_chance = 100 * nearby.share, 100 * nearby.by_chance
                 notes.append(
                     f"{share:.0f} % of the mistakes of {title} are letters recorded at most {NEAR}"

@@ -66,16 +66,14 @@ def p_value(probability: float) -> str:
 
 def seconds(time: float) -> str:
     """A duration in the unit that fits it."""
-    for unit, factor in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
-        if time * factor >= 0.1 or unit == "µs":
-            return f"{time * factor:.3g}\N{NO-BREAK SPACE}{unit}"
-    raise AssertionError
+    unit, factor = ("s", 1) if time >= 0.1 else ("ms", 1e3) if time >= 1e-4 else ("µs", 1e6)
+    return f"{_three_digits(time * factor)}\N{NO-BREAK SPACE}{unit}"
 
 
 def size(number: int) -> str:
     """Bytes in the unit that fits them."""
     unit, factor = ("MB", 1e6) if number >= 1e6 else ("kB", 1e3)
-    return f"{number / factor:.3g}\N{NO-BREAK SPACE}{unit}"
+    return f"{_three_digits(number / factor)}\N{NO-BREAK SPACE}{unit}"
 
 
 def count(number: int) -> str:
@@ -94,3 +92,8 @@ def code(text: str) -> str:
     fence = "`" * (longest + 1)
     blank = " " if longest else ""
     return f"{fence}{blank}{text}{blank}{fence}"
+
+
+def _three_digits(number: float) -> str:
+    # The general format alone would write 1230 as 1.23e+03.
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from eeg_letters.errors import OutputError
-from eeg_letters.models import Model
-from eeg_letters.predictions import aside
+from eeg_letters.evaluation import BLOCK_ROWS, CONFIDENCE_BINS
 from eeg_letters.recordings import BANDS, ELECTRODES
 from eeg_letters.report import figures
+from eeg_letters.report.costs import MANY_ROWS
 from eeg_letters.report.experiments import FOLDS, SHUFFLES
 from eeg_letters.report.findings import Findings, file_name
 from eeg_letters.report.rendering import render
+from eeg_letters.scorer import Floats
+from eeg_letters.whole_files import aside
 
 REPORT_FILE = "report.html"
 CARD_FILE = "model-card.md"
@@ -47,26 +48,25 @@ def write_report(directory: Path, findings: Findings) -> Path:
 
 def render_html(findings: Findings) -> str:
     """The report as HTML that needs nothing but itself."""
-    return render(
-        "report.html",
-        drawn=_draw(findings),
-        file_name=file_name,
-        **_facts(findings),
-    )
+    return render("report.html", drawn=_draw(findings), **_facts(findings))
 
 
 def render_card(findings: Findings) -> str:
     """The model card as Markdown."""
-    return render("model-card.md", file_name=file_name, **_facts(findings))
+    return render("model-card.md", **_facts(findings))
 
 
 def _facts(findings: Findings) -> dict[str, Any]:
     return {
         "found": findings,
+        "file_name": file_name,
         "bands": BANDS,
         "electrodes": ELECTRODES,
         "folds": FOLDS,
         "shuffles": SHUFFLES,
+        "block_rows": BLOCK_ROWS,
+        "bins": CONFIDENCE_BINS,
+        "many_rows": MANY_ROWS,
         "letters": {
             model.model: {score.letter: score for score in model.test.by_letter()}
             for model in findings.trained
@@ -77,6 +77,7 @@ def _facts(findings: Findings) -> dict[str, Any]:
 def _draw(findings: Findings) -> dict[str, Any]:
     """Figures by name, or by name and model; as SVG elements."""
     shift, experiments = findings.shift, findings.experiments
+    models = [trained.model for trained in findings.trained]
     doublings = shift.doublings()
     strongest = _limit(doublings)
     everything = np.concatenate([shift.training.ravel(), shift.test.ravel()])
@@ -93,7 +94,7 @@ def _draw(findings: Findings) -> dict[str, Any]:
         "shift_bar": figures.colour_bar(strongest, "doublings of the median, test by training"),
         "estimates": figures.estimates(
             [
-                ("shuffled folds", _of_each(findings, experiments.shuffled.get)),
+                ("shuffled folds", {model: experiments.shuffled.get(model) for model in models}),
                 ("held-out blocks", {model.model: model.estimate for model in findings.trained}),
                 ("test recording", {model.model: model.test for model in findings.trained}),
             ],
@@ -130,10 +131,6 @@ def _draw(findings: Findings) -> dict[str, Any]:
     return drawn
 
 
-def _of_each(findings: Findings, get: Callable[[Model], Any]) -> Mapping[Model, Any]:
-    return {trained.model: get(trained.model) for trained in findings.trained}
-
-
-def _limit(values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
+def _limit(values: Floats) -> float:
     # Zero would leave a colour bar without an extent.
     return max(float(np.abs(values).max()), 1e-6)
