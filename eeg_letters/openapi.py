@@ -311,7 +311,7 @@ def _schemas() -> dict[str, Any]:
                 "properties": {"test": share, "blocked": share},
             },
             "calibration_error": {
-                "description": "Expected calibration error of the probabilities over the same rows.",
+                "description": "Expected calibration error, over the same rows.",
                 "type": "object",
                 "properties": {"test": share, "blocked": share},
             },
