@@ -47,7 +47,7 @@ def prepare_models() -> dict[str, Any]:
         ).returncode
 
     if project("-m", "eeg_letters.store", check=False) != 0:
-        project("train.py")
+        project("train.py", "--reports", str(LOGS))
     project("-m", "benchmarks.reference", str(REFERENCE))
     document: dict[str, Any] = json.loads(REFERENCE.read_text())
     return document
