@@ -41,6 +41,7 @@ from eeg_letters.http import Application, Message, Receive, Response, Route, Sco
 from eeg_letters.inference import Inference, load_inference
 from eeg_letters.logs import AccessLog
 from eeg_letters.metrics import Metrics
+from eeg_letters.openapi import document
 from eeg_letters.protocol import BoundedProtocol, _OneWrite
 from eeg_letters.recordings import LETTERS
 from eeg_letters.routes import build_routes
@@ -247,7 +248,7 @@ async def requests(inference: Inference, settings: Settings) -> list[Choice]:
         Choice(what, chosen, "own timer", timeout, timer),
     ]
     metrics = Metrics({stored.model.title: stored.version for stored in inference.models})
-    routes = build_routes(inference, metrics, settings.max_rows, {}, {})
+    routes = build_routes(inference, metrics, settings.max_rows, document("0"), {})
     application = Application(routes, settings, metrics, AccessLog(as_json=True))
     costs = await leasts_awaited(
         ask(application, "GET", f"/prediction/{LINE}", b""), ask(application, "GET", "/score", b"")

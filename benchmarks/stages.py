@@ -27,6 +27,7 @@ from eeg_letters.http import Application, Message, Scope
 from eeg_letters.inference import Inference, load_inference
 from eeg_letters.logs import AccessLog
 from eeg_letters.metrics import Metrics
+from eeg_letters.openapi import document
 from eeg_letters.routes import build_routes
 from eeg_letters.rows import parse_rows
 from eeg_letters.scorer import Floats
@@ -62,7 +63,7 @@ async def stages(settings: Settings, inference: Inference) -> Table:
     """CPU time of each stage of three requests, and of the whole in front of a server."""
     metrics = Metrics({stored.model.title: stored.version for stored in inference.models})
     access_log = AccessLog(as_json=True)
-    routes = build_routes(inference, metrics, settings.max_rows, {}, {})
+    routes = build_routes(inference, metrics, settings.max_rows, document("0"), {})
     application = Application(routes, settings, metrics, access_log)
     powers = np.array([inference.rows[line] for line in inference.lines])
     sizes = {1: powers[LINE : LINE + 1], MANY: powers[:MANY]}
