@@ -313,7 +313,9 @@ def has_workers(pid: int) -> bool:
 def test_ctrl_c_while_the_report_is_made_leaves_the_models_saved(
     tmp_path: Path, recordings: dict[str, Path]
 ) -> None:
-    arguments = ["--train", recordings["A"], "--test", recordings["test"]]
+    # Enough rows for processes of their own.
+    training = select_rows(tmp_path / "train.csv", range(26), slice(8))
+    arguments = ["--train", training, "--test", recordings["test"]]
     process, terminal = train_at_a_terminal(tmp_path, "--reports", tmp_path / "r", *arguments)
     seen, shown = b"", False
     for output in output_of(terminal, process):

@@ -32,6 +32,8 @@ Count = Callable[[int, int], None]
 FOLDS = 5
 # Points of the learning curve in the first halves.
 POINTS = 5
+# Fits to fewer rows are done sooner than other processes have started.
+_FEW_ROWS = 100
 # How often each feature is shuffled.
 SHUFFLES = 5
 
@@ -144,7 +146,8 @@ def experiment(
     ]
     jobs.sort(key=lambda job: (job.model == LDA, -job.size))
     results: dict[tuple[str, Model], list[Any]] = {}
-    for job, result in zip(jobs, _run(jobs, count), strict=True):
+    cores = 1 if len(training.letters) < _FEW_ROWS else -1
+    for job, result in zip(jobs, _run(jobs, cores, count), strict=True):
         results.setdefault((job.kind, job.model), []).append(result)
 
     learning, shuffled, importance = {}, {}, {}
@@ -286,10 +289,10 @@ def _importance(groups: Mapping[str, Floats], scorer: Scorer, known: Evaluated) 
     )
 
 
-def _run(jobs: Sequence[_Job], count: Count) -> list[Any]:
+def _run(jobs: Sequence[_Job], cores: int, count: Count) -> list[Any]:
     results: list[Any] = [None] * len(jobs)
     try:
-        with parallel_config("loky", n_jobs=-1, inner_max_num_threads=1):
+        with parallel_config("loky", n_jobs=cores, inner_max_num_threads=1):
             with _deaf_to_interrupts():
                 finished = Parallel(return_as="generator_unordered")(
                     delayed(_work)(place, job.work) for place, job in enumerate(jobs)
