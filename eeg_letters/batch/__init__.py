@@ -1,0 +1,1 @@
+"""Batch prediction: the command that scores whole files."""

@@ -1,0 +1,1 @@
+"""Recordings: their format, whole files and chunked tables."""

@@ -1,0 +1,1 @@
+"""Serving: the models over HTTP, in a BentoML service."""

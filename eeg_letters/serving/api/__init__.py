@@ -1,0 +1,1 @@
+"""The routes of our own: stored rows, scores, and predictions for rows of a client."""

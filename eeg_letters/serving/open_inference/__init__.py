@@ -1,0 +1,1 @@
+"""The Open Inference Protocol, known as V2, in its REST form."""

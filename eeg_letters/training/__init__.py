@@ -1,0 +1,1 @@
+"""Training: pipelines, fits, calibration, compilation and evaluation."""
