@@ -32,7 +32,7 @@ serve: models ## Serve on PORT=3000; trains first if the store has no model; TES
 	EEG_TEST_DATA="$(or $(abspath $(TEST)),$(EEG_TEST_DATA))" EEG_LOG_FORMAT=$(EEG_LOG_FORMAT) OPENBLAS_NUM_THREADS=1 exec $(BIN)/bentoml serve service:EEGLetters --port $(PORT)
 
 models: $(VENV)/train.done
-	@$(BIN)/python -m eeg_letters.store 2>/dev/null || $(MAKE) --no-print-directory train
+	@$(BIN)/python -m eeg_letters.scoring.store 2>/dev/null || $(MAKE) --no-print-directory train
 
 train: $(VENV)/train.done ## Train both models and report on them; TRAIN= and TEST= name recordings of your own
 	$(BIN)/python train.py $(if $(TRAIN),--train "$(TRAIN)") $(if $(TEST),--test "$(TEST)")

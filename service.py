@@ -8,10 +8,10 @@ from typing import Any
 import bentoml
 import orjson
 
-from eeg_letters.answers import as_json
-from eeg_letters.bento import HTTPService, check_start
-from eeg_letters.inference import load_inference
-from eeg_letters.rows import to_array
+from eeg_letters.serving.api.answers import as_json
+from eeg_letters.serving.api.rows import to_array
+from eeg_letters.serving.bento import HTTPService, check_start
+from eeg_letters.serving.inference import load_inference
 from eeg_letters.settings import read_settings
 
 

@@ -12,22 +12,22 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from eeg_letters.compiler import CompilationError
 from eeg_letters.errors import UserError
 from eeg_letters.models import MODELS
-from eeg_letters.recordings import read_recording
-from eeg_letters.report.findings import investigate
-from eeg_letters.report.writing import write_report
+from eeg_letters.recordings.reading import read_recording
+from eeg_letters.scoring.store import check_writable, save_entries
 from eeg_letters.settings import DATA
-from eeg_letters.store import check_writable, save_entries
-from eeg_letters.terminal import accuracy_table, counting, fitting, recordings_used
-from eeg_letters.training import (
+from eeg_letters.training.compiling import CompilationError
+from eeg_letters.training.fitting import (
     AUTO,
     PREPROCESSING_CHOICES,
     check_trainable,
     make_entry,
     train,
 )
+from eeg_letters.training.report.findings import investigate
+from eeg_letters.training.report.writing import write_report
+from eeg_letters.training.terminal import accuracy_table, counting, fitting, recordings_used
 
 REPORTS = Path(__file__).resolve().parent / "reports"
 

@@ -22,8 +22,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.paths import ROOT
-from eeg_letters.chunks import CHUNK_ROWS
-from eeg_letters.recordings import COLUMNS, FEATURES, LETTER_COLUMN, LINE_COLUMN, read_recording
+from eeg_letters.recordings.chunks import CHUNK_ROWS
+from eeg_letters.recordings.reading import read_recording
+from eeg_letters.schema import COLUMNS, FEATURES, LETTER_COLUMN, LINE_COLUMN
 
 ROWS = 1_000_000
 PART = 10_000

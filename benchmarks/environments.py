@@ -46,7 +46,7 @@ def prepare_models() -> dict[str, Any]:
             stderr=None if check else subprocess.DEVNULL,
         ).returncode
 
-    if project("-m", "eeg_letters.store", check=False) != 0:
+    if project("-m", "eeg_letters.scoring.store", check=False) != 0:
         project("train.py", "--reports", str(LOGS))
     project("-m", "benchmarks.reference", str(REFERENCE))
     document: dict[str, Any] = json.loads(REFERENCE.read_text())

@@ -16,8 +16,8 @@ import bentoml
 
 from benchmarks.paths import ROWS_FILE
 from eeg_letters.models import MODELS
-from eeg_letters.pipelines import to_frame
-from eeg_letters.recordings import read_recording
+from eeg_letters.recordings.reading import read_recording
+from eeg_letters.training.pipelines import to_frame
 
 
 def main(target: Path) -> None:

@@ -18,8 +18,9 @@ from rich.table import Table
 from rich.text import Text
 
 from eeg_letters.errors import UserError
-from eeg_letters.recordings import BANDS, Recording, read_recording
-from eeg_letters.report.shift import SMALLEST_POWER
+from eeg_letters.recordings.reading import Recording, read_recording
+from eeg_letters.schema import BANDS
+from eeg_letters.training.report.shift import SMALLEST_POWER
 
 ROWS_APART = (1, 2, 5)
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
 
-from eeg_letters.recordings import BANDS, COLUMNS, ELECTRODES, FEATURES, LETTERS
+from eeg_letters.schema import BANDS, COLUMNS, ELECTRODES, FEATURES, LETTERS
 
 SEED = 32
 ROWS_PER_LETTER = 50

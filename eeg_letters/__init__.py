@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from eeg_letters.classifier import Classifier
+    from eeg_letters.scoring.classifier import Classifier
 
 __version__ = "0.1.0"
 
@@ -22,7 +22,7 @@ def load(tag: str) -> Classifier:
 
     Returns
     -------
-    eeg_letters.classifier.Classifier
+    eeg_letters.scoring.classifier.Classifier
         With the methods ``predict`` and ``predict_proba``.
 
     Raises
@@ -38,8 +38,8 @@ def load(tag: str) -> Classifier:
     array([0, 0, 0])
     """
     # Here, for everything imports this package, and most of it needs none of these.
-    from eeg_letters.classifier import Classifier
-    from eeg_letters.store import load_scorer
+    from eeg_letters.scoring.classifier import Classifier
+    from eeg_letters.scoring.store import load_scorer
 
     stored, scorer = load_scorer(tag)
     return Classifier(str(stored.tag), scorer)

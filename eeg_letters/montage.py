@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from eeg_letters.recordings import ELECTRODES
-from eeg_letters.scorer import Floats
+from eeg_letters.schema import ELECTRODES
 
 # To the right, to the front and up, on a head of radius 1 whose equator runs through nasion, inion
 # and the points before the ears. As eeg-positions (github.com/sappelhoff/eeg_positions, equator
@@ -34,14 +34,14 @@ _LEFT_AND_MIDLINE = {
 }
 
 
-def positions() -> Floats:
+def positions() -> NDArray[np.float64]:
     """Places of `ELECTRODES` on the sphere: right, front and up, shape (32, 3), of length 1."""
     places = np.array([_place(electrode) for electrode in ELECTRODES])
     places /= np.linalg.norm(places, axis=1, keepdims=True)
     return places
 
 
-def flat_positions() -> Floats:
+def flat_positions() -> NDArray[np.float64]:
     """Places of `ELECTRODES` on a flat head seen from above: right and front, shape (32, 2).
 
     The azimuthal equidistant projection: distances from the vertex are true, and the circle of
@@ -51,11 +51,11 @@ def flat_positions() -> Floats:
     angles = np.arccos(np.clip(sphere[:, 2], -1, 1))
     across = np.hypot(sphere[:, 0], sphere[:, 1])
     stretch = np.divide(angles, across, out=np.zeros_like(angles), where=across > 0)
-    flat: Floats = sphere[:, :2] * (stretch / (np.pi / 2))[:, np.newaxis]
+    flat: NDArray[np.float64] = sphere[:, :2] * (stretch / (np.pi / 2))[:, np.newaxis]
     return flat
 
 
-def on_sphere(flat: Floats) -> Floats:
+def on_sphere(flat: NDArray[np.float64]) -> NDArray[np.float64]:
     """Points of the flat head, shape (n, 2), back on the sphere, shape (n, 3)."""
     radii = np.hypot(flat[:, 0], flat[:, 1])
     angles = radii * (np.pi / 2)

@@ -23,10 +23,10 @@ import numpy as np
 from arro3.io import read_parquet
 
 from eeg_letters.models import LDA, MLP
-from eeg_letters.recordings import read_recording
-from eeg_letters.scorer import Scorer
+from eeg_letters.recordings.reading import read_recording
+from eeg_letters.scoring.scorer import Scorer
+from eeg_letters.scoring.store import PIPELINE_FILE, SCORER_FILE, Entry, save_entries
 from eeg_letters.settings import DATA
-from eeg_letters.store import PIPELINE_FILE, SCORER_FILE, Entry, save_entries
 from tests.conftest import ROOT, environment, select_rows, serve
 
 RECORDED = Path(__file__).with_suffix(".json")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eeg_letters.electrodes import flat_positions, on_sphere, positions
-from eeg_letters.recordings import ELECTRODES
+from eeg_letters.montage import flat_positions, on_sphere, positions
+from eeg_letters.schema import ELECTRODES
 
 PLACES = dict(zip(ELECTRODES, flat_positions(), strict=True))
 

@@ -28,21 +28,21 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from eeg_letters.chunks import Rejected, Table
-from eeg_letters.errors import OutputError, RecordingError, UserError
-from eeg_letters.models import MODELS
-from eeg_letters.predictions import (
+from eeg_letters.atomic import aside
+from eeg_letters.batch.outputs import (
     ENDINGS,
     Predictions,
     make_schema,
     to_batch,
     write,
 )
-from eeg_letters.recordings import LETTER_COLUMN
-from eeg_letters.store import use_own_bento
-from eeg_letters.tables import STDIN, open_table
-from eeg_letters.whole_files import aside
-from eeg_letters.workers import WorkerLost, Workers
+from eeg_letters.batch.workers import WorkerLost, Workers
+from eeg_letters.errors import OutputError, RecordingError, UserError
+from eeg_letters.models import MODELS
+from eeg_letters.recordings.chunks import Rejected, Table
+from eeg_letters.recordings.tables import STDIN, open_table
+from eeg_letters.schema import LETTER_COLUMN
+from eeg_letters.scoring.store import use_own_bento
 
 PROGRAM = "eeg_letters.batch"
 

@@ -11,10 +11,10 @@ from arro3.core import Array, DataType, Field, RecordBatch, RecordBatchReader, S
 from arro3.io import write_csv, write_parquet
 from numpy.typing import NDArray
 
-from eeg_letters.bulk import Scores
 from eeg_letters.errors import OutputError, UserError
 from eeg_letters.models import Model
-from eeg_letters.recordings import LETTER_COLUMN, LETTERS, LINE_COLUMN
+from eeg_letters.schema import LETTER_COLUMN, LETTERS, LINE_COLUMN
+from eeg_letters.scoring.bulk import Scores
 
 ENDINGS = (".csv", ".parquet")
 FILE_COLUMN = "File"

@@ -13,11 +13,11 @@ from math import ceil
 from multiprocessing import get_context
 from pathlib import Path
 
-from eeg_letters.bulk import BulkScorer, Scores, score
-from eeg_letters.chunks import SLOT_BYTES, Chunk, Parsed, Table
 from eeg_letters.models import MODELS
-from eeg_letters.recordings import FEATURES
-from eeg_letters.store import load_model
+from eeg_letters.recordings.chunks import SLOT_BYTES, Chunk, Parsed, Table
+from eeg_letters.schema import FEATURES
+from eeg_letters.scoring.bulk import BulkScorer, Scores, score
+from eeg_letters.scoring.store import load_model
 
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 

@@ -12,17 +12,8 @@ from arro3.core import Array, DataType, Field
 from numpy.typing import NDArray
 
 from eeg_letters.errors import RecordingError, UserError
-from eeg_letters.recordings import (
-    FEATURES,
-    LETTER_COLUMN,
-    LETTERS,
-    LINE_COLUMN,
-    band_power,
-    check_unique,
-    letter_number,
-    whole_number,
-)
-from eeg_letters.scorer import Floats
+from eeg_letters.recordings.values import band_power, check_unique, letter_number, whole_number
+from eeg_letters.schema import FEATURES, LETTER_COLUMN, LETTERS, LINE_COLUMN
 
 # What is read of a row, in this order.
 NUMBERS = (*FEATURES, LINE_COLUMN, LETTER_COLUMN)
@@ -96,7 +87,7 @@ class Parsed:
         The other rows.
     """
 
-    numbers: Floats
+    numbers: NDArray[np.float64]
     places: NDArray[np.int64]
     kept: list[list[str | None]]
     rejected: list[Rejected]
@@ -177,13 +168,13 @@ def find_columns(where: str, names: Sequence[str], keep: Sequence[str]) -> Colum
     return Columns(stripped, tuple(keep))
 
 
-def as_floats(column: Array, type_: DataType) -> Floats:
+def as_floats(column: Array, type_: DataType) -> NDArray[np.float64]:
     """Values of a column of numbers, NaN where one is missing; without a copy where they can be."""
     if type_ != FLOAT:
         column = column.cast(FLOAT)
     if column.null_count:
         return np.array(column.to_pylist(), np.float64)
-    floats: Floats = column.to_numpy()
+    floats: NDArray[np.float64] = column.to_numpy()
     return floats
 
 
@@ -215,7 +206,7 @@ def row_numbers(row: Mapping[str, Any], columns: Columns, place: int) -> list[fl
 
 
 def checked(
-    numbers: Floats,
+    numbers: NDArray[np.float64],
     places: NDArray[np.int64],
     kept: list[list[str | None]],
     convert: Callable[[int], list[float]],

@@ -13,8 +13,10 @@ from typing import IO, Any, cast
 import numpy as np
 from arro3.core import Array, DataType, Field, RecordBatch
 from arro3.io import read_parquet
+from numpy.typing import NDArray
 
-from eeg_letters.chunks import (
+from eeg_letters.errors import RecordingError
+from eeg_letters.recordings.chunks import (
     CHUNK_ROWS,
     NUMBERS,
     Chunk,
@@ -25,9 +27,7 @@ from eeg_letters.chunks import (
     find_columns,
     row_numbers,
 )
-from eeg_letters.errors import RecordingError
-from eeg_letters.recordings import LINE_COLUMN
-from eeg_letters.scorer import Floats
+from eeg_letters.schema import LINE_COLUMN
 
 # A file's first and last bytes.
 MAGIC = b"PAR1"
@@ -96,7 +96,7 @@ class _ParquetTable:
             del batch
             yield Chunk(_parse_numbers, self.columns, index, n_rows, n_rows)
 
-    def _fill(self, numbers: Floats, batch: RecordBatch) -> None:
+    def _fill(self, numbers: NDArray[np.float64], batch: RecordBatch) -> None:
         for row, name in enumerate(NUMBERS):
             if name in self._index:
                 column = batch.column(self._index[name])
@@ -122,7 +122,7 @@ def _has_footer(path: Path) -> bool:
     return magic == MAGIC and 0 < length <= size - 2 * len(MAGIC) - 4
 
 
-def _numbers_in(slot: mmap.mmap, n_rows: int) -> Floats:
+def _numbers_in(slot: mmap.mmap, n_rows: int) -> NDArray[np.float64]:
     numbers = np.frombuffer(slot, np.float64, len(NUMBERS) * n_rows)
     return numbers.reshape(len(NUMBERS), n_rows)
 

@@ -1,4 +1,4 @@
-"""The format of a recording: its electrodes, bands and letters, and how to read one."""
+"""Reading a whole recording into memory, from CSV or JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import json
 import math
 import reprlib
 from array import array
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -21,17 +20,8 @@ import orjson
 from numpy.typing import NDArray
 
 from eeg_letters.errors import RecordingError
-
-ELECTRODES = (
-    "Cz Fz Fp1 F7 F3 FC1 C3 FC5 FT9 T7 TP9 CP5 CP1 P3 P7 O1 "
-    "Pz Oz O2 P8 P4 CP2 CP6 TP10 T8 FT10 FC6 C4 FC2 F4 F8 Fp2"
-).split()
-BANDS = ("theta", "alpha", "betaL", "betaH", "gamma")
-FEATURES = tuple(f"{electrode}/{band}" for electrode in ELECTRODES for band in BANDS)
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-LINE_COLUMN = "Line"
-LETTER_COLUMN = "# Letter"
-COLUMNS = (LINE_COLUMN, LETTER_COLUMN, *FEATURES)
+from eeg_letters.recordings.values import band_power, check_unique, letter_number, whole_number
+from eeg_letters.schema import COLUMNS, FEATURES, LETTER_COLUMN, LINE_COLUMN
 
 _in_order = itemgetter(*FEATURES)
 
@@ -207,23 +197,6 @@ def _check_columns(where: str, names: Sequence[str]) -> None:
             raise RecordingError(f"{where}, column {name}: the column is missing")
 
 
-def _printable(name: str) -> str:
-    return name if name.isprintable() else repr(name)
-
-
-def check_unique(where: str, names: Sequence[str], what: str) -> None:
-    """Make sure that no name stands twice.
-
-    Raises
-    ------
-    RecordingError
-        When one does; names it.
-    """
-    name, count = Counter(names).most_common(1)[0] if names else ("", 0)
-    if count > 1:
-        raise RecordingError(f"{where}, {what} {_printable(name)}: the {what} stands twice")
-
-
 def _row(where: str, row: dict[str, Any]) -> _Row:
     letter = letter_number(where, row)
     return _Row(
@@ -246,80 +219,3 @@ def _band_powers(where: str, row: Mapping[str, Any]) -> array[float]:
     except (TypeError, ValueError):
         pass
     return array("d", [band_power(where, row, name) for name in FEATURES])
-
-
-def band_power(where: str, row: Mapping[str, Any], column: str) -> float:
-    """Value of a row's feature, checked.
-
-    Raises
-    ------
-    RecordingError
-        When it is not a finite number from 0 on.
-    """
-    power = finite_number(where, row, column)
-    if power < 0:
-        raise RecordingError(
-            f"{where}, column {column}: {reprlib.repr(row[column])} is negative; a band power is"
-            " 0 or more"
-        )
-    return power
-
-
-def letter_number(where: str, row: Mapping[str, Any]) -> int:
-    """Value of a row's `LETTER_COLUMN`, checked.
-
-    Raises
-    ------
-    RecordingError
-        When it is not a whole number from 0 to 25.
-    """
-    letter = whole_number(where, row, LETTER_COLUMN)
-    if letter >= len(LETTERS):
-        raise RecordingError(
-            f"{where}, column {LETTER_COLUMN}: {letter} is not a letter"
-            f" (0 is A, {len(LETTERS) - 1} is Z)"
-        )
-    return letter
-
-
-def whole_number(where: str, row: Mapping[str, Any], column: str) -> int:
-    """Value of a row's column, checked.
-
-    Raises
-    ------
-    RecordingError
-        When it is not a whole number from 0 on.
-    """
-    number = finite_number(where, row, column)
-    if not number.is_integer() or number < 0:
-        raise RecordingError(
-            f"{where}, column {column}: {reprlib.repr(row[column])} is not a whole number"
-        )
-    return int(number)
-
-
-def finite_number(where: str, row: Mapping[str, Any], column: str) -> float:
-    """Value of a row's column, checked; a number may be written as text.
-
-    Raises
-    ------
-    RecordingError
-        When it is missing, or not a finite number.
-    """
-    value = row[column]
-    try:
-        # float() would take True for 1 and "1_0" for 10.
-        if isinstance(value, bool) or (isinstance(value, str) and "_" in value):
-            raise ValueError
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        if value is None or (isinstance(value, str) and not value.strip()):
-            raise RecordingError(f"{where}, column {column}: the value is missing") from None
-        raise RecordingError(
-            f"{where}, column {column}: {reprlib.repr(value)} is not a number"
-        ) from None
-    if not math.isfinite(number):
-        raise RecordingError(
-            f"{where}, column {column}: {reprlib.repr(value)} is not a finite number"
-        )
-    return number

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from eeg_letters.chunks import Table
 from eeg_letters.errors import RecordingError
-from eeg_letters.parquet_tables import MAGIC, open_parquet
-from eeg_letters.text_tables import open_csv, open_json_lines
+from eeg_letters.recordings.chunks import Table
+from eeg_letters.recordings.parquet import MAGIC, open_parquet
+from eeg_letters.recordings.text import open_csv, open_json_lines
 
 STDIN = "-"
 

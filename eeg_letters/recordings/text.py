@@ -17,7 +17,8 @@ import orjson
 from arro3.core import Array, DataType, Field, RecordBatch, Schema
 from arro3.io import read_csv
 
-from eeg_letters.chunks import (
+from eeg_letters.errors import RecordingError
+from eeg_letters.recordings.chunks import (
     FLOAT,
     NUMBERS,
     SLOT_BYTES,
@@ -32,8 +33,7 @@ from eeg_letters.chunks import (
     rejection,
     row_numbers,
 )
-from eeg_letters.errors import RecordingError
-from eeg_letters.recordings import FEATURES, LETTER_COLUMN, LINE_COLUMN
+from eeg_letters.schema import FEATURES, LETTER_COLUMN, LINE_COLUMN
 
 _in_order = itemgetter(*FEATURES)
 

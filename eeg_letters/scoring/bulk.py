@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eeg_letters.recordings import LETTERS
-from eeg_letters.scorer import Floats, Scorer
+from eeg_letters.schema import LETTERS
+from eeg_letters.scoring.scorer import Floats, Scorer
 
 # The widest layer of this many rows, 1 MB, stays in a core's cache.
 _BLOCK_ROWS = 256
@@ -89,7 +89,7 @@ def score(scorers: Sequence[BulkScorer], band_powers: Floats, every: bool) -> li
     scorers : sequence of BulkScorer
         The models.
     band_powers : ndarray of float64, shape (160, n_rows)
-        Finite band powers, a row for each of `eeg_letters.recordings.FEATURES`.
+        Finite band powers, a row for each of `eeg_letters.schema.FEATURES`.
     every : bool
         Give the probabilities of all letters, too.
 

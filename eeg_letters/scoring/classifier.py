@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eeg_letters.recordings import FEATURES
-from eeg_letters.scorer import Floats, Scorer
+from eeg_letters.schema import FEATURES
+from eeg_letters.scoring.scorer import Floats, Scorer
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -23,7 +23,7 @@ class Classifier:
     ----------
     tag : str
         Name and version in the BentoML model store, such as ``eeg-lda:46804cbe0dce0f2f``.
-    scorer : eeg_letters.scorer.Scorer
+    scorer : eeg_letters.scoring.scorer.Scorer
         The compiled pipeline, its own preprocessing included.
 
     See Also
@@ -48,7 +48,7 @@ class Classifier:
             Band powers in the unit of the recordings that the model was trained on (µV²). The
             columns of a frame are found by name, whatever their order; blanks around a name and
             other columns do not count. An array has the order of
-            `eeg_letters.recordings.FEATURES`.
+            `eeg_letters.schema.FEATURES`.
 
         Returns
         -------

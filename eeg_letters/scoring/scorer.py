@@ -62,7 +62,7 @@ class Scorer:
         Parameters
         ----------
         rows : ndarray of float64, shape (n_rows, 160) or (160,)
-            Finite band powers, none negative, in the order of `eeg_letters.recordings.FEATURES`.
+            Finite band powers, none negative, in the order of `eeg_letters.schema.FEATURES`.
 
         Returns
         -------
@@ -77,7 +77,7 @@ class Scorer:
         Parameters
         ----------
         rows : ndarray of float64, shape (n_rows, 160) or (160,)
-            Finite band powers, none negative, in the order of `eeg_letters.recordings.FEATURES`.
+            Finite band powers, none negative, in the order of `eeg_letters.schema.FEATURES`.
 
         Returns
         -------

@@ -1,6 +1,6 @@
 """The models in the BentoML model store: written by training, verified and read by serving.
 
-``python -m eeg_letters.store`` ends with status 0 when the store holds what serving needs.
+``python -m eeg_letters.scoring.store`` ends with status 0 when the store holds what serving needs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bentoml.models import ModelContext
 
 from eeg_letters.errors import StoreError
 from eeg_letters.models import MODELS, Model
-from eeg_letters.scorer import Scorer
+from eeg_letters.scoring.scorer import Scorer
 
 # BentoML reports its usage over the network unless told not to.
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
@@ -165,7 +165,7 @@ def load_scorer(tag: str) -> tuple[bentoml.Model, Scorer]:
 
 def use_own_bento() -> None:
     """Take models from the Bento that this code was packed into, if it was, as serving it does."""
-    bento = Path(__file__).resolve().parents[2]
+    bento = Path(__file__).resolve().parents[3]
     if (bento / "bento.yaml").is_file():
         bentoml.load(str(bento))
 

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import orjson
 
 from eeg_letters.errors import Problem
-from eeg_letters.logs import AccessLog
-from eeg_letters.metrics import Metrics
+from eeg_letters.serving.telemetry.logs import AccessLog
+from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.settings import Settings
 
 if TYPE_CHECKING:
-    from eeg_letters.tracing import Tracing
+    from eeg_letters.serving.telemetry.tracing import Tracing
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

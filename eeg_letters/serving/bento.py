@@ -13,22 +13,23 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import bentoml
 
-from eeg_letters import openapi, v2
 from eeg_letters.errors import UserError
-from eeg_letters.http import Application
-from eeg_letters.inference import Inference, load_inference
-from eeg_letters.logs import AccessLog, configure_logging
-from eeg_letters.metrics import Metrics
 from eeg_letters.models import LDA
-from eeg_letters.routes import build_routes
+from eeg_letters.serving.api import openapi
+from eeg_letters.serving.api.routes import build_routes
+from eeg_letters.serving.asgi import Application
+from eeg_letters.serving.inference import Inference, load_inference
+from eeg_letters.serving.open_inference import routes as v2
+from eeg_letters.serving.telemetry.logs import AccessLog, configure_logging
+from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.settings import Settings, read_settings, sends_traces
 
 if TYPE_CHECKING:
-    from eeg_letters.tracing import Tracing
+    from eeg_letters.serving.telemetry.tracing import Tracing
 
 
 class HTTPService(bentoml.Service[Any]):
-    """A BentoML service whose every path is answered by `eeg_letters.routes`.
+    """A BentoML service whose every path is answered by `eeg_letters.serving.api.routes`.
 
     BentoML builds, packs and supervises it and describes it to its clients;
     docs/decisions/0001-own-http-layer.md says why it does not answer requests. The service's class
@@ -61,7 +62,7 @@ class HTTPService(bentoml.Service[Any]):
             routes, settings, metrics, AccessLog(as_json), tracing, {v2.PREFIX: v2.refusal}
         )
         # Imports uvicorn, which only a worker needs.
-        from eeg_letters import protocol
+        from eeg_letters.serving import connection as protocol
 
         protocol.install(application.refuse, settings.body_timeout_seconds)
         # A full collection over all that was just loaded would stop the worker for 0.2 s.
@@ -113,7 +114,7 @@ def _load_tracing() -> Tracing | None:
         return None
     try:
         # It takes 0.15 s and some megabytes, which a service without a collector has no use for.
-        from eeg_letters.tracing import Tracing
+        from eeg_letters.serving.telemetry.tracing import Tracing
 
         return Tracing()
     except ValueError as error:

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from eeg_letters.errors import Problem
-from eeg_letters.http import BUFFER_BYTES, Header
+from eeg_letters.serving.asgi import BUFFER_BYTES, Header
 
 HEAD_BYTES = 64 * 1024
 HEAD_FIELDS = 256

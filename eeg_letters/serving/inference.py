@@ -11,10 +11,11 @@ import orjson
 from numpy.typing import NDArray
 
 from eeg_letters.models import MODELS
-from eeg_letters.recordings import LETTERS, read_recording
-from eeg_letters.scorer import Floats
+from eeg_letters.recordings.reading import read_recording
+from eeg_letters.schema import LETTERS
+from eeg_letters.scoring.scorer import Floats
+from eeg_letters.scoring.store import StoredModel, load_model
 from eeg_letters.settings import Settings
-from eeg_letters.store import StoredModel, load_model
 
 
 @dataclass(frozen=True, slots=True)

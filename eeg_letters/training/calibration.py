@@ -9,7 +9,7 @@ from scipy.special import log_softmax
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 
-from eeg_letters.scorer import Floats
+from eeg_letters.scoring.scorer import Floats
 
 # Rows of the same session can show that a model is too sure, but not that it could be surer of
 # another session.
@@ -55,7 +55,7 @@ def calibrate(pipeline: Pipeline, temperature: float) -> None:
     Parameters
     ----------
     pipeline : sklearn.pipeline.Pipeline
-        From `eeg_letters.pipelines.build_pipeline`, fitted.
+        From `eeg_letters.training.pipelines.build_pipeline`, fitted.
     temperature : float
         From `fit_temperature`.
     """

@@ -7,9 +7,9 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 
-from eeg_letters.pipelines import to_frame
-from eeg_letters.recordings import Recording
-from eeg_letters.scorer import Floats, Scorer
+from eeg_letters.recordings.reading import Recording
+from eeg_letters.scoring.scorer import Floats, Scorer
+from eeg_letters.training.pipelines import to_frame
 
 TOLERANCE = 1e-9
 
@@ -19,7 +19,7 @@ class CompilationError(Exception):
 
 
 def compile_pipeline(pipeline: Pipeline) -> Scorer:
-    """Compile a fitted pipeline of `eeg_letters.pipelines.build_pipeline`.
+    """Compile a fitted pipeline of `eeg_letters.training.pipelines.build_pipeline`.
 
     Parameters
     ----------

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from scipy.stats import binomtest
 
-from eeg_letters.recordings import LETTERS
-from eeg_letters.scorer import Floats, Scorer
+from eeg_letters.schema import LETTERS
+from eeg_letters.scoring.scorer import Floats, Scorer
 
 # Band powers this many rows apart have next to nothing in common; data/README.md.
 BLOCK_ROWS = 10

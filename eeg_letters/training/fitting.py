@@ -17,15 +17,16 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 
 from eeg_letters import __version__
-from eeg_letters.calibration import calibrate, fit_temperature
-from eeg_letters.compiler import check_scorer, compile_pipeline
 from eeg_letters.errors import RecordingError
-from eeg_letters.evaluation import Evaluation, evaluate
 from eeg_letters.models import Model
-from eeg_letters.pipelines import build_pipeline, fit, to_frame
-from eeg_letters.recordings import FEATURES, LETTER_COLUMN, LETTERS, Recording
-from eeg_letters.scorer import PREPROCESSING, Scorer
-from eeg_letters.store import PIPELINE_FILE, SCORER_FILE, Entry
+from eeg_letters.recordings.reading import Recording
+from eeg_letters.schema import FEATURES, LETTER_COLUMN, LETTERS
+from eeg_letters.scoring.scorer import PREPROCESSING, Scorer
+from eeg_letters.scoring.store import PIPELINE_FILE, SCORER_FILE, Entry
+from eeg_letters.training.calibration import calibrate, fit_temperature
+from eeg_letters.training.compiling import check_scorer, compile_pipeline
+from eeg_letters.training.evaluation import Evaluation, evaluate
+from eeg_letters.training.pipelines import build_pipeline, fit, to_frame
 
 # Told what is being fitted, the epoch and the loss.
 Progress = Callable[[str, int, float], None]
@@ -43,7 +44,7 @@ class TrainedModel:
     Attributes
     ----------
     preprocessing : str
-        What was done to the rows, one of `eeg_letters.scorer.PREPROCESSING`.
+        What was done to the rows, one of `eeg_letters.scoring.scorer.PREPROCESSING`.
     temperature : float
         What the logits were divided by, to calibrate the probabilities.
     pipeline : sklearn.pipeline.Pipeline
@@ -130,7 +131,7 @@ def train(
     ------
     RecordingError
         When the model cannot be fitted to the rows.
-    eeg_letters.compiler.CompilationError
+    eeg_letters.training.compiling.CompilationError
         When the compiled scorer differs from the pipeline on any row of either recording.
     """
     candidates = tuple(PREPROCESSING) if preprocessing == AUTO else (preprocessing,)
@@ -214,7 +215,7 @@ def fit_pipeline(
     model : Model
         Which of the models.
     preprocessing : str
-        One of `eeg_letters.scorer.PREPROCESSING`.
+        One of `eeg_letters.scoring.scorer.PREPROCESSING`.
     recording : Recording
         Passed by `check_trainable`.
     rows : ndarray of bool, shape (n_rows,)

@@ -19,7 +19,8 @@ from sklearn.preprocessing import FunctionTransformer, Normalizer
 from threadpoolctl import threadpool_limits
 
 from eeg_letters.models import LDA, MLP, Model
-from eeg_letters.recordings import FEATURES, Recording
+from eeg_letters.recordings.reading import Recording
+from eeg_letters.schema import FEATURES
 
 MAX_ITERATIONS = 1000
 
@@ -33,7 +34,7 @@ def build_pipeline(model: Model, preprocessing: str) -> Pipeline:
         Which of the models.
     preprocessing : str
         ``"l2"`` scales a row to unit length, ``"log1p"`` takes the logarithm of one plus each band
-        power; the names of `eeg_letters.scorer.PREPROCESSING`.
+        power; the names of `eeg_letters.scoring.scorer.PREPROCESSING`.
 
     Returns
     -------

@@ -18,10 +18,10 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from eeg_letters.recordings import Recording
-from eeg_letters.report.experiments import Count
-from eeg_letters.training import Progress as OnEpoch
-from eeg_letters.training import TrainedModel
+from eeg_letters.recordings.reading import Recording
+from eeg_letters.training.fitting import Progress as OnEpoch
+from eeg_letters.training.fitting import TrainedModel
+from eeg_letters.training.report.experiments import Count
 
 
 @contextmanager

@@ -23,10 +23,11 @@ from arro3.core import Array, DataType, Field, RecordBatch, RecordBatchReader, S
 from arro3.io import read_parquet, write_parquet
 
 from eeg_letters.models import MODELS
-from eeg_letters.recordings import COLUMNS, FEATURES, LETTERS, read_recording
-from eeg_letters.scorer import Scorer
+from eeg_letters.recordings.reading import read_recording
+from eeg_letters.schema import COLUMNS, FEATURES, LETTERS
+from eeg_letters.scoring.scorer import Scorer
+from eeg_letters.scoring.store import SCORER_FILE
 from eeg_letters.settings import DATA
-from eeg_letters.store import SCORER_FILE
 from tests.conftest import ROOT, environment, latest_entry
 
 SECONDS = 60

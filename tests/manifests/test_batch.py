@@ -133,4 +133,4 @@ def test_the_command_is_the_projects() -> None:
     python, *module = container["command"]
     assert python == "python"
     assert module == ["-m", "eeg_letters.batch"]
-    assert (ROOT / "eeg_letters" / "batch.py").is_file()
+    assert (ROOT / "eeg_letters" / "batch" / "__main__.py").is_file()

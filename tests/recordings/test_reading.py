@@ -14,14 +14,8 @@ import numpy as np
 import pytest
 
 from eeg_letters.errors import RecordingError
-from eeg_letters.recordings import (
-    COLUMNS,
-    FEATURES,
-    LETTER_COLUMN,
-    LINE_COLUMN,
-    Recording,
-    read_recording,
-)
+from eeg_letters.recordings.reading import Recording, read_recording
+from eeg_letters.schema import COLUMNS, FEATURES, LETTER_COLUMN, LINE_COLUMN
 from eeg_letters.settings import DATA
 
 LINES = (7, 8, 40)

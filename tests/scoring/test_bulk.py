@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eeg_letters.bulk import BulkScorer, score
 from eeg_letters.models import MODELS
-from eeg_letters.recordings import FEATURES, LETTERS, read_recording
-from eeg_letters.scorer import PREPROCESSING, Scorer
+from eeg_letters.recordings.reading import read_recording
+from eeg_letters.schema import FEATURES, LETTERS
+from eeg_letters.scoring.bulk import BulkScorer, score
+from eeg_letters.scoring.scorer import PREPROCESSING, Scorer
+from eeg_letters.scoring.store import SCORER_FILE
 from eeg_letters.settings import DATA
-from eeg_letters.store import SCORER_FILE
 from tests.conftest import latest_entry
 
 

@@ -12,13 +12,13 @@ from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.models import ModelStore
 
 import eeg_letters
-from eeg_letters.classifier import Classifier
 from eeg_letters.errors import StoreError
 from eeg_letters.models import LDA, MODELS
-from eeg_letters.recordings import FEATURES
-from eeg_letters.scorer import Scorer
+from eeg_letters.schema import FEATURES
+from eeg_letters.scoring.classifier import Classifier
+from eeg_letters.scoring.scorer import Scorer
+from eeg_letters.scoring.store import SCORER_FILE
 from eeg_letters.settings import DATA
-from eeg_letters.store import SCORER_FILE
 from tests.conftest import latest_entry, run_python
 
 

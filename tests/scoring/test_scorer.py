@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
 
-from eeg_letters.compiler import TOLERANCE, compile_pipeline
 from eeg_letters.models import MODELS, Model
-from eeg_letters.pipelines import build_pipeline, fit, to_frame
-from eeg_letters.recordings import FEATURES, Recording, read_recording
-from eeg_letters.scorer import PREPROCESSING, Floats, Scorer
+from eeg_letters.recordings.reading import Recording, read_recording
+from eeg_letters.schema import FEATURES
+from eeg_letters.scoring.scorer import PREPROCESSING, Floats, Scorer
+from eeg_letters.scoring.store import PIPELINE_FILE, SCORER_FILE
 from eeg_letters.settings import DATA
-from eeg_letters.store import PIPELINE_FILE, SCORER_FILE
+from eeg_letters.training.compiling import TOLERANCE, compile_pipeline
+from eeg_letters.training.pipelines import build_pipeline, fit, to_frame
 from tests.conftest import latest_entry
 
 Pair = tuple[Pipeline, Scorer]

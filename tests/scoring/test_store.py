@@ -18,14 +18,14 @@ from bentoml._internal.models import ModelStore
 
 from eeg_letters.errors import StoreError
 from eeg_letters.models import LDA, MLP, MODELS, Model
-from eeg_letters.store import PIPELINE_FILE, SCORER_FILE, Entry, load_model, save_entries
+from eeg_letters.scoring.store import PIPELINE_FILE, SCORER_FILE, Entry, load_model, save_entries
 from tests.conftest import ROOT, environment, flip_a_bit, latest_entry, stored_metadata
 
 
 def check_store(home: Path) -> subprocess.CompletedProcess[str]:
     """Load both models as the service does."""
     return subprocess.run(
-        [sys.executable, "-m", "eeg_letters.store"],
+        [sys.executable, "-m", "eeg_letters.scoring.store"],
         cwd=ROOT,
         env=environment(home),
         capture_output=True,

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from eeg_letters.http import Application, Message, Response, Route, Scope
-from eeg_letters.logs import AccessLog
-from eeg_letters.metrics import Metrics
+from eeg_letters.serving.asgi import Application, Message, Response, Route, Scope
+from eeg_letters.serving.telemetry.logs import AccessLog
+from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.settings import Settings
 
 

@@ -23,10 +23,10 @@ import httpx
 import pytest
 import uvicorn
 
-from eeg_letters.http import Application, Response, Route
-from eeg_letters.logs import AccessLog
-from eeg_letters.metrics import Metrics
-from eeg_letters.protocol import HEAD_BYTES, HEAD_FIELDS, BoundedProtocol
+from eeg_letters.serving.asgi import Application, Response, Route
+from eeg_letters.serving.connection import HEAD_BYTES, HEAD_FIELDS, BoundedProtocol
+from eeg_letters.serving.telemetry.logs import AccessLog
+from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.settings import Settings
 
 GET = b"GET /prediction/232 HTTP/1.1\r\nhost: x\r\n"

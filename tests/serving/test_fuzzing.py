@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eeg_letters.recordings import FEATURES
+from eeg_letters.schema import FEATURES
 from tests.conftest import serve
 
 CLOSE_SECONDS = 30

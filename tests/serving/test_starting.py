@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from eeg_letters.models import LDA, MODELS
+from eeg_letters.scoring.store import SCORER_FILE
 from eeg_letters.settings import DATA
-from eeg_letters.store import SCORER_FILE
 from tests.conftest import (
     ROOT,
     bentoml_command,

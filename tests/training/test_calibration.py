@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from eeg_letters.calibration import calibrate, fit_temperature
 from eeg_letters.models import LDA, MLP, Model
-from eeg_letters.pipelines import build_pipeline, fit, to_frame
-from eeg_letters.recordings import Recording, read_recording
+from eeg_letters.recordings.reading import Recording, read_recording
 from eeg_letters.settings import DATA
+from eeg_letters.training.calibration import calibrate, fit_temperature
+from eeg_letters.training.pipelines import build_pipeline, fit, to_frame
 
 
 @pytest.mark.parametrize("temperature", [1.0, 3.0, 20.0])

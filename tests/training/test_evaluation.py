@@ -10,8 +10,8 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 
-from eeg_letters.evaluation import Evaluation, compare, nearby_mistakes
-from eeg_letters.recordings import LETTERS
+from eeg_letters.schema import LETTERS
+from eeg_letters.training.evaluation import Evaluation, compare, nearby_mistakes
 
 CLASSES = range(len(LETTERS))
 

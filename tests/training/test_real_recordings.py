@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from eeg_letters.models import LDA, MLP
-from eeg_letters.recordings import Recording, read_recording
-from eeg_letters.training import AUTO, TrainedModel, check_trainable, train
+from eeg_letters.recordings.reading import Recording, read_recording
+from eeg_letters.training.fitting import AUTO, TrainedModel, check_trainable, train
 from tests.conftest import real_recordings
 
 LINE = 232

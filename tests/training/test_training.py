@@ -26,17 +26,18 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import normalize
 
-from eeg_letters import pipelines
-from eeg_letters.compiler import CompilationError, check_scorer
 from eeg_letters.errors import RecordingError
-from eeg_letters.evaluation import evaluate
 from eeg_letters.models import LDA, MLP, MODELS, Model
-from eeg_letters.recordings import FEATURES, Recording, read_recording
-from eeg_letters.scorer import Scorer
+from eeg_letters.recordings.reading import Recording, read_recording
+from eeg_letters.schema import FEATURES
+from eeg_letters.scoring.scorer import Scorer
+from eeg_letters.scoring.store import PIPELINE_FILE, SCORER_FILE
 from eeg_letters.settings import DATA
-from eeg_letters.store import PIPELINE_FILE, SCORER_FILE
-from eeg_letters.terminal import accuracy_table
-from eeg_letters.training import AUTO, TrainedModel, check_trainable, make_entry, train
+from eeg_letters.training import pipelines
+from eeg_letters.training.compiling import CompilationError, check_scorer
+from eeg_letters.training.evaluation import evaluate
+from eeg_letters.training.fitting import AUTO, TrainedModel, check_trainable, make_entry, train
+from eeg_letters.training.terminal import accuracy_table
 from tests.conftest import (
     ROOT,
     environment,
@@ -238,7 +239,7 @@ def test_unreadable_arguments_end_with_the_usage(tmp_path: Path) -> None:
 
 
 def test_training_imports_neither_arrow_nor_http(tmp_path: Path) -> None:
-    script = "import sys, train; print(*{'arro3', 'eeg_letters.http'} & set(sys.modules))"
+    script = "import sys, train; print(*{'arro3', 'eeg_letters.serving.asgi'} & set(sys.modules))"
     assert run_python(tmp_path, script).strip() == ""
 
 
@@ -558,7 +559,7 @@ def test_a_scorer_that_differs_from_its_pipeline_is_not_saved(
     script = """
 import runpy
 from dataclasses import replace
-from eeg_letters import training
+from eeg_letters.training import fitting as training
 compile_pipeline = training.compile_pipeline
 def compile_wrongly(pipeline):
     scorer = compile_pipeline(pipeline)

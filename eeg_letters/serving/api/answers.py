@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import orjson
 
-from eeg_letters.inference import Prediction
-from eeg_letters.recordings import LETTERS
+from eeg_letters.schema import LETTERS
+from eeg_letters.serving.inference import Prediction
 
 _OF_LABEL = [
     b'{"label":%d,"letter":"%b","probabilities":[' % (label, letter.encode())

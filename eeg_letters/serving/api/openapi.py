@@ -5,10 +5,11 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from eeg_letters import __version__, v2_openapi
+from eeg_letters import __version__
 from eeg_letters.errors import Problem
 from eeg_letters.models import MODELS
-from eeg_letters.recordings import COLUMNS, FEATURES, LETTERS
+from eeg_letters.schema import COLUMNS, FEATURES, LETTERS
+from eeg_letters.serving.open_inference import openapi as v2_openapi
 
 _PREDICTIONS = "Predictions"
 _SERVICE = "Service"

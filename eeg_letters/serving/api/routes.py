@@ -8,17 +8,18 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
 
-from eeg_letters import docs, v2
-from eeg_letters.answers import as_json
 from eeg_letters.errors import Problem
-from eeg_letters.http import Response, Route, json_response
-from eeg_letters.index import build_index
-from eeg_letters.inference import Inference
-from eeg_letters.metrics import CONTENT_TYPE as METRICS
-from eeg_letters.metrics import Metrics
-from eeg_letters.page import page
-from eeg_letters.rows import PART_BYTES, parse_member, parse_rows
-from eeg_letters.turns import Turns
+from eeg_letters.serving.api.answers import as_json
+from eeg_letters.serving.api.rows import PART_BYTES, parse_member, parse_rows
+from eeg_letters.serving.asgi import Response, Route, json_response
+from eeg_letters.serving.inference import Inference
+from eeg_letters.serving.open_inference import routes as v2
+from eeg_letters.serving.scheduling import Turns
+from eeg_letters.serving.telemetry.metrics import CONTENT_TYPE as METRICS
+from eeg_letters.serving.telemetry.metrics import Metrics
+from eeg_letters.serving.web import reference as docs
+from eeg_letters.serving.web.index import build_index
+from eeg_letters.serving.web.page import page
 
 BOTH = ("GET", "POST")
 Answer = TypeVar("Answer")

@@ -15,8 +15,8 @@ import orjson
 import simdjson
 
 from eeg_letters.errors import Problem
-from eeg_letters.recordings import FEATURES
-from eeg_letters.scorer import Floats
+from eeg_letters.schema import FEATURES
+from eeg_letters.scoring.scorer import Floats
 
 # About 70 rows, a few milliseconds of work.
 PART_BYTES = 64 * 1024

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import orjson
 
-from eeg_letters.http import Header, Response
-from eeg_letters.inference import Prediction
-from eeg_letters.recordings import LETTERS
-from eeg_letters.v2_requests import HEADER_LENGTH, InferenceRequest
+from eeg_letters.schema import LETTERS
+from eeg_letters.serving.asgi import Header, Response
+from eeg_letters.serving.inference import Prediction
+from eeg_letters.serving.open_inference.requests import HEADER_LENGTH, InferenceRequest
 
 BINARY = b"application/octet-stream"
 

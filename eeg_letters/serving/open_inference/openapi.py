@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from eeg_letters.models import ENSEMBLE, LDA, MODELS
-from eeg_letters.recordings import FEATURES, LETTERS
-from eeg_letters.v2_answers import BINARY
-from eeg_letters.v2_requests import INPUT, INPUT_TYPES
+from eeg_letters.schema import FEATURES, LETTERS
+from eeg_letters.serving.open_inference.answers import BINARY
+from eeg_letters.serving.open_inference.requests import INPUT, INPUT_TYPES
 
 _TAG = "Open Inference Protocol"
 _NAMES = (*(model.name for model in MODELS), ENSEMBLE)

@@ -18,9 +18,9 @@ import orjson
 import simdjson
 
 from eeg_letters.errors import Problem
-from eeg_letters.recordings import FEATURES
-from eeg_letters.rows import PART_BYTES, cut, negative, parse_lists
-from eeg_letters.scorer import Floats
+from eeg_letters.schema import FEATURES
+from eeg_letters.scoring.scorer import Floats
+from eeg_letters.serving.api.rows import PART_BYTES, cut, negative, parse_lists
 
 INPUT = "rows"
 _FP64: np.dtype[Any] = np.dtype("<f8")

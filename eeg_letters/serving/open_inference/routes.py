@@ -10,15 +10,15 @@ from typing import Any
 
 from eeg_letters import __version__
 from eeg_letters.errors import Problem
-from eeg_letters.http import Response, Route, json_response
-from eeg_letters.inference import Inference
-from eeg_letters.metrics import Metrics
 from eeg_letters.models import ENSEMBLE
-from eeg_letters.recordings import FEATURES, LETTERS
-from eeg_letters.store import StoredModel
-from eeg_letters.turns import Turns
-from eeg_letters.v2_answers import Answer, Output, outputs_of
-from eeg_letters.v2_requests import HEADER_LENGTH, INPUT, Outputs, parse_request
+from eeg_letters.schema import FEATURES, LETTERS
+from eeg_letters.scoring.store import StoredModel
+from eeg_letters.serving.asgi import Response, Route, json_response
+from eeg_letters.serving.inference import Inference
+from eeg_letters.serving.open_inference.answers import Answer, Output, outputs_of
+from eeg_letters.serving.open_inference.requests import HEADER_LENGTH, INPUT, Outputs, parse_request
+from eeg_letters.serving.scheduling import Turns
+from eeg_letters.serving.telemetry.metrics import Metrics
 
 # The first segment of all its paths.
 PREFIX = "v2"

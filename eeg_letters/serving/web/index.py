@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from eeg_letters.http import Response, json_response, names
+from eeg_letters.serving.asgi import Response, json_response, names
 
 _VARY = (b"vary", b"Accept")
 

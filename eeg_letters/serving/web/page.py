@@ -10,9 +10,9 @@ from importlib.resources import files
 import numpy as np
 import orjson
 
-from eeg_letters.electrodes import flat_positions
-from eeg_letters.http import Response
-from eeg_letters.recordings import ELECTRODES
+from eeg_letters.montage import flat_positions
+from eeg_letters.schema import ELECTRODES
+from eeg_letters.serving.asgi import Response
 
 _LINKED = re.compile(
     r'<link rel="stylesheet" href="(?P<style>\w+\.css)">'
@@ -36,7 +36,7 @@ def page() -> Response:
 
 
 def _read(name: str) -> str:
-    return files("eeg_letters").joinpath("page", name).read_text(encoding="utf-8")
+    return files("eeg_letters.serving.web").joinpath("page", name).read_text(encoding="utf-8")
 
 
 def _joined(link: re.Match[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from importlib.resources import files
 
-from eeg_letters.http import Response, Route, names
+from eeg_letters.serving.asgi import Response, Route, names
 
 # What the page asks for, by the name of its file, which may end in .gz; the licence is what the
 # script's first line refers to.
@@ -73,9 +73,9 @@ def _answer(packed: bytes, content_type: bytes) -> Callable[[Mapping[bytes, byte
 
 
 def _packed(name: str) -> bytes:
-    file = files("eeg_letters") / "swagger_ui" / f"{name}.gz"
+    file = files("eeg_letters.serving.web") / "swagger_ui" / f"{name}.gz"
     return file.read_bytes() if file.is_file() else gzip.compress(_read(name), mtime=0)
 
 
 def _read(name: str) -> bytes:
-    return (files("eeg_letters") / "swagger_ui" / name).read_bytes()
+    return (files("eeg_letters.serving.web") / "swagger_ui" / name).read_bytes()

@@ -13,9 +13,9 @@ import numpy as np
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
-from eeg_letters.scorer import Floats, Scorer
-from eeg_letters.store import PIPELINE_FILE, SCORER_FILE, Entry
-from eeg_letters.training import TrainedModel
+from eeg_letters.scoring.scorer import Floats, Scorer
+from eeg_letters.scoring.store import PIPELINE_FILE, SCORER_FILE, Entry
+from eeg_letters.training.fitting import TrainedModel
 
 MANY_ROWS = 1000
 _TURNS = 200, 10

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
-from eeg_letters.compiler import compile_pipeline
 from eeg_letters.errors import OutputError, RecordingError
-from eeg_letters.evaluation import Evaluation, evaluate
 from eeg_letters.models import LDA, Model
-from eeg_letters.recordings import BANDS, ELECTRODES, FEATURES, LETTERS, Recording
-from eeg_letters.scorer import Floats, Scorer
-from eeg_letters.training import TrainedModel, first_halves, fit_pipeline
+from eeg_letters.recordings.reading import Recording
+from eeg_letters.schema import BANDS, ELECTRODES, FEATURES, LETTERS
+from eeg_letters.scoring.scorer import Floats, Scorer
+from eeg_letters.training.compiling import compile_pipeline
+from eeg_letters.training.evaluation import Evaluation, evaluate
+from eeg_letters.training.fitting import TrainedModel, first_halves, fit_pipeline
 
 # Band powers and their letters.
 Evaluated = tuple[Floats, NDArray[np.int64]]

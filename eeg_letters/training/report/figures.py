@@ -18,12 +18,12 @@ from matplotlib.patches import Circle, Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from scipy.interpolate import RBFInterpolator
 
-from eeg_letters.electrodes import flat_positions, on_sphere, positions
-from eeg_letters.evaluation import Calibration, Evaluation
 from eeg_letters.models import LDA, MLP, Model
-from eeg_letters.recordings import ELECTRODES, LETTERS
-from eeg_letters.report.experiments import LearningPoint
-from eeg_letters.scorer import Floats
+from eeg_letters.montage import flat_positions, on_sphere, positions
+from eeg_letters.schema import ELECTRODES, LETTERS
+from eeg_letters.scoring.scorer import Floats
+from eeg_letters.training.evaluation import Calibration, Evaluation
+from eeg_letters.training.report.experiments import LearningPoint
 
 # Stand-ins for colours of the page's theme, by the CSS variables that they become.
 _THEME = {

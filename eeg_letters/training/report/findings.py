@@ -10,14 +10,15 @@ from datetime import UTC, date, datetime
 
 import numpy as np
 
-from eeg_letters.evaluation import NEAR, Agreement, compare, nearby_mistakes
 from eeg_letters.models import Model
-from eeg_letters.recordings import LETTERS, Recording
-from eeg_letters.report.costs import Cost, measure_cost, peak_memory
-from eeg_letters.report.experiments import Count, Experiments, experiment
-from eeg_letters.report.shift import Shift, shift
-from eeg_letters.store import Entry, training_tag
-from eeg_letters.training import TrainedModel
+from eeg_letters.recordings.reading import Recording
+from eeg_letters.schema import LETTERS
+from eeg_letters.scoring.store import Entry, training_tag
+from eeg_letters.training.evaluation import NEAR, Agreement, compare, nearby_mistakes
+from eeg_letters.training.fitting import TrainedModel
+from eeg_letters.training.report.costs import Cost, measure_cost, peak_memory
+from eeg_letters.training.report.experiments import Count, Experiments, experiment
+from eeg_letters.training.report.shift import Shift, shift
 
 # Mistakes from which a share says something.
 _ENOUGH = 20

@@ -7,16 +7,16 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from eeg_letters.evaluation import Interval
-from eeg_letters.recordings import LETTERS
+from eeg_letters.schema import LETTERS
+from eeg_letters.training.evaluation import Interval
 
 ABSENT = "–"
 
 
 def render(template: str, **context: Any) -> str:
-    """Fill in a template of `eeg_letters/report/templates`; what goes into HTML is escaped."""
+    """Fill in a template of the folder ``templates``; what goes into HTML is escaped."""
     environment = Environment(
-        loader=PackageLoader("eeg_letters.report"),
+        loader=PackageLoader("eeg_letters.training.report"),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import ks_2samp
 
-from eeg_letters.recordings import BANDS, ELECTRODES, Recording
-from eeg_letters.scorer import Floats
+from eeg_letters.recordings.reading import Recording
+from eeg_letters.schema import BANDS, ELECTRODES
+from eeg_letters.scoring.scorer import Floats
 
 # Recordings have three decimals; a power of zero has no logarithm.
 SMALLEST_POWER = 0.001

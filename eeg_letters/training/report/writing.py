@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from eeg_letters.atomic import aside
 from eeg_letters.errors import OutputError
-from eeg_letters.evaluation import BLOCK_ROWS, CONFIDENCE_BINS
-from eeg_letters.recordings import BANDS, ELECTRODES
-from eeg_letters.report import figures
-from eeg_letters.report.costs import MANY_ROWS
-from eeg_letters.report.experiments import FOLDS, SHUFFLES
-from eeg_letters.report.findings import Findings, file_name
-from eeg_letters.report.rendering import render
-from eeg_letters.scorer import Floats
-from eeg_letters.whole_files import aside
+from eeg_letters.schema import BANDS, ELECTRODES
+from eeg_letters.scoring.scorer import Floats
+from eeg_letters.training.evaluation import BLOCK_ROWS, CONFIDENCE_BINS
+from eeg_letters.training.report import figures
+from eeg_letters.training.report.costs import MANY_ROWS
+from eeg_letters.training.report.experiments import FOLDS, SHUFFLES
+from eeg_letters.training.report.findings import Findings, file_name
+from eeg_letters.training.report.rendering import render
 
 REPORT_FILE = "report.html"
 CARD_FILE = "model-card.md"

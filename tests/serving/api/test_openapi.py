@@ -11,8 +11,8 @@ import httpx
 import pytest
 from jsonschema_rs import Draft202012Validator
 
-from eeg_letters import openapi
 from eeg_letters.models import LDA
+from eeg_letters.serving.api import openapi
 
 DOCUMENT = openapi.document()
 

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 from eeg_letters.models import MODELS
-from eeg_letters.recordings import FEATURES, LETTERS, Recording, read_recording
-from eeg_letters.routes import MODEL_FACTS
+from eeg_letters.recordings.reading import Recording, read_recording
+from eeg_letters.schema import FEATURES, LETTERS
+from eeg_letters.serving.api.routes import MODEL_FACTS
 from eeg_letters.settings import DATA
 from tests.conftest import latest_entry, stored_metadata
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eeg_letters import v2_requests
 from eeg_letters.errors import Problem
-from eeg_letters.recordings import FEATURES
+from eeg_letters.schema import FEATURES
+from eeg_letters.serving.open_inference import requests as v2_requests
 
 WIDTH = len(FEATURES)
 FULL = [0.001 * number for number in range(WIDTH)]

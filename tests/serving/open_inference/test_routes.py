@@ -21,9 +21,10 @@ from tritonclient.utils import InferenceServerException
 
 from eeg_letters import __version__
 from eeg_letters.models import ENSEMBLE, LDA, MLP, MODELS
-from eeg_letters.recordings import FEATURES, LETTERS, read_recording
+from eeg_letters.recordings.reading import read_recording
+from eeg_letters.schema import FEATURES, LETTERS
+from eeg_letters.scoring.store import StoredModel
 from eeg_letters.settings import DATA
-from eeg_letters.store import StoredModel
 from tests.conftest import ROOT, latest_entry, samples, stored_metadata
 
 POWERS = read_recording(DATA / "test.json").band_powers
@@ -202,8 +203,8 @@ def test_metadata_are_full(
 
 
 def test_the_ensembles_version_is_that_of_its_models() -> None:
-    from eeg_letters import v2
-    from eeg_letters.inference import Inference
+    from eeg_letters.serving.inference import Inference
+    from eeg_letters.serving.open_inference import routes as v2
 
     def version(*versions: str) -> str:
         models = [

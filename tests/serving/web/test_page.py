@@ -16,7 +16,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from eeg_letters.models import MODELS
-from eeg_letters.recordings import BANDS, COLUMNS, ELECTRODES, FEATURES, LETTERS
+from eeg_letters.schema import BANDS, COLUMNS, ELECTRODES, FEATURES, LETTERS
 from tests.conftest import ROOT, begin_predict, serve, watched
 
 LINE = 232

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Locator, Page
 from eeg_letters import __version__
 from tests.conftest import ROOT, watched
 
-SWAGGER_UI = ROOT / "eeg_letters" / "swagger_ui"
+SWAGGER_UI = ROOT / "eeg_letters" / "serving" / "web" / "swagger_ui"
 # Of Swagger UI 5.35's own making.
 SWAGGER_UI_VIOLATIONS = {"heading-order", "nested-interactive", "region"}
 CHROMIUM_ACCEPTS = (

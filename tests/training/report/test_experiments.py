@@ -9,10 +9,11 @@ import pytest
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 from eeg_letters.models import LDA
-from eeg_letters.pipelines import build_pipeline
-from eeg_letters.recordings import BANDS, ELECTRODES, FEATURES, Recording
-from eeg_letters.report.experiments import Experiments, experiment
-from eeg_letters.training import train
+from eeg_letters.recordings.reading import Recording
+from eeg_letters.schema import BANDS, ELECTRODES, FEATURES
+from eeg_letters.training.fitting import train
+from eeg_letters.training.pipelines import build_pipeline
+from eeg_letters.training.report.experiments import Experiments, experiment
 
 ROWS = 24
 TELLING = "Pz/alpha"

@@ -14,15 +14,16 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
-from eeg_letters.electrodes import flat_positions
 from eeg_letters.models import MODELS
-from eeg_letters.recordings import ELECTRODES, read_recording
-from eeg_letters.report import figures
-from eeg_letters.report.findings import file_name
-from eeg_letters.report.rendering import code, seconds, size
-from eeg_letters.scorer import Scorer
+from eeg_letters.montage import flat_positions
+from eeg_letters.recordings.reading import read_recording
+from eeg_letters.schema import ELECTRODES
+from eeg_letters.scoring.scorer import Scorer
+from eeg_letters.scoring.store import SCORER_FILE
 from eeg_letters.settings import DATA
-from eeg_letters.store import SCORER_FILE
+from eeg_letters.training.report import figures
+from eeg_letters.training.report.findings import file_name
+from eeg_letters.training.report.rendering import code, seconds, size
 from tests.conftest import latest_entry, run_train, select_rows, stored_metadata, watched
 
 SECTIONS = (

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eeg_letters.recordings import BANDS, ELECTRODES, FEATURES, read_recording
-from eeg_letters.report.shift import shift
+from eeg_letters.recordings.reading import read_recording
+from eeg_letters.schema import BANDS, ELECTRODES, FEATURES
 from eeg_letters.settings import DATA
+from eeg_letters.training.report.shift import shift
 
 
 def test_a_band_twice_as_strong_at_one_electrode_is_seen_there_alone() -> None:
