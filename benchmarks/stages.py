@@ -23,11 +23,11 @@ from rich.table import Table
 
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.serving.api.answers import as_json
-from eeg_letters.serving.api.openapi import document
-from eeg_letters.serving.api.routes import build_routes
 from eeg_letters.serving.api.rows import parse_rows
 from eeg_letters.serving.asgi import Application, Message, Scope
 from eeg_letters.serving.inference import Inference, load_inference
+from eeg_letters.serving.openapi import document
+from eeg_letters.serving.routes import build_routes
 from eeg_letters.serving.telemetry import logs
 from eeg_letters.serving.telemetry.logs import AccessLog
 from eeg_letters.serving.telemetry.metrics import Metrics

@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from http import HTTPStatus
 from time import perf_counter
 from types import MappingProxyType
@@ -35,8 +36,9 @@ PROBLEM = b"application/problem+json"
 
 RETRY_AFTER_SECONDS = 1
 
-# What is recorded of an answer that its client did not take, as by nginx; nobody is sent it.
-NOT_TAKEN = 499
+# nginx's status for a client that closed the connection before it had the whole answer. Recorded,
+# never sent.
+CLIENT_CLOSED_REQUEST = 499
 
 # What the server beneath buffers before it lets a sender wait.
 BUFFER_BYTES = 64 * 1024
@@ -72,18 +74,57 @@ def json_response(document: Any) -> Response:
     return Response(orjson.dumps(document))
 
 
-def names(value: bytes, wanted: bytes) -> bool:
-    """Whether a header such as ``Accept`` names something, and not with a weight of 0."""
+def fixed(response: Response) -> Handler:
+    """A handler that gives every request the same answer."""
+
+    async def handler(_: Request) -> Response:
+        return response
+
+    return handler
+
+
+def accepts(header: bytes, wanted: bytes) -> bool:
+    """Whether an ``Accept`` or ``Accept-Encoding`` header lists a value, with a weight above 0."""
     pattern = rb"(?:^|,)[ \t]*%b[ \t]*(?:;([^,]*))?(?=,|$)" % re.escape(wanted)
     return any(
         not _NO_WEIGHT.search(parameters or b"")
-        for (parameters,) in map(re.Match.groups, re.finditer(pattern, value, re.IGNORECASE))
+        for (parameters,) in map(re.Match.groups, re.finditer(pattern, header, re.IGNORECASE))
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a handler answers.
+
+    Attributes
+    ----------
+    headers : mapping of bytes to bytes
+        By name in lower case; of duplicate headers the last.
+    parameters : tuple of str
+        Text of each parameter of the route's template, in order.
+    body : bytes
+        Empty where the route takes none.
+    """
+
+    headers: Mapping[bytes, bytes]
+    parameters: tuple[str, ...]
+    body: bytes
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Body(Enum):
+    """What a route takes as a request's body."""
+
+    NONE = auto()
+    JSON = auto()
+    ANY = auto()
 
 
 @dataclass(frozen=True)
 class Route:
-    """A path and what answers it.
+    """A path and its handler.
 
     Attributes
     ----------
@@ -91,17 +132,10 @@ class Route:
         The path, with ``{name}`` for a parameter of one segment.
     methods : tuple of str
         Methods that are answered; HEAD is wherever GET is.
-    answer : callable
-        Called with each parameter's text, where the route takes no body.
-    answer_headers : callable
-        Called with the request's headers and each parameter's text, where the route takes no body
-        and answers by what the client accepts.
-    answer_json : callable
-        Called with the bytes of a body declared as JSON, where it takes one; may yield to other
-        requests.
-    answer_body : callable
-        Called with the bytes of a body of any type, the request's headers and each parameter's
-        text, where it takes such; may yield to other requests.
+    handler : callable
+        Answers a request; may yield to other requests.
+    body : Body
+        What it takes: no body, one declared as JSON, or one of any type.
     max_body_bytes : int
         The largest body that the route can have a use for.
     internal : bool
@@ -110,15 +144,17 @@ class Route:
 
     template: str
     methods: tuple[str, ...]
-    answer: Callable[..., Response] | None = None
-    answer_headers: Callable[..., Response] | None = None
-    answer_json: Callable[[bytes], Awaitable[Response]] | None = None
-    answer_body: Callable[..., Awaitable[Response]] | None = None
+    handler: Handler
+    body: Body = Body.NONE
     max_body_bytes: int = sys.maxsize
     internal: bool = False
 
 
-_UNMATCHED = Route("unmatched", ())
+async def _not_found(_: Request) -> Response:
+    raise Problem(HTTPStatus.NOT_FOUND, "There is nothing at this path.")
+
+
+_UNMATCHED = Route("unmatched", (), _not_found, internal=True)
 
 
 class Application:
@@ -213,9 +249,7 @@ class Application:
         headers: Mapping[bytes, bytes],
         receive: Receive,
     ) -> Response:
-        if not methods:
-            raise Problem(HTTPStatus.NOT_FOUND, "There is nothing at this path.")
-        route = methods.get(method)
+        route = methods.get(method) if methods else _UNMATCHED
         if route is None:
             allowed = ", ".join(sorted(methods))
             raise Problem(
@@ -229,20 +263,14 @@ class Application:
                 f"{self._settings.max_concurrency} requests are being answered already.",
                 ((b"retry-after", b"%d" % RETRY_AFTER_SECONDS),),
             )
-        if route.answer is not None:
-            return route.answer(*parameters)
-        if route.answer_headers is not None:
-            return route.answer_headers(headers, *parameters)
-        if route.answer_json is not None:
-            _check_json(headers)
-        _check_encoding(headers)
-        limit = min(route.max_body_bytes, self._settings.max_body_bytes)
-        seconds = self._settings.body_timeout_seconds
-        body = await _read_body(headers, receive, limit, seconds)
-        if route.answer_json is not None:
-            return await route.answer_json(body)
-        assert route.answer_body is not None  # noqa: S101
-        return await route.answer_body(body, headers, *parameters)
+        body = b""
+        if route.body is not Body.NONE:
+            if route.body is Body.JSON:
+                _check_json(headers)
+            _check_encoding(headers)
+            limit = min(route.max_body_bytes, self._settings.max_body_bytes)
+            body = await _read_body(headers, receive, limit, self._settings.body_timeout_seconds)
+        return await route.handler(Request(headers, parameters, body))
 
     def _refusal(self, problem: Problem, path: str) -> Response:
         return self._refusals.get(path[1:].partition("/")[0], _problem_response)(problem)
@@ -306,7 +334,7 @@ async def _send(response: Response, request_id: bytes, send: Send) -> int:
             # request is in flight.
             await send({"type": "http.response.body"})
     except OSError:
-        return NOT_TAKEN
+        return CLIENT_CLOSED_REQUEST
     return response.status
 
 

@@ -15,11 +15,11 @@ import bentoml
 
 from eeg_letters.errors import UserError
 from eeg_letters.models import LDA
-from eeg_letters.serving.api import openapi
-from eeg_letters.serving.api.routes import build_routes
+from eeg_letters.serving import openapi
 from eeg_letters.serving.asgi import Application
 from eeg_letters.serving.inference import Inference, load_inference
-from eeg_letters.serving.open_inference import routes as v2
+from eeg_letters.serving.open_inference import routes as open_inference
+from eeg_letters.serving.routes import build_routes
 from eeg_letters.serving.telemetry.logs import AccessLog, configure_logging
 from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.settings import Settings, read_settings, sends_traces
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class HTTPService(bentoml.Service[Any]):
-    """A BentoML service whose every path is answered by `eeg_letters.serving.api.routes`.
+    """A BentoML service whose every path is answered by `eeg_letters.serving.routes`.
 
     BentoML builds, packs and supervises it and describes it to its clients;
     docs/decisions/0001-own-http-layer.md says why it does not answer requests. The service's class
@@ -59,12 +59,17 @@ class HTTPService(bentoml.Service[Any]):
         document = openapi.document(versions[LDA.title])
         routes = build_routes(inference, metrics, settings.max_rows, document, self.schema())
         application = Application(
-            routes, settings, metrics, AccessLog(as_json), tracing, {v2.PREFIX: v2.refusal}
+            routes,
+            settings,
+            metrics,
+            AccessLog(as_json),
+            tracing,
+            {open_inference.PREFIX: open_inference.refusal},
         )
         # Imports uvicorn, which only a worker needs.
-        from eeg_letters.serving import connection as protocol
+        from eeg_letters.serving import connection
 
-        protocol.install(application.refuse, settings.body_timeout_seconds)
+        connection.install(application.refuse, settings.body_timeout_seconds)
         # A full collection over all that was just loaded would stop the worker for 0.2 s.
         gc.collect()
         gc.freeze()

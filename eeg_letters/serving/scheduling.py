@@ -1,17 +1,17 @@
-"""Large requests leave room for small ones."""
+"""Fair scheduling: large requests leave room for small ones."""
 
 from __future__ import annotations
 
 import asyncio
 
 
-class Turns:
-    """What large requests share, so that the loop does one part of one of them in each turn."""
+class FairScheduler:
+    """Shared by the large requests, so that the event loop does one part of one of them a turn."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
 
-    async def give_way(self) -> None:
-        """Let other requests be answered; called after each part of a large one."""
+    async def checkpoint(self) -> None:
+        """Let other requests be answered; to be awaited after each part of a large request."""
         async with self._lock:
             await asyncio.sleep(0)

@@ -13,7 +13,7 @@ import pytest
 
 from eeg_letters import __version__
 from eeg_letters.models import LDA
-from eeg_letters.serving.api import openapi
+from eeg_letters.serving import openapi
 from eeg_letters.settings import DATA
 from image.container import Container, deployment_options
 from image.measure import MEMORY_GOAL_MB, SIZE_GOAL_MB, unpacked_megabytes

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from eeg_letters.serving.asgi import Application, Message, Response, Route, Scope
+from eeg_letters.serving.asgi import Application, Message, Request, Response, Route, Scope
 from eeg_letters.serving.telemetry.logs import AccessLog
 from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.settings import Settings
 
 
-def fail() -> Response:
+async def fail(_: Request) -> Response:
     raise ValueError("a secret of the code")
 
 

@@ -23,7 +23,7 @@ import httpx
 import pytest
 import uvicorn
 
-from eeg_letters.serving.asgi import Application, Response, Route
+from eeg_letters.serving.asgi import Application, Body, Request, Response, Route, fixed
 from eeg_letters.serving.connection import HEAD_BYTES, HEAD_FIELDS, BoundedProtocol
 from eeg_letters.serving.telemetry.logs import AccessLog
 from eeg_letters.serving.telemetry.metrics import Metrics
@@ -324,19 +324,19 @@ def brief() -> Iterator[uvicorn.Server]:
     """
     released = asyncio.Event()
 
-    async def wait(_: bytes) -> Response:
+    async def wait(_: Request) -> Response:
         await released.wait()
         return Response(b"1")
 
-    def release() -> Response:
+    async def release(_: Request) -> Response:
         released.set()
         return Response(b"2")
 
     routes = [
-        Route("/number", ("GET",), lambda: Response(b"0")),
-        Route("/wait", ("POST",), answer_json=wait),
+        Route("/number", ("GET",), fixed(Response(b"0"))),
+        Route("/wait", ("POST",), wait, Body.JSON),
         Route("/release", ("GET",), release),
-        Route("/large", ("GET",), lambda: Response(b'"%b"' % (b"x" * LARGE))),
+        Route("/large", ("GET",), fixed(Response(b'"%b"' % (b"x" * LARGE)))),
     ]
     application = Application(routes, Settings(), Metrics({}), AccessLog(as_json=False))
     protocol: Any = partial(

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the routes."""
+"""The OpenAPI description of the routes of our own, and of probes, metrics and documents."""
 
 from __future__ import annotations
 
@@ -9,31 +9,17 @@ from eeg_letters import __version__
 from eeg_letters.errors import Problem
 from eeg_letters.models import MODELS
 from eeg_letters.schema import COLUMNS, FEATURES, LETTERS
-from eeg_letters.serving.open_inference import openapi as v2_openapi
 
 _PREDICTIONS = "Predictions"
 _SERVICE = "Service"
 _EXAMPLE_LINE = 232
-_EXAMPLE_LABEL = 3
-_EXAMPLE_ROW = [round(0.5 + 0.01 * number, 2) for number in range(len(FEATURES))]
-_EXAMPLE_PROBABILITIES = [
-    0.75 if label == _EXAMPLE_LABEL else 0.01 for label in range(len(LETTERS))
-]
+EXAMPLE_LABEL = 3
+EXAMPLE_ROW = [round(0.5 + 0.01 * number, 2) for number in range(len(FEATURES))]
+EXAMPLE_PROBABILITIES = [0.75 if label == EXAMPLE_LABEL else 0.01 for label in range(len(LETTERS))]
 
 
-def document(lda_version: str = v2_openapi.EXAMPLE_VERSION) -> dict[str, Any]:
-    """OpenAPI 3.1 document, with an example of each body and answer.
-
-    Parameters
-    ----------
-    lda_version : str
-        The example of a model's version, which a reader can try where it is that of the model that
-        is served.
-
-    Returns
-    -------
-    dict
-    """
+def paths() -> dict[str, Any]:
+    """What the document has under ``paths``."""
     by_line = [
         {
             "name": "line",
@@ -53,7 +39,7 @@ def document(lda_version: str = v2_openapi.EXAMPLE_VERSION) -> dict[str, Any]:
                 "StoredRow",
                 dict(zip(COLUMNS, _stored(), strict=True)),
             ),
-            ("One label a model; 0 is A", "Prediction", _by_model("prediction", _EXAMPLE_LABEL)),
+            ("One label a model; 0 is A", "Prediction", _by_model("prediction", EXAMPLE_LABEL)),
             (
                 "Share of the stored rows labelled rightly, by model",
                 "Score",
@@ -62,87 +48,69 @@ def document(lda_version: str = v2_openapi.EXAMPLE_VERSION) -> dict[str, Any]:
         )
     )
     return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "eeg-letters",
-            "version": __version__,
-            "description": "Which letter was thought of, from the band powers of an EEG.",
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        "/line/{line}": _both("line", "A stored row", row, [400, 404], by_line),
+        "/prediction/{line}": _both(
+            "prediction",
+            "What both models say of a stored row",
+            prediction,
+            [400, 404],
+            by_line,
+        ),
+        "/score": _both("score", "Accuracy over all stored rows", score, []),
+        "/predict": {
+            "post": _operation(
+                "predict",
+                "What both models say of rows of your own",
+                _answer("For each row, what each model says", "Predictions", _predictions()),
+                [400, 408, 413, 415, 422],
+                body=_json_body({"$ref": "#/components/schemas/Rows"}, {"rows": [EXAMPLE_ROW]}),
+            )
         },
-        "paths": {
-            "/line/{line}": _both("line", "A stored row", row, [400, 404], by_line),
-            "/prediction/{line}": _both(
-                "prediction",
-                "What both models say of a stored row",
+        "/models": {
+            "get": _operation(
+                "models",
+                "Both models, and what training wrote down of them",
+                _answer("One object a model", "Models", _models()),
+                [],
+            )
+        },
+        "/predictions": {
+            "get": _operation(
+                "predictions",
+                "What both models say of every stored row, by column",
+                _answer(
+                    "Line numbers, true labels, and labels by model, in the same order",
+                    "StoredPredictions",
+                    _stored_predictions(),
+                ),
+                [],
+            )
+        },
+        "/line": {
+            "post": _operation(
+                "lineByBody",
+                "A stored row, as BentoML's client asks for it",
+                row,
+                [400, 404, 408, 413, 415, 422],
+                body=line_body,
+            )
+        },
+        "/prediction": {
+            "post": _operation(
+                "predictionByBody",
+                "What both models say of a stored row, as BentoML's client asks for it",
                 prediction,
-                [400, 404],
-                by_line,
-            ),
-            "/score": _both("score", "Accuracy over all stored rows", score, []),
-            "/predict": {
-                "post": _operation(
-                    "predict",
-                    "What both models say of rows of your own",
-                    _answer("For each row, what each model says", "Predictions", _predictions()),
-                    [400, 408, 413, 415, 422],
-                    body=_json_body(
-                        {"$ref": "#/components/schemas/Rows"}, {"rows": [_EXAMPLE_ROW]}
-                    ),
-                )
-            },
-            "/models": {
-                "get": _operation(
-                    "models",
-                    "Both models, and what training wrote down of them",
-                    _answer("One object a model", "Models", _models()),
-                    [],
-                )
-            },
-            "/predictions": {
-                "get": _operation(
-                    "predictions",
-                    "What both models say of every stored row, by column",
-                    _answer(
-                        "Line numbers, true labels, and labels by model, in the same order",
-                        "StoredPredictions",
-                        _stored_predictions(),
-                    ),
-                    [],
-                )
-            },
-            "/line": {
-                "post": _operation(
-                    "lineByBody",
-                    "A stored row, as BentoML's client asks for it",
-                    row,
-                    [400, 404, 408, 413, 415, 422],
-                    body=line_body,
-                )
-            },
-            "/prediction": {
-                "post": _operation(
-                    "predictionByBody",
-                    "What both models say of a stored row, as BentoML's client asks for it",
-                    prediction,
-                    [400, 404, 408, 413, 415, 422],
-                    body=line_body,
-                )
-            },
-            "/": _index(),
-            "/docs": _get("docs", "This document in a browser, to try the routes", "text/html"),
-            "/livez": _get("livez", "200 while the process lives", "text/plain", internal=True),
-            "/readyz": _get("readyz", "200 once it can answer", "text/plain", internal=True),
-            "/metrics": _get("metrics", "Metrics for Prometheus", "text/plain", internal=True),
-            "/docs.json": _get("openapi", "This document", "application/json"),
-            "/schema.json": _get(
-                "schema", "What BentoML's own client asks for", "application/json"
-            ),
-            **v2_openapi.paths(lda_version),
+                [400, 404, 408, 413, 415, 422],
+                body=line_body,
+            )
         },
-        "components": {
-            "schemas": {**_schemas(), **v2_openapi.schemas()},
-            "responses": {**_problems(), **v2_openapi.responses()},
-        },
+        "/": _index(),
+        "/docs": _get("docs", "This document in a browser, to try the routes", "text/html"),
+        "/livez": _get("livez", "200 while the process lives", "text/plain", internal=True),
+        "/readyz": _get("readyz", "200 once it can answer", "text/plain", internal=True),
+        "/metrics": _get("metrics", "Metrics for Prometheus", "text/plain", internal=True),
+        "/docs.json": _get("openapi", "This document", "application/json"),
+        "/schema.json": _get("schema", "What BentoML's own client asks for", "application/json"),
     }
 
 
@@ -210,7 +178,7 @@ def _index() -> dict[str, Any]:
 
 
 def _stored() -> list[str]:
-    return [str(_EXAMPLE_LINE), str(_EXAMPLE_LABEL), *map(str, _EXAMPLE_ROW)]
+    return [str(_EXAMPLE_LINE), str(EXAMPLE_LABEL), *map(str, EXAMPLE_ROW)]
 
 
 def _by_model(prefix: str, value: float) -> dict[str, float]:
@@ -219,9 +187,9 @@ def _by_model(prefix: str, value: float) -> dict[str, float]:
 
 def _predictions() -> dict[str, Any]:
     answer = {
-        "label": _EXAMPLE_LABEL,
-        "letter": LETTERS[_EXAMPLE_LABEL],
-        "probabilities": _EXAMPLE_PROBABILITIES,
+        "label": EXAMPLE_LABEL,
+        "letter": LETTERS[EXAMPLE_LABEL],
+        "probabilities": EXAMPLE_PROBABILITIES,
     }
     return {"predictions": [{model.title: answer for model in MODELS}]}
 
@@ -250,12 +218,13 @@ def _models() -> list[dict[str, Any]]:
 def _stored_predictions() -> dict[str, Any]:
     return {
         "lines": [_EXAMPLE_LINE],
-        "truth": [_EXAMPLE_LABEL],
-        "labels": {model.title: [_EXAMPLE_LABEL] for model in MODELS},
+        "truth": [EXAMPLE_LABEL],
+        "labels": {model.title: [EXAMPLE_LABEL] for model in MODELS},
     }
 
 
-def _exactly(properties: dict[str, Any]) -> dict[str, Any]:
+def exactly(properties: dict[str, Any]) -> dict[str, Any]:
+    """The JSON schema of an object with all of these members and no other."""
     return {
         "type": "object",
         "properties": properties,
@@ -264,12 +233,13 @@ def _exactly(properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _schemas() -> dict[str, Any]:
+def schemas() -> dict[str, Any]:
+    """What the document has under ``components/schemas``."""
     number = {"type": "number", "minimum": 0}
     string = {"type": "string"}
     label = {"type": "integer", "minimum": 0, "maximum": len(LETTERS) - 1}
     share = {"type": "number", "minimum": 0, "maximum": 1}
-    answer = _exactly(
+    answer = exactly(
         {
             "label": label,
             "letter": {"type": "string", "enum": list(LETTERS)},
@@ -290,7 +260,7 @@ def _schemas() -> dict[str, Any]:
         "maxItems": len(FEATURES),
     }
     labels = {"type": "array", "items": label}
-    recording = _exactly({"sha256": string, "rows": {"type": "integer", "minimum": 0}})
+    recording = exactly({"sha256": string, "rows": {"type": "integer", "minimum": 0}})
     stored_model = {
         "type": "object",
         "properties": {
@@ -337,32 +307,30 @@ def _schemas() -> dict[str, Any]:
     }
     by_model = {model.title: {"$ref": "#/components/schemas/Answer"} for model in MODELS}
     return {
-        "Line": _exactly({"line": {"type": "integer", "format": "int64"}}),
-        "StoredRow": _exactly({name: {"type": ["string", "number"]} for name in COLUMNS}),
-        "Prediction": _exactly({f"prediction {model.title}": label for model in MODELS}),
-        "Score": _exactly({f"Score {model.title}": share for model in MODELS}),
-        "Row": {"oneOf": [row_list, _exactly(dict.fromkeys(FEATURES, number))]},
-        "Rows": _exactly(
-            {"rows": {"type": "array", "items": {"$ref": "#/components/schemas/Row"}}}
-        ),
+        "Line": exactly({"line": {"type": "integer", "format": "int64"}}),
+        "StoredRow": exactly({name: {"type": ["string", "number"]} for name in COLUMNS}),
+        "Prediction": exactly({f"prediction {model.title}": label for model in MODELS}),
+        "Score": exactly({f"Score {model.title}": share for model in MODELS}),
+        "Row": {"oneOf": [row_list, exactly(dict.fromkeys(FEATURES, number))]},
+        "Rows": exactly({"rows": {"type": "array", "items": {"$ref": "#/components/schemas/Row"}}}),
         "Answer": answer,
-        "Predictions": _exactly({"predictions": {"type": "array", "items": _exactly(by_model)}}),
-        "Index": _exactly(
+        "Predictions": exactly({"predictions": {"type": "array", "items": exactly(by_model)}}),
+        "Index": exactly(
             {
                 "name": string,
                 "version": string,
-                "documents": _exactly({"reference": string, "openapi": string}),
+                "documents": exactly({"reference": string, "openapi": string}),
                 "routes": {
                     "description": "By path, as in this document.",
                     "type": "object",
-                    "additionalProperties": _exactly(
+                    "additionalProperties": exactly(
                         {"methods": {"type": "array", "items": string}, "description": string}
                     ),
                 },
             }
         ),
         "Models": {"type": "array", "items": stored_model},
-        "StoredPredictions": _exactly(
+        "StoredPredictions": exactly(
             {
                 "lines": {
                     "description": "Line numbers, as the recording orders them.",
@@ -370,10 +338,10 @@ def _schemas() -> dict[str, Any]:
                     "items": {"type": "integer", "minimum": 0},
                 },
                 "truth": labels,
-                "labels": _exactly({model.title: labels for model in MODELS}),
+                "labels": exactly({model.title: labels for model in MODELS}),
             }
         ),
-        "Problem": _exactly(
+        "Problem": exactly(
             {
                 "type": {"type": "string", "format": "uri-reference"},
                 "title": string,
@@ -384,7 +352,8 @@ def _schemas() -> dict[str, Any]:
     }
 
 
-def _problems() -> dict[str, Any]:
+def responses() -> dict[str, Any]:
+    """What the document has under ``components/responses``."""
     descriptions = {
         400: "The path or the body cannot be parsed",
         404: "No stored row has that line number",

@@ -1,25 +1,20 @@
-"""All routes; here those of stored rows, their predictions, the score, and a client's own rows."""
+"""Routes of stored rows, their predictions, the score, and rows of a client's own."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, TypeVar
 
 from eeg_letters.errors import Problem
 from eeg_letters.serving.api.answers import as_json
 from eeg_letters.serving.api.rows import PART_BYTES, parse_member, parse_rows
-from eeg_letters.serving.asgi import Response, Route, json_response
+from eeg_letters.serving.asgi import Body, Request, Response, Route, fixed, json_response
 from eeg_letters.serving.inference import Inference
-from eeg_letters.serving.open_inference import routes as v2
-from eeg_letters.serving.scheduling import Turns
-from eeg_letters.serving.telemetry.metrics import CONTENT_TYPE as METRICS
+from eeg_letters.serving.scheduling import FairScheduler
 from eeg_letters.serving.telemetry.metrics import Metrics
-from eeg_letters.serving.web import reference as docs
-from eeg_letters.serving.web.index import build_index
-from eeg_letters.serving.web.page import page
 
 BOTH = ("GET", "POST")
 Answer = TypeVar("Answer")
@@ -36,13 +31,9 @@ MODEL_FACTS = (
 
 
 def build_routes(
-    inference: Inference,
-    metrics: Metrics,
-    max_rows: int,
-    openapi: Mapping[str, Any],
-    schema: Mapping[str, Any],
+    inference: Inference, metrics: Metrics, max_rows: int, scheduler: FairScheduler
 ) -> list[Route]:
-    """Every route of the service.
+    """The routes of our own.
 
     Parameters
     ----------
@@ -52,66 +43,42 @@ def build_routes(
         Told of every prediction.
     max_rows : int
         The most rows in one request.
-    openapi : dict
-        The OpenAPI document.
-    schema : dict
-        The description that BentoML's own client asks for.
+    scheduler : FairScheduler
+        Shared with the other routes.
 
     Returns
     -------
     list of Route
     """
-    turns = Turns()
 
-    def line(number: str) -> Response:
-        return Response(_stored(inference.lines.__getitem__, number))
+    async def line(request: Request) -> Response:
+        return Response(_stored(inference.lines.__getitem__, _line_of(request)))
 
-    def prediction(number: str) -> Response:
-        answer = _stored(inference.prediction, number)
+    async def prediction(request: Request) -> Response:
+        answer = _stored(inference.prediction, _line_of(request))
         metrics.count_predictions([label] for label in answer.values())
         return json_response(answer)
 
-    async def line_by_body(body: bytes) -> Response:
-        return line(_line_member(body))
-
-    async def prediction_by_body(body: bytes) -> Response:
-        return prediction(_line_member(body))
-
-    async def predict(body: bytes) -> Response:
+    async def predict(request: Request) -> Response:
         parts: list[bytes] = []
-        for rows in parse_rows(body, max_rows):
+        for rows in parse_rows(request.body, max_rows):
             predictions = inference.predict(rows)
             metrics.count_predictions(prediction.labels for prediction in predictions)
             if predictions[0].labels:
                 parts.append(as_json(predictions))
-            if len(body) > PART_BYTES:
-                await turns.give_way()
+            if len(request.body) > PART_BYTES:
+                await scheduler.checkpoint()
         return Response(b'{"predictions":[%b]}' % b",".join(parts))
 
-    def fixed(response: Response) -> Callable[[], Response]:
-        return lambda: response
-
-    def exposition() -> Response:
-        return Response(metrics.exposition(), METRICS)
-
-    well = fixed(Response(b"\n", b"text/plain; charset=utf-8"))
     return [
-        Route("/", ("GET",), answer_headers=build_index(page(), openapi)),
         Route("/line/{line}", BOTH, line),
-        Route("/line", ("POST",), answer_json=line_by_body, max_body_bytes=LINE_BYTES),
+        Route("/line", ("POST",), line, Body.JSON, max_body_bytes=LINE_BYTES),
         Route("/prediction/{line}", BOTH, prediction),
-        Route("/prediction", ("POST",), answer_json=prediction_by_body, max_body_bytes=LINE_BYTES),
+        Route("/prediction", ("POST",), prediction, Body.JSON, max_body_bytes=LINE_BYTES),
         Route("/score", BOTH, fixed(json_response(inference.score))),
-        Route("/predict", ("POST",), answer_json=predict),
+        Route("/predict", ("POST",), predict, Body.JSON),
         Route("/models", ("GET",), fixed(json_response(_models(inference)))),
         Route("/predictions", ("GET",), fixed(_predictions(inference))),
-        Route("/livez", ("GET",), well, internal=True),
-        Route("/readyz", ("GET",), well, internal=True),
-        Route("/metrics", ("GET",), exposition, internal=True),
-        Route("/docs.json", ("GET",), fixed(json_response(openapi))),
-        Route("/schema.json", ("GET",), fixed(json_response(schema))),
-        *docs.build_routes(),
-        *v2.build_routes(inference, metrics, max_rows, turns),
     ]
 
 
@@ -148,13 +115,15 @@ def _stored(look_up: Callable[[int], Answer], number: str) -> Answer:
         raise Problem(HTTPStatus.NOT_FOUND, f"There is no stored row with line {number}.") from None
 
 
-def _line_member(body: bytes) -> str:
-    line = parse_member(body, "line")
+def _line_of(request: Request) -> str:
+    if request.parameters:
+        return request.parameters[0]
+    line = parse_member(request.body, "line")
     # 232.0 is a whole number to JSON Schema, and true is none.
     if isinstance(line, float) and line.is_integer():
         line = int(line)
     if isinstance(line, bool) or not isinstance(line, int):
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, '"line" must be a whole number.')
-    if body.count(b":") != 1:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, '"line" stands twice.')
+    if request.body.count(b":") != 1:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, '"line" is a duplicate name.')
     return str(line)

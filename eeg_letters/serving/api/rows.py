@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from codecs import BOM_UTF8
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from operator import itemgetter
 from typing import Any
@@ -68,7 +68,7 @@ def parse_rows(body: bytes, max_rows: int) -> Iterator[Floats]:
     number = 0
     for part in _parts(body):
         parsed = parse_lists(part, part is body)
-        parsed = _parse_any(body, part, number) if parsed is None else _not_negative(parsed, number)
+        parsed = _parse_any(body, part, number) if parsed is None else not_negative(parsed, number)
         number += len(parsed)
         if number > max_rows:
             raise Problem(
@@ -177,13 +177,14 @@ def _parse_any(body: bytes, part: bytes, number: int) -> Floats:
     if not rows and number > 0:
         raise Problem(HTTPStatus.BAD_REQUEST, "The body is not JSON: no row after a comma.")
     parsed = to_array(rows, number)
-    # array takes true for 1, and an object hides a name that stands twice: neither is worth a
-    # look at each value, since only a body with these bytes can have them.
+    # array takes true for 1, and a dict hides a duplicate name: neither is worth a look at each
+    # value, since only a body with these bytes can have them.
     if b"true" in part or b"false" in part:
-        raise _first_bad(rows, number)
+        _check_each(rows, number)
+        raise _refused("A row has something other than numbers.")
     names = len(FEATURES) * sum(isinstance(row, dict) for row in rows)
     if part.count(b":") != names + (part is body):
-        raise _refused("A name stands twice in an object.")
+        raise _refused("An object has a duplicate name.")
     return parsed
 
 
@@ -230,33 +231,59 @@ def to_array(rows: Any, first: int = 0) -> Floats:
         try:
             values.fromlist(ordered)
         except TypeError:
-            raise _first_bad(rows, first) from None
-    return _not_negative(np.frombuffer(values).reshape(-1, len(FEATURES)), first)
+            only_numbers(ordered, number * len(FEATURES))
+            raise
+    return not_negative(np.frombuffer(values).reshape(-1, len(FEATURES)), first)
 
 
-def negative(rows: Floats, first: int) -> str | None:
-    """What is wrong where a band power is negative; None where none is.
+def not_negative(rows: Floats, first: int) -> Floats:
+    """The same rows, none of whose band powers is negative.
 
     Parameters
     ----------
     rows : ndarray of float64, shape (n_rows, 160)
         Finite numbers.
     first : int
-        Number of the first row.
+        Number of the first row, for messages.
+
+    Raises
+    ------
+    Problem
+        422, naming the first bad row and its feature.
     """
-    if not rows.size or np.minimum.reduce(rows, axis=None) >= 0:
-        return None
-    row, feature = np.argwhere(rows < 0)[0]
-    return (
-        f"Row {first + row}, feature {FEATURES[feature]}: {rows[row, feature]} is negative;"
-        " a band power is 0 or more."
-    )
-
-
-def _not_negative(rows: Floats, first: int) -> Floats:
-    if (wrong := negative(rows, first)) is not None:
-        raise _refused(wrong)
+    if rows.size and np.minimum.reduce(rows, axis=None) < 0:
+        row, feature = np.argwhere(rows < 0)[0]
+        raise _refused(
+            f"Row {first + row}, feature {FEATURES[feature]}: {rows[row, feature]} is negative;"
+            " a band power is 0 or more."
+        )
     return rows
+
+
+def only_numbers(values: Iterable[Any], first: int) -> None:
+    """Make sure that values are numbers; JSON's true and false are none.
+
+    Parameters
+    ----------
+    values : iterable of object
+        Row after row, as parsed from JSON.
+    first : int
+        How many values of earlier rows there were, for messages.
+
+    Raises
+    ------
+    Problem
+        422, naming row and feature of the first that is no number.
+    """
+    for index, value in enumerate(values, first):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise _refused(f"{position(index)}: {_quoted(value)} is not a number.")
+
+
+def position(index: int) -> str:
+    """Row and feature of a value, by its index in all rows laid end to end."""
+    row, feature = divmod(index, len(FEATURES))
+    return f"Row {row}, feature {FEATURES[feature]}"
 
 
 def _culprit(body: bytes, error: orjson.JSONDecodeError) -> str:
@@ -290,12 +317,9 @@ def _ordered(number: int, row: Any) -> list[Any]:
     return ordered
 
 
-def _first_bad(rows: list[Any], first: int) -> Problem:
+def _check_each(rows: list[Any], first: int) -> None:
     for number, row in enumerate(rows, first):
-        for name, value in zip(FEATURES, _ordered(number, row), strict=True):
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                return _refused(f"Row {number}, feature {name}: {_quoted(value)} is not a number.")
-    return _refused("A row has something other than numbers.")
+        only_numbers(_ordered(number, row), number * len(FEATURES))
 
 
 def _quoted(value: Any) -> str:

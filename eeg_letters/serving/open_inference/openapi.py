@@ -6,14 +6,18 @@ from typing import Any
 
 from eeg_letters.models import ENSEMBLE, LDA, MODELS
 from eeg_letters.schema import FEATURES, LETTERS
+from eeg_letters.serving.api.openapi import (
+    EXAMPLE_LABEL,
+    EXAMPLE_PROBABILITIES,
+    EXAMPLE_ROW,
+    exactly,
+)
 from eeg_letters.serving.open_inference.answers import BINARY
 from eeg_letters.serving.open_inference.requests import INPUT, INPUT_TYPES
 
 _TAG = "Open Inference Protocol"
 _NAMES = (*(model.name for model in MODELS), ENSEMBLE)
 EXAMPLE_VERSION = "46804cbe0dce0f2f"
-_EXAMPLE_LABEL = 3
-_EXAMPLE_ROW = [round(0.5 + 0.01 * number, 2) for number in range(len(FEATURES))]
 
 _PROBLEMS = {
     400: "The request is not what the protocol, or the model, asks for",
@@ -246,16 +250,15 @@ def _path(name: str, schema: dict[str, Any], example: str) -> dict[str, Any]:
 
 
 def _request() -> dict[str, Any]:
-    tensor = {"name": INPUT, "datatype": "FP64", "shape": [1, len(FEATURES)], "data": _EXAMPLE_ROW}
+    tensor = {"name": INPUT, "datatype": "FP64", "shape": [1, len(FEATURES)], "data": EXAMPLE_ROW}
     return {"id": "42", "inputs": [tensor]}
 
 
 def _response(version: str) -> dict[str, Any]:
-    probabilities = [0.75 if label == _EXAMPLE_LABEL else 0.01 for label in range(len(LETTERS))]
     tensors = (
-        ("label", "INT64", [1], [_EXAMPLE_LABEL]),
-        ("letter", "BYTES", [1], [LETTERS[_EXAMPLE_LABEL]]),
-        ("probabilities", "FP64", [1, len(LETTERS)], probabilities),
+        ("label", "INT64", [1], [EXAMPLE_LABEL]),
+        ("letter", "BYTES", [1], [LETTERS[EXAMPLE_LABEL]]),
+        ("probabilities", "FP64", [1, len(LETTERS)], EXAMPLE_PROBABILITIES),
     )
     return {
         "model_name": LDA.name,
@@ -269,9 +272,4 @@ def _response(version: str) -> dict[str, Any]:
 
 
 def _object(**properties: Any) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
+    return exactly(properties)

@@ -6,7 +6,7 @@ docs/protocol.md says what is taken and what is not.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
@@ -20,7 +20,14 @@ import simdjson
 from eeg_letters.errors import Problem
 from eeg_letters.schema import FEATURES
 from eeg_letters.scoring.scorer import Floats
-from eeg_letters.serving.api.rows import PART_BYTES, cut, negative, parse_lists
+from eeg_letters.serving.api.rows import (
+    PART_BYTES,
+    cut,
+    not_negative,
+    only_numbers,
+    parse_lists,
+    position,
+)
 
 INPUT = "rows"
 _FP64: np.dtype[Any] = np.dtype("<f8")
@@ -35,6 +42,7 @@ PART_ROWS = 128
 Outputs = tuple[tuple[str, bool], ...]
 
 _WIDTH = len(FEATURES)
+_NUMBER_TYPES = frozenset({float, int})
 _BACKSLASH = ord("\\")
 _KEY = b'"data"'
 _LIST = re.compile(rb'"data"[ \t\r\n]*:[ \t\r\n]*(\[)[ \t\r\n]*(\[?)')
@@ -142,8 +150,8 @@ def parse_request(
 
 
 class _Numbers(NamedTuple):
-    # A list of numbers or a list of rows within JSON: from `before` to `after`, with its brackets;
-    # from `start` to `end`, without.
+    # A list of numbers or of rows within JSON: from `before` to `after`, with its brackets; from
+    # `start` to `end`, without.
     text: bytes
     before: int
     start: int
@@ -162,33 +170,33 @@ def _length(header: bytes, size: int) -> int:
     return int(digits)
 
 
-def _read_document(text: bytes) -> tuple[dict[str, Any], _Numbers | None]:
-    # The numbers are nearly all there is: simdjson reads them some at a time, orjson the rest.
-    key = text.find(_KEY, 0, PART_BYTES)
-    numbers = _find_numbers(text, key) if key > 0 and text[key - 1] != _BACKSLASH else None
-    if numbers is not None:
-        try:
+def _read_document(text: bytes) -> tuple[dict[str, Any], Any]:
+    """The document, and its numbers: a list, or where they are in a large body; None if missing."""
+    if len(text) > PART_BYTES:
+        # To parse a large body at once would keep all other requests waiting. Its numbers are
+        # nearly all there is: they are cut out, and a token takes their place.
+        numbers = _find_numbers(text)
+        if numbers and len(text) - (numbers.after - numbers.before) <= PART_BYTES:
             document = _parse(text[: numbers.before] + _NUMBERS_JSON + text[numbers.after :])
             if _only_input(document).get("data") == _NUMBERS:
                 return document, numbers
-        except Problem:
-            if len(text) > PART_BYTES:
-                raise
-    # A fault to be named, no numbers, or a parameter that has their name.
+        raise _refused(
+            f'The JSON, apart from a list of numbers or of rows in "data", is longer than'
+            f" {PART_BYTES} bytes."
+        )
     document = _parse(text)
     tensor = _only_input(document)
-    if "data" not in tensor:
-        return document, None
-    data = tensor["data"]
-    if not isinstance(data, list):
+    data = tensor.get("data")
+    if "data" in tensor and not isinstance(data, list):
         raise _refused(f'Input "{INPUT}": "data" is {_written(data)}, and no list.')
-    text = _dumps(data)
-    by_row = bool(data) and isinstance(data[0], list)
-    return document, _Numbers(text, 0, 1, len(text) - 1, len(text), by_row)
+    return document, data
 
 
-def _find_numbers(text: bytes, position: int) -> _Numbers | None:
-    opening = _LIST.match(text, position)
+def _find_numbers(text: bytes) -> _Numbers | None:
+    key = text.find(_KEY, 0, PART_BYTES)
+    if key <= 0 or text[key - 1] == _BACKSLASH:
+        return None
+    opening = _LIST.match(text, key)
     if opening is None:
         return None
     before, end = opening.span(1)[0], opening.end()
@@ -204,11 +212,6 @@ def _find_numbers(text: bytes, position: int) -> _Numbers | None:
 
 
 def _parse(text: bytes) -> dict[str, Any]:
-    if len(text) > PART_BYTES:
-        raise _refused(
-            f'The JSON, apart from a list of numbers or of rows in "data", is longer than'
-            f" {PART_BYTES} bytes."
-        )
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -297,23 +300,18 @@ def _binary_rows(
         raise _refused(f"After the JSON there are {len(body) - start} bytes, not {size}.")
     tensor = np.frombuffer(body, dtype, n_rows * _WIDTH, start).reshape(n_rows, _WIDTH)
     return (
-        _not_negative(
-            _finite(np.array(tensor[first : first + PART_ROWS], np.float64), first), first
-        )
+        not_negative(_finite(np.array(tensor[first : first + PART_ROWS], np.float64), first), first)
         for first in range(0, n_rows, PART_ROWS)
     )
 
 
-def _json_rows(numbers: _Numbers, n_rows: int, dtype: np.dtype[Any]) -> Iterator[Floats]:
-    text, before, start, end, after, by_row = numbers
+def _json_rows(
+    numbers: _Numbers | list[Any], n_rows: int, dtype: np.dtype[Any]
+) -> Iterator[Floats]:
     needed = n_rows * _WIDTH
     read = done = 0
     rest: list[Floats] = []
-    parts: Iterable[bytes] = [text[before:after]]
-    if after - before > PART_BYTES:
-        parts = cut(text, start, end, _BETWEEN_ROWS if by_row else _BETWEEN_NUMBERS)
-    for part in parts:
-        values = _read_numbers(part, read, by_row)
+    for values in _parts(numbers):
         if read and not values.size:
             raise _refused("The data is not JSON: no value after a comma.")
         read += values.size
@@ -326,22 +324,32 @@ def _json_rows(numbers: _Numbers, n_rows: int, dtype: np.dtype[Any]) -> Iterator
             rest = [values[-begun:]]
             values = values[:-begun]
         rows = values.reshape(-1, _WIDTH)
-        yield _not_negative(rows if dtype is _FP64 else _rounded(rows, dtype, done), done)
+        yield not_negative(rows if dtype is _FP64 else _rounded(rows, dtype, done), done)
         done += len(rows)
     if read != needed:
         count = f"{read}" if read < needed else f"more than {needed}"
         raise _refused(f'Input "{INPUT}": the data has {count} values; its shape needs {needed}.')
 
 
+def _parts(numbers: _Numbers | list[Any]) -> Iterator[Floats]:
+    if not isinstance(numbers, _Numbers):
+        yield _to_floats(numbers, 0, bool(numbers) and isinstance(numbers[0], list))
+        return
+    read = 0
+    text, by_row = numbers.text, numbers.by_row
+    between = _BETWEEN_ROWS if by_row else _BETWEEN_NUMBERS
+    for part in cut(text, numbers.start, numbers.end, between):
+        values = _flat(parse_lists(part)) if by_row else _parse_flat(part)
+        if values is None:
+            values = _parse_any(part, read, by_row)
+        read += values.size
+        yield values
+
+
 def _rounded(rows: Floats, dtype: np.dtype[Any], first: int) -> Floats:
     # So that a number is the same one in JSON and in binary.
     with np.errstate(over="ignore"):
         return _finite(rows.astype(dtype).astype(np.float64), first)
-
-
-def _read_numbers(part: bytes, first: int, by_row: bool) -> Floats:
-    values = _flat(parse_lists(part)) if by_row else _parse_flat(part)
-    return _read_any(part, first, by_row) if values is None else values
 
 
 def _flat(rows: Floats | None) -> Floats | None:
@@ -359,12 +367,17 @@ def _parse_flat(part: bytes) -> Floats | None:
         return None
 
 
-def _read_any(part: bytes, first: int, by_row: bool) -> Floats:
+def _parse_any(part: bytes, first: int, by_row: bool) -> Floats:
+    # Whatever simdjson does not take: names what is wrong.
     try:
         values = orjson.loads(part)
     except orjson.JSONDecodeError as error:
-        place = _place(first + part.count(b",", 0, error.pos))
+        place = position(first + part.count(b",", 0, error.pos))
         raise _refused(f"{place}: the data is not JSON: {error.msg}.") from None
+    return _to_floats(values, first, by_row)
+
+
+def _to_floats(values: list[Any], first: int, by_row: bool) -> Floats:
     if by_row:
         for number, row in enumerate(values, first // _WIDTH):
             if not isinstance(row, list):
@@ -372,10 +385,9 @@ def _read_any(part: bytes, first: int, by_row: bool) -> Floats:
             if len(row) != _WIDTH:
                 raise _refused(f"Row {number} has {len(row)} values; a row has {_WIDTH}.")
         values = [value for row in values for value in row]
-    for index, value in enumerate(values, first):
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise _refused(f"{_place(index)}: {_written(value)} is not a number.")
-    return np.array(values, np.float64)
+    if not _NUMBER_TYPES.issuperset(map(type, values)):
+        only_numbers(values, first)
+    return np.fromiter(values, np.float64, len(values))
 
 
 def _finite(rows: Floats, first: int) -> Floats:
@@ -383,20 +395,9 @@ def _finite(rows: Floats, first: int) -> Floats:
     if not finite.all():
         row, feature = divmod(int(finite.argmin()), _WIDTH)
         raise _refused(
-            f"{_place((first + row) * _WIDTH + feature)}: the value is not a finite number."
+            f"{position((first + row) * _WIDTH + feature)}: the value is not a finite number."
         )
     return rows
-
-
-def _not_negative(rows: Floats, first: int) -> Floats:
-    if (wrong := negative(rows, first)) is not None:
-        raise _refused(wrong)
-    return rows
-
-
-def _place(index: int) -> str:
-    row, feature = divmod(index, _WIDTH)
-    return f"Row {row}, feature {FEATURES[feature]}"
 
 
 def _dumps(value: Any) -> bytes:

@@ -13,11 +13,11 @@ from eeg_letters.errors import Problem
 from eeg_letters.models import ENSEMBLE
 from eeg_letters.schema import FEATURES, LETTERS
 from eeg_letters.scoring.store import StoredModel
-from eeg_letters.serving.asgi import Response, Route, json_response
+from eeg_letters.serving.asgi import Body, Request, Response, Route, fixed, json_response
 from eeg_letters.serving.inference import Inference
 from eeg_letters.serving.open_inference.answers import Answer, Output, outputs_of
 from eeg_letters.serving.open_inference.requests import HEADER_LENGTH, INPUT, Outputs, parse_request
-from eeg_letters.serving.scheduling import Turns
+from eeg_letters.serving.scheduling import FairScheduler
 from eeg_letters.serving.telemetry.metrics import Metrics
 
 # The first segment of all its paths.
@@ -55,7 +55,7 @@ class _Served:
 
 
 def build_routes(
-    inference: Inference, metrics: Metrics, max_rows: int, turns: Turns
+    inference: Inference, metrics: Metrics, max_rows: int, scheduler: FairScheduler
 ) -> list[Route]:
     """The routes of the protocol.
 
@@ -67,7 +67,7 @@ def build_routes(
         Told of every prediction.
     max_rows : int
         The most rows in one request.
-    turns : Turns
+    scheduler : FairScheduler
         Shared with the other routes.
 
     Returns
@@ -77,7 +77,7 @@ def build_routes(
     served = {model.name: model for model in _all_served(inference)}
     names = {name: (*model.outputs,) for name, model in served.items()}
 
-    def find(name: str, version: str | None) -> _Served:
+    def find(name: str, version: str | None = None) -> _Served:
         model = served.get(name)
         if model is None:
             raise Problem(
@@ -88,37 +88,35 @@ def build_routes(
             raise Problem(HTTPStatus.NOT_FOUND, f"Model {name} has one version, {model.version}.")
         return model
 
-    def metadata(name: str, version: str | None = None) -> Response:
-        return find(name, version).metadata
+    async def metadata(request: Request) -> Response:
+        return find(*request.parameters).metadata
 
-    def ready(name: str, version: str | None = None) -> Response:
-        return json_response({"name": find(name, version).name, "ready": True})
+    async def ready(request: Request) -> Response:
+        return json_response({"name": find(*request.parameters).name, "ready": True})
 
-    async def infer(
-        body: bytes, headers: Mapping[bytes, bytes], name: str, version: str | None = None
-    ) -> Response:
-        model = find(name, version)
-        length = headers.get(HEADER_LENGTH)
-        request = parse_request(body, length, names[name], max_rows)
-        answer = model.answers.get(request.outputs) or model.answer(request.outputs)
+    async def infer(request: Request) -> Response:
+        model = find(*request.parameters)
+        length = request.headers.get(HEADER_LENGTH)
+        asked = parse_request(request.body, length, names[model.name], max_rows)
+        answer = model.answers.get(asked.outputs) or model.answer(asked.outputs)
         parts = []
-        for rows in request.rows:
+        for rows in asked.rows:
             if len(rows):
                 predictions = model.inference.predict(rows)
                 metrics.count_predictions(
                     () if place is None else predictions[place].labels for place in model.places
                 )
                 parts.append(answer.write(predictions))
-            if request.in_parts:
-                await turns.give_way()
-        return answer.response(request, parts)
+            if asked.in_parts:
+                await scheduler.checkpoint()
+        return answer.response(asked, parts)
 
     server = {"name": ENSEMBLE, "version": __version__, "extensions": EXTENSIONS}
     index = [
         {"name": model.name, "version": model.version, "state": "READY", "reason": ""}
         for model in served.values()
     ]
-    fixed = {
+    documents = {
         "/v2": json_response(server),
         "/v2/health/live": json_response({"live": True}),
         "/v2/health/ready": json_response({"ready": True}),
@@ -126,11 +124,11 @@ def build_routes(
     }
 
     def at(path: str, *methods: str, internal: bool = False) -> Route:
-        return Route(path, methods, lambda: fixed[path], internal=internal)
+        return Route(path, methods, fixed(documents[path]), internal=internal)
 
     return [
-        Route(f"{_MODEL}/infer", ("POST",), answer_body=infer),
-        Route(f"{_VERSION}/infer", ("POST",), answer_body=infer),
+        Route(f"{_MODEL}/infer", ("POST",), infer, Body.ANY),
+        Route(f"{_VERSION}/infer", ("POST",), infer, Body.ANY),
         Route(_MODEL, ("GET",), metadata),
         Route(_VERSION, ("GET",), metadata),
         Route(f"{_MODEL}/ready", ("GET",), ready, internal=True),

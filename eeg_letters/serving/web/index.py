@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from eeg_letters.serving.asgi import Response, json_response, names
+from eeg_letters.serving.asgi import Handler, Request, Response, accepts, json_response
 
 _VARY = (b"vary", b"Accept")
 
 
-def build_index(
-    page: Response, openapi: Mapping[str, Any]
-) -> Callable[[Mapping[bytes, bytes]], Response]:
-    """What answers ``/``, by the request's headers.
+def build_index(page: Response, openapi: Mapping[str, Any]) -> Handler:
+    """The handler of ``/``, which answers by the request's ``Accept`` header.
 
     Parameters
     ----------
     page : Response
-        For a client whose ``Accept`` names ``text/html``; ``*/*`` does not.
+        For a client whose ``Accept`` lists ``text/html``; ``*/*`` does not.
     openapi : dict
         The OpenAPI document, which the list of routes is made from.
 
     Returns
     -------
-    callable
+    Handler
     """
     as_html = replace(page, headers=(*page.headers, _VARY))
     as_json = replace(json_response(_index(openapi)), headers=(_VARY,))
 
-    def answer(headers: Mapping[bytes, bytes]) -> Response:
-        return as_html if names(headers.get(b"accept", b""), b"text/html") else as_json
+    async def index(request: Request) -> Response:
+        wants_html = accepts(request.headers.get(b"accept", b""), b"text/html")
+        return as_html if wants_html else as_json
 
-    return answer
+    return index
 
 
 def _index(openapi: Mapping[str, Any]) -> dict[str, Any]:

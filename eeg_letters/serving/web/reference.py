@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Mapping
 from hashlib import sha256
 from importlib.resources import files
 
-from eeg_letters.serving.asgi import Response, Route, names
+from eeg_letters.serving.asgi import Handler, Request, Response, Route, accepts, fixed
 
 # What the page asks for, by the name of its file, which may end in .gz; the licence is what the
 # script's first line refers to.
@@ -48,28 +47,28 @@ def build_routes() -> list[Route]:
         headers=((b"content-security-policy", _POLICY),),
     )
     return [
-        Route("/docs", ("GET",), lambda: page),
+        Route("/docs", ("GET",), fixed(page)),
         *(
             Route(
                 f"/docs/{digest}/{name}",
                 ("GET",),
-                answer_headers=_answer(content, _ASSETS[name]),
+                _asset(content, _ASSETS[name]),
             )
             for name, content in packed.items()
         ),
     ]
 
 
-def _answer(packed: bytes, content_type: bytes) -> Callable[[Mapping[bytes, bytes]], Response]:
+def _asset(packed: bytes, content_type: bytes) -> Handler:
     as_gzip = _Asset(packed, content_type, headers=((b"content-encoding", b"gzip"), _VARY))
 
-    def answer(headers: Mapping[bytes, bytes]) -> Response:
-        if names(headers.get(b"accept-encoding", b""), b"gzip"):
+    async def asset(request: Request) -> Response:
+        if accepts(request.headers.get(b"accept-encoding", b""), b"gzip"):
             return as_gzip
         # Hardly ever asked for, and not worth two megabytes of memory at rest.
         return _Asset(gzip.decompress(packed), content_type, headers=(_VARY,))
 
-    return answer
+    return asset
 
 
 def _packed(name: str) -> bytes:

@@ -12,7 +12,7 @@ import pytest
 from jsonschema_rs import Draft202012Validator
 
 from eeg_letters.models import LDA
-from eeg_letters.serving.api import openapi
+from eeg_letters.serving import openapi
 
 DOCUMENT = openapi.document()
 

@@ -1,4 +1,4 @@
-"""The two ways from a tensor's JSON to numbers agree, whatever the JSON."""
+"""The two ways from a tensor's JSON to numbers agree, whatever the JSON: small bodies and large."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from eeg_letters.errors import Problem
 from eeg_letters.schema import FEATURES
-from eeg_letters.serving.open_inference import requests as v2_requests
+from eeg_letters.serving.api import rows as api_rows
+from eeg_letters.serving.open_inference import requests
 
 WIDTH = len(FEATURES)
 FULL = [0.001 * number for number in range(WIDTH)]
@@ -44,23 +45,37 @@ def body(data: Any, n_rows: int, separators: tuple[str, str]) -> bytes:
 
 def read(text: bytes) -> tuple[str, object]:
     try:
-        request = v2_requests.parse_request(text, None, ("label",), 100)
+        request = requests.parse_request(text, None, ("label",), 100)
         return "rows", [row for block in request.rows for row in block.tolist()]
     except Problem as problem:
         return "refused", problem.body()
 
 
-def read_without_simdjson(text: bytes) -> tuple[str, object]:
+def read_as_large(text: bytes, simdjson: bool = True) -> tuple[str, object]:
+    """As `read`, by the way that a body takes which is too large to be parsed at once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(v2_requests, "_read_numbers", v2_requests._read_any)
+        patch.setattr(requests, "PART_BYTES", min(len(text) - 1, 200))
+        patch.setattr(api_rows, "PART_BYTES", 4096)
+        if not simdjson:
+            patch.setattr(requests, "parse_lists", lambda _: None)
+            patch.setattr(requests, "_parse_flat", lambda _: None)
         return read(text)
+
+
+def assert_alike(text: bytes) -> None:
+    """Both ways give the same rows, or both refuse; a fault may be found at another place."""
+    small, large = read(text), read_as_large(text)
+    assert small[0] == large[0]
+    if small[0] == "rows":
+        assert small == large
 
 
 @given(datas, st.integers(0, 3), st.sampled_from([(",", ":"), (" , ", " : ")]))
 @settings(max_examples=150, deadline=None)
 def test_both_ways_agree(data: Any, n_rows: int, separators: tuple[str, str]) -> None:
     text = body(data, n_rows, separators)
-    assert read(text) == read_without_simdjson(text)
+    assert read_as_large(text) == read_as_large(text, simdjson=False)
+    assert_alike(text)
 
 
 @given(rows.filter(bool), st.booleans(), st.data())
@@ -74,7 +89,8 @@ def test_both_ways_agree_on_damaged_bodies(
         where = data.draw(st.integers(0, len(text)))
         written = data.draw(st.sampled_from([b"", b"-", b"0", b".", b"e", b",", b"[", b"]", b"}"]))
         text = text[:where] + written + text[where + data.draw(st.integers(0, 1)) :]
-    assert read(text) == read_without_simdjson(text)
+    assert read_as_large(text) == read_as_large(text, simdjson=False)
+    assert_alike(text)
 
 
 @given(st.lists(full_rows, max_size=3), st.booleans())
@@ -82,6 +98,5 @@ def test_both_ways_agree_on_damaged_bodies(
 def test_what_is_sent_is_what_is_read(rows: list[list[float]], nested: bool) -> None:
     rows = [[abs(value) for value in row] for row in rows]
     values: Any = rows if nested and rows else [value for row in rows for value in row]
-    kind, found = read(body(values, len(rows), (",", ":")))
-    assert kind == "rows"
-    assert found == np.array(rows, float).tolist()
+    text = body(values, len(rows), (",", ":"))
+    assert read(text) == read_as_large(text) == ("rows", np.array(rows, float).tolist())
