@@ -39,13 +39,14 @@ train: $(VENV)/train.done ## Train both models and report on them; TRAIN= and TE
 
 report: train ## The same; prints where report.html is: accuracy, mistakes, calibration, scalp maps, learning curves
 
-test: $(VENV)/test.done ## Run the tests
-	$(BIN)/python -m pytest -n auto --dist loadfile
+test: $(VENV)/test.done ## Run the tests; COVERAGE=1 also measures which lines they run
+	$(BIN)/python -m pytest -n auto --dist loadfile $(if $(COVERAGE),--cov --cov-report=term:skip-covered)
 
-lint: $(VENV)/test.done ## Check style and types
+lint: $(VENV)/test.done ## Check style, types and that imports point one way
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 bento: models ## Build the Bento eeg-letters:VERSION from the latest models
 	@$(BIN)/bentoml delete --yes eeg-letters:$(VERSION) >/dev/null 2>&1 || true
