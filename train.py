@@ -43,7 +43,7 @@ def main(
         trained = [train(model, training, test, preprocessing, progress) for model in MODELS]
     entries = [make_entry(model, training, test) for model in trained]
     save_entries(entries)
-    with only_the_report_at_stake():
+    with models_are_saved():
         console.print(recordings_used(training, test))
         console.print(accuracy_table(trained))
         for entry in entries:
@@ -54,8 +54,8 @@ def main(
 
 
 @contextmanager
-def only_the_report_at_stake() -> Iterator[None]:
-    """Let whatever ends the block say that the models are saved."""
+def models_are_saved() -> Iterator[None]:
+    """Add to an error or an interruption that the models are saved and the report is not."""
     state = "the models are saved, the report is not"
     try:
         yield

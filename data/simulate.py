@@ -15,6 +15,7 @@ import numpy as np
 from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
 
+from eeg_letters.atomic import atomic_write
 from eeg_letters.schema import BANDS, COLUMNS, ELECTRODES, FEATURES, LETTERS
 
 SEED = 32
@@ -61,8 +62,9 @@ def main() -> None:
     patterns = LETTER_SD * spread(rng.standard_normal((len(LETTERS), *SHAPE)))
     train = record_session(rng, resting, patterns)
     test = record_session(rng, resting, patterns)
-    write_whole(directory / "train.csv", to_csv(train))
-    write_whole(directory / "test.json", to_json(test))
+    for name, text in (("train.csv", to_csv(train)), ("test.json", to_json(test))):
+        with atomic_write(directory / name) as temporary:
+            temporary.write_text(text, encoding="ascii", newline="\n")
 
 
 def parse_directory() -> Path:
@@ -158,16 +160,6 @@ def to_json(powers: Powers) -> str:
     """Recording as a JSON object of rows keyed by line number."""
     by_line = {row[0]: dict(zip(COLUMNS, row, strict=True)) for row in to_rows(powers)}
     return json.dumps(by_line) + "\n"
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        partial.write_text(text, encoding="ascii", newline="\n")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

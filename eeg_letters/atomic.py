@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic writes: a file appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from eeg_letters.errors import OutputError
 
 
 @contextmanager
-def aside(path: Path) -> Iterator[Path]:
-    """Give a file another name in the same folder until it is whole; delete it after a failure.
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Write to a temporary file beside a file, and rename it when the block ends.
 
-    The folder is made where it is missing.
+    The folder is made where it is missing. After an error the temporary file is deleted.
 
     Parameters
     ----------
     path : pathlib.Path
-        The name it gets.
+        The file; one that is there is replaced.
 
     Yields
     ------
     pathlib.Path
-        The name to write it under, with the same ending.
+        The temporary file, with the same suffix.
 
     Raises
     ------
     OutputError
-        When the folder cannot be written to.
+        When the folder or the file cannot be written.
     """
     # What a killed run left behind. A run that still goes on and loses its file fails.
     try:
@@ -41,17 +41,17 @@ def aside(path: Path) -> Iterator[Path]:
         descriptor, name = tempfile.mkstemp(path.suffix, f".{path.name}.", path.parent)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
-    partial = Path(name)
+    temporary = Path(name)
     try:
-        yield partial
+        yield temporary
         # mkstemp lets nobody else read it.
         umask = os.umask(0)
         os.umask(umask)
-        partial.chmod(0o666 & ~umask)
+        temporary.chmod(0o666 & ~umask)
         os.fsync(descriptor)
-        partial.replace(path)
+        temporary.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
     finally:
         os.close(descriptor)
-        partial.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

@@ -47,7 +47,11 @@ class Predictions:
 
 
 def make_schema(
-    models: Sequence[Model], letters: bool, every: bool, file: bool, kept: Sequence[Field]
+    models: Sequence[Model],
+    letters: bool,
+    all_probabilities: bool,
+    file: bool,
+    kept: Sequence[Field],
 ) -> Schema:
     """Columns of an output.
 
@@ -57,7 +61,7 @@ def make_schema(
         Each gives a label, a letter and its probability.
     letters : bool
         Whether the true letters are known.
-    every : bool
+    all_probabilities : bool
         Whether the probabilities of all letters are wanted.
     file : bool
         Whether the rows come from several files, so that each row names its own.
@@ -80,7 +84,7 @@ def make_schema(
             Field(f"{model.title} letter", DataType.string()),
             Field(f"{model.title} probability", DataType.float64()),
         ]
-        if every:
+        if all_probabilities:
             fields += [Field(f"{model.title} {letter}", DataType.float64()) for letter in LETTERS]
     names = {field.name for field in fields}
     for field in kept:

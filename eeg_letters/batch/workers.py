@@ -31,18 +31,18 @@ class Workers:
 
     Parameters
     ----------
-    every : bool
+    all_probabilities : bool
         Ask for the probabilities of all letters.
     """
 
-    def __init__(self, every: bool) -> None:
+    def __init__(self, all_probabilities: bool) -> None:
         scorers = [BulkScorer(load_model(model).scorer) for model in MODELS]
         count = available_cores()
         # Two more than workers, so that none waits while the next chunk is read.
         self._slots = [mmap.mmap(-1, SLOT_BYTES) for _ in range(count + 2)]
         # Forked: the slots are memory that parent and children share.
         self._pool = ProcessPoolExecutor(
-            count, get_context("fork"), _begin_work, (self._slots, scorers, every)
+            count, get_context("fork"), _begin_work, (self._slots, scorers, all_probabilities)
         )
 
     def stop(self) -> None:
@@ -80,19 +80,19 @@ def _answer(
 _worker: tuple[list[mmap.mmap], list[BulkScorer], bool]
 
 
-def _begin_work(slots: list[mmap.mmap], scorers: list[BulkScorer], every: bool) -> None:
+def _begin_work(slots: list[mmap.mmap], scorers: list[BulkScorer], all_probabilities: bool) -> None:
     global _worker
     # Ctrl-C reaches all processes of a terminal; the parent ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _worker = slots, scorers, every
+    _worker = slots, scorers, all_probabilities
 
 
 def _work(chunk: Chunk) -> tuple[Parsed, list[Scores]]:
-    slots, scorers, every = _worker
+    slots, scorers, all_probabilities = _worker
     parsed = chunk.parse(slots[chunk.slot], chunk)
-    scores = score(scorers, parsed.numbers[: len(FEATURES)], every)
-    # The band powers have done their duty.
+    scores = score(scorers, parsed.numbers[: len(FEATURES)], all_probabilities)
+    # The parent has no use for the band powers.
     rest = Parsed(
         parsed.numbers[len(FEATURES) :].copy(), parsed.places, parsed.kept, parsed.rejected
     )

@@ -131,8 +131,8 @@ class Table(Protocol):
     def chunks(self, slots: Sequence[mmap.mmap]) -> Iterator[Chunk]:
         """Chunks in order; each is put into the next of the slots, which are used in turn."""
 
-    def kept(self, parsed: Parsed) -> list[Array]:
-        """Values of the kept columns of the oldest chunk that this was not asked for."""
+    def take_kept(self, parsed: Parsed) -> list[Array]:
+        """Kept columns of the next chunk; to be called once for each chunk, in order."""
 
     def bytes_read(self) -> int:
         """How much of the file was read."""
@@ -205,31 +205,33 @@ def row_numbers(row: Mapping[str, Any], columns: Columns, place: int) -> list[fl
     ]
 
 
-def checked(
-    numbers: NDArray[np.float64],
-    places: NDArray[np.int64],
-    kept: list[list[str | None]],
-    convert: Callable[[int], list[float]],
-    content: Callable[[int], str | dict[str, Any]],
-    rejected: list[Rejected],
-) -> Parsed:
-    """Rows without those that hold what no recording can.
+class Source(Protocol):
+    """The rows of a chunk as its table has them, by their place."""
+
+    def values(self, place: int) -> Mapping[str, Any]:
+        """Values by column; raises RecordingError where the row cannot be parsed."""
+
+    def content(self, place: int) -> str | dict[str, Any]:
+        """What is reported of a rejected row."""
+
+
+def reject_bad(parsed: Parsed, columns: Columns, source: Source) -> Parsed:
+    """Rows without those that hold what no recording can; these are added to the rejected ones.
 
     Parameters
     ----------
-    numbers : ndarray of float64, shape (162, n_rows)
-        A row of the array for each of `NUMBERS`.
-    places, kept, rejected
-        As of `Parsed`; `rejected` has the rows that are not in `numbers`.
-    convert : callable
-        Called with the place of a bad row; raises RecordingError, which says what is wrong.
-    content : callable
-        Called with the place of a bad row; gives what stands there.
+    parsed : Parsed
+        Rows of numbers, not yet checked.
+    columns : Columns
+        The table's.
+    source : Source
+        Asked about each bad row, for the reason.
 
     Returns
     -------
     Parsed
     """
+    numbers, places = parsed.numbers, parsed.places
     lines, letters = numbers[_LINE], numbers[_LETTER]
     with np.errstate(invalid="ignore"):
         good = (
@@ -239,19 +241,20 @@ def checked(
             & (np.floor(letters) == letters)
         )
     if good.all():
-        return Parsed(numbers, places, kept, rejected)
+        return parsed
+    rejected = list(parsed.rejected)
     for place in places[~good].tolist():
         try:
-            convert(place)
+            row_numbers(source.values(place), columns, place)
         except RecordingError as error:
-            rejected.append(rejection(place, error, content(place)))
+            rejected.append(rejection(place, error, source.content(place)))
         else:
             raise AssertionError(f"place {place} of a chunk was found bad, then good")
     wanted = np.flatnonzero(good).tolist()
     return Parsed(
         numbers[:, good],
         places[good],
-        [[column[index] for index in wanted] for column in kept],
+        [[column[index] for index in wanted] for column in parsed.kept],
         sorted(rejected, key=lambda row: row.place),
     )
 

@@ -6,9 +6,10 @@ import io
 import mmap
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, cast
 
 import numpy as np
 from arro3.core import Array, DataType, Field, RecordBatch
@@ -20,12 +21,12 @@ from eeg_letters.recordings.chunks import (
     CHUNK_ROWS,
     NUMBERS,
     Chunk,
+    Columns,
     Parsed,
     Table,
     as_floats,
-    checked,
     find_columns,
-    row_numbers,
+    reject_bad,
 )
 from eeg_letters.schema import LINE_COLUMN
 
@@ -75,7 +76,7 @@ class _ParquetTable:
     def kept_fields(self) -> list[Field]:
         return [Field(name, self._fields[name].type) for name in self.columns.keep]
 
-    def kept(self, parsed: Parsed) -> list[Array]:
+    def take_kept(self, parsed: Parsed) -> list[Array]:
         columns = self._kept.pop(0)
         if parsed.rejected:
             places = Array.from_numpy(parsed.places.astype(np.uint32))
@@ -159,16 +160,22 @@ class _CountedFile(io.RawIOBase):
 
 def _parse_numbers(slot: mmap.mmap, chunk: Chunk) -> Parsed:
     numbers = _numbers_in(slot, chunk.length)
+    parsed = Parsed(numbers, np.arange(chunk.length), [], [])
+    return reject_bad(parsed, chunk.columns, _Numbers(numbers, chunk.columns))
 
-    def content(place: int) -> dict[str, Any]:
+
+@dataclass(frozen=True)
+class _Numbers:
+    # The Source of a chunk of Parquet.
+    numbers: NDArray[np.float64]
+    columns: Columns
+
+    def values(self, place: int) -> dict[str, float | None]:
         # In a table NaN stands for a missing value.
         return {
             name: None if np.isnan(value) else value
-            for name, value in zip(NUMBERS, numbers[:, place].tolist(), strict=True)
-            if name in chunk.columns.names
+            for name, value in zip(NUMBERS, self.numbers[:, place].tolist(), strict=True)
+            if name in self.columns.names
         }
 
-    def convert(place: int) -> list[float]:
-        return row_numbers(content(place), chunk.columns, place)
-
-    return checked(numbers, np.arange(chunk.length), [], convert, content, [])
+    content = values

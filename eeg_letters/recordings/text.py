@@ -7,7 +7,8 @@ import io
 import mmap
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import cycle
 from operator import itemgetter
 from typing import Any
@@ -28,8 +29,8 @@ from eeg_letters.recordings.chunks import (
     Rejected,
     Table,
     as_floats,
-    checked,
     find_columns,
+    reject_bad,
     rejection,
     row_numbers,
 )
@@ -110,7 +111,7 @@ class _TextTable:
     def kept_fields(self) -> list[Field]:
         return [Field(name, DataType.string()) for name in self.columns.keep]
 
-    def kept(self, parsed: Parsed) -> list[Array]:
+    def take_kept(self, parsed: Parsed) -> list[Array]:
         return [Array(values, DataType.string()) for values in parsed.kept]
 
     def bytes_read(self) -> int:
@@ -145,24 +146,14 @@ def _parse_csv(slot: mmap.mmap, chunk: Chunk) -> Parsed:
 def _parse_csv_lines(text: bytes, columns: Columns, first: int) -> Parsed:
     count = text.count(b"\n") + (not text.endswith(b"\n"))
     batch = _read_csv(text, columns, count)
+    source = _CsvLines(text, columns)
     # As a rule no line is empty, and none is bad: then there is no need to look at each.
-    lines = cache(lambda: text.split(b"\n"))
     if batch is not None and batch.num_rows == count:
         places = np.arange(count)
     else:
-        places = np.array([i for i, line in enumerate(lines()) if line.strip()], np.int64)
+        places = np.array([i for i, line in enumerate(source.lines) if line.strip()], np.int64)
     if not len(places):
         return _no_rows(columns)
-
-    def content(place: int) -> str:
-        return lines()[place].rstrip(b"\r").decode(errors="replace")
-
-    def row(place: int) -> dict[str, str]:
-        return _csv_row(lines()[place], columns.names)
-
-    def convert(place: int) -> list[float]:
-        return row_numbers(row(place), columns, place + first)
-
     if batch is not None and batch.num_rows == len(places):
         numbers = np.empty((len(NUMBERS), len(places)))
         for index, name in enumerate(NUMBERS):
@@ -173,11 +164,11 @@ def _parse_csv_lines(text: bytes, columns: Columns, first: int) -> Parsed:
         kept: list[list[str | None]] = [
             list(batch.column(columns.names.index(name)).to_pylist()) for name in columns.keep
         ]
-        return _shifted(checked(numbers, places, kept, convert, content, []), first)
+        return _shifted(reject_bad(Parsed(numbers, places, kept, []), columns, source), first)
     if len(places) > 4:
         # Something in it is no number: narrow down where.
         middle = int(places[len(places) // 2])
-        halves = b"\n".join(lines()[:middle]), b"\n".join(lines()[middle:])
+        halves = b"\n".join(source.lines[:middle]), b"\n".join(source.lines[middle:])
         return _joined(
             _parse_csv_lines(halves[0], columns, first),
             _parse_csv_lines(halves[1], columns, first + middle),
@@ -186,20 +177,38 @@ def _parse_csv_lines(text: bytes, columns: Columns, first: int) -> Parsed:
     rejected = []
     for place in places.tolist():
         try:
-            cells = row(place)
-            good.append((place, convert(place), [cells[name] or None for name in columns.keep]))
+            cells = source.values(place)
+            values = row_numbers(cells, columns, place + first)
+            good.append((place, values, [cells[name] or None for name in columns.keep]))
         except RecordingError as error:
-            rejected.append(rejection(place, error, content(place)))
+            rejected.append(rejection(place, error, source.content(place)))
     if not good:
         return _shifted(_no_rows(columns, rejected), first)
-    good_places, values, kept_rows = zip(*good, strict=True)
+    good_places, values_by_row, kept_rows = zip(*good, strict=True)
     parsed = Parsed(
-        np.array(values).T,
+        np.array(values_by_row).T,
         np.array(good_places),
         [list(column) for column in zip(*kept_rows, strict=True)],
         rejected,
     )
     return _shifted(parsed, first)
+
+
+@dataclass(frozen=True)
+class _CsvLines:
+    # The Source of a chunk of CSV.
+    text: bytes
+    columns: Columns
+
+    @cached_property
+    def lines(self) -> list[bytes]:
+        return self.text.split(b"\n")
+
+    def values(self, place: int) -> dict[str, str]:
+        return _csv_row(self.lines[place], self.columns.names)
+
+    def content(self, place: int) -> str:
+        return self.lines[place].rstrip(b"\r").decode(errors="replace")
 
 
 def _read_csv(text: bytes, columns: Columns, most_rows: int) -> RecordBatch | None:
@@ -248,9 +257,6 @@ def _parse_json_lines(slot: mmap.mmap, chunk: Chunk) -> Parsed:
     places, rejected = [], []
     kept: list[list[str | None]] = [[] for _ in columns.keep]
 
-    def convert(place: int) -> list[float]:
-        return row_numbers(_json_row(lines[place]), columns, place)
-
     for place, line in enumerate(lines):
         if not line.strip():
             continue
@@ -267,7 +273,7 @@ def _parse_json_lines(slot: mmap.mmap, chunk: Chunk) -> Parsed:
                     ]
                 )
             except (KeyError, TypeError, OverflowError):
-                values.fromlist(convert(place))
+                values.fromlist(row_numbers(row, columns, place))
         except RecordingError as error:
             rejected.append(rejection(place, error, line.decode(errors="replace")))
             continue
@@ -275,14 +281,20 @@ def _parse_json_lines(slot: mmap.mmap, chunk: Chunk) -> Parsed:
         for column, name in zip(kept, columns.keep, strict=True):
             column.append(_as_text(row.get(name)))
     numbers = np.frombuffer(values).reshape(-1, len(NUMBERS)).T
-    return checked(
-        numbers,
-        np.array(places, np.int64),
-        kept,
-        convert,
-        lambda place: lines[place].decode(errors="replace"),
-        rejected,
-    )
+    parsed = Parsed(numbers, np.array(places, np.int64), kept, rejected)
+    return reject_bad(parsed, columns, _JsonLines(lines))
+
+
+@dataclass(frozen=True)
+class _JsonLines:
+    # The Source of a chunk of JSON lines.
+    lines: list[bytes]
+
+    def values(self, place: int) -> dict[str, Any]:
+        return _json_row(self.lines[place])
+
+    def content(self, place: int) -> str:
+        return self.lines[place].decode(errors="replace")
 
 
 def _json_row(line: bytes) -> dict[str, Any]:

@@ -81,7 +81,9 @@ class BulkScorer:
         return logits
 
 
-def score(scorers: Sequence[BulkScorer], band_powers: Floats, every: bool) -> list[Scores]:
+def score(
+    scorers: Sequence[BulkScorer], band_powers: Floats, all_probabilities: bool
+) -> list[Scores]:
     """Score rows by each of several models.
 
     Parameters
@@ -90,7 +92,7 @@ def score(scorers: Sequence[BulkScorer], band_powers: Floats, every: bool) -> li
         The models.
     band_powers : ndarray of float64, shape (160, n_rows)
         Finite band powers, a row for each of `eeg_letters.schema.FEATURES`.
-    every : bool
+    all_probabilities : bool
         Give the probabilities of all letters, too.
 
     Returns
@@ -103,7 +105,7 @@ def score(scorers: Sequence[BulkScorer], band_powers: Floats, every: bool) -> li
         Scores(
             np.empty(n_rows, np.int64),
             np.empty(n_rows),
-            np.zeros((len(LETTERS), n_rows)) if every else None,
+            np.zeros((len(LETTERS), n_rows)) if all_probabilities else None,
         )
         for _ in scorers
     ]

@@ -22,7 +22,8 @@ from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml.exceptions import BentoMLException, NotFound
 from bentoml.models import ModelContext
 
-from eeg_letters.errors import StoreError
+from eeg_letters.atomic import atomic_write
+from eeg_letters.errors import OutputError, StoreError
 from eeg_letters.models import MODELS, Model
 from eeg_letters.scoring.scorer import Scorer
 
@@ -122,7 +123,7 @@ def save_entries(entries: Sequence[Entry]) -> None:
                     _write(entry)
             for entry in entries:
                 _make_latest(entry.tag)
-        except (OSError, BentoMLException) as error:
+        except (OSError, OutputError, BentoMLException) as error:
             raise StoreError(f"the models cannot be saved: {error}") from None
         undo.pop_all()
 
@@ -230,9 +231,8 @@ def _make_latest(tag: bentoml.Tag) -> None:
     # BentoML moves this pointer only when it writes an entry, so that training again on earlier
     # recordings would leave it at the models of the later ones.
     pointer = Path(bentoml.models.get(tag).path).with_name("latest")
-    aside = pointer.with_name(".latest")
-    aside.write_text(str(tag.version))
-    aside.replace(pointer)
+    with atomic_write(pointer) as temporary:
+        temporary.write_text(str(tag.version))
 
 
 if __name__ == "__main__":

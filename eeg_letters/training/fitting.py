@@ -136,7 +136,7 @@ def train(
     """
     candidates = tuple(PREPROCESSING) if preprocessing == AUTO else (preprocessing,)
     halves = _fit_first_halves(model, candidates, training, progress)
-    second = ~first_halves(training.letters)
+    second = ~first_rows(training.letters)
     held_out = training.band_powers[second], training.letters[second]
     tried = {name: evaluate(scorer, *held_out) for name, scorer in halves.items()}
     chosen = max(tried, key=lambda name: tried[name].accuracy, default=candidates[0])
@@ -247,22 +247,34 @@ def fit_pipeline(
     return pipeline
 
 
-def first_halves(letters: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which rows are in the first half of their letter's rows, shape (n_rows,).
+def first_rows(letters: NDArray[np.int64], most: int | None = None) -> NDArray[np.bool_]:
+    """Which rows are among the first of their letter's.
 
-    Neighbouring rows are nearly copies of each other: rows held out at random would be known.
+    Neighbouring rows are nearly copies of each other, so that rows held out at random would be
+    known.
+
+    Parameters
+    ----------
+    letters : ndarray of int64, shape (n_rows,)
+        Letter of each row.
+    most : int, optional
+        At most as many rows of each letter; by default half of them, rounded up.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_rows,)
     """
     first = np.zeros(len(letters), bool)
     for letter in np.unique(letters):
         rows = np.flatnonzero(letters == letter)
-        first[rows[: (len(rows) + 1) // 2]] = True
+        first[rows[: (len(rows) + 1) // 2 if most is None else most]] = True
     return first
 
 
 def _fit_first_halves(
     model: Model, candidates: Sequence[str], recording: Recording, progress: Progress
 ) -> dict[str, Scorer]:
-    first = first_halves(recording.letters)
+    first = first_rows(recording.letters)
     if first.all() or first.sum() <= len(np.unique(recording.letters)):
         return {}
     return {

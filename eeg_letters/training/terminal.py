@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -26,38 +28,35 @@ from eeg_letters.training.report.experiments import Count
 
 @contextmanager
 def fitting(console: Console) -> Iterator[OnEpoch]:
-    """Show what is being fitted while it is, on a terminal; nothing elsewhere."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as display:
-        task = display.add_task("Fitting")
-
-        def on_epoch(what: str, epoch: int, loss: float) -> None:
-            display.update(task, description=f"{what}: epoch {epoch}, loss {loss:.4f}")
-
-        yield on_epoch
+    """Show what is being fitted while it is."""
+    with _progress(console, "Fitting") as update:
+        yield lambda what, epoch, loss: update(
+            description=f"{what}: epoch {epoch}, loss {loss:.4f}"
+        )
 
 
 @contextmanager
 def counting(console: Console) -> Iterator[Count]:
-    """Show how many fits for the report are done while they are, on a terminal; else nothing."""
-    columns = (
+    """Show how many fits for the report are done while they are."""
+    with _progress(console, "Fits for the report", BarColumn(), MofNCompleteColumn()) as update:
+        yield lambda done, total: update(completed=done, total=total)
+
+
+@contextmanager
+def _progress(
+    console: Console, description: str, *columns: ProgressColumn
+) -> Iterator[Callable[..., None]]:
+    # A line that goes when the block ends; nothing where there is no terminal.
+    with Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
+        *columns,
         TimeElapsedColumn(),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
     ) as display:
-        task = display.add_task("Fits for the report", total=None)
-
-        def count(done: int, total: int) -> None:
-            display.update(task, completed=done, total=total)
-
-        yield count
+        yield partial(display.update, display.add_task(description, total=None))
 
 
 def recordings_used(training: Recording, test: Recording) -> Text:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import orjson
 
 from eeg_letters.schema import LETTERS
 from eeg_letters.serving.inference import Prediction
-
-_OF_LABEL = [
-    b'{"label":%d,"letter":"%b","probabilities":[' % (label, letter.encode())
-    for label, letter in enumerate(LETTERS)
-]
 
 
 def as_json(predictions: Sequence[Prediction]) -> bytes:
@@ -28,14 +24,15 @@ def as_json(predictions: Sequence[Prediction]) -> bytes:
     bytes
         The objects with commas between them.
     """
-    by_model = [_members(prediction) for prediction in predictions]
-    return b",".join(b"{%b}" % b",".join(row) for row in zip(*by_model, strict=True))
-
-
-def _members(prediction: Prediction) -> list[bytes]:
-    title = orjson.dumps(prediction.title)
-    written = orjson.dumps(prediction.probabilities, option=orjson.OPT_SERIALIZE_NUMPY)
-    return [
-        b"%b:%b%b]}" % (title, _OF_LABEL[label], probabilities)
-        for label, probabilities in zip(prediction.labels, written[2:-2].split(b"],["), strict=True)
-    ]
+    rows: list[dict[str, Any]] = [{} for _ in predictions[0].labels]
+    for prediction in predictions:
+        title = prediction.title
+        for row, label, probabilities in zip(
+            rows, prediction.labels, prediction.probabilities, strict=True
+        ):
+            row[title] = {
+                "label": label,
+                "letter": LETTERS[label],
+                "probabilities": probabilities,
+            }
+    return orjson.dumps(rows, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]

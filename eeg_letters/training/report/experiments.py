@@ -23,7 +23,7 @@ from eeg_letters.schema import BANDS, ELECTRODES, FEATURES, LETTERS
 from eeg_letters.scoring.scorer import Floats, Scorer
 from eeg_letters.training.compiling import compile_pipeline
 from eeg_letters.training.evaluation import Evaluation, evaluate
-from eeg_letters.training.fitting import TrainedModel, first_halves, fit_pipeline
+from eeg_letters.training.fitting import TrainedModel, first_rows, fit_pipeline
 
 # Band powers and their letters.
 Evaluated = tuple[Floats, NDArray[np.int64]]
@@ -167,16 +167,8 @@ def experiment(
     return Experiments(learning, shuffled, importance)
 
 
-def first_rows(letters: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
-    """Which rows are among the first `most` of their letter's, shape (n_rows,)."""
-    first = np.zeros(len(letters), bool)
-    for letter in np.unique(letters):
-        first[np.flatnonzero(letters == letter)[:most]] = True
-    return first
-
-
 def _learning_jobs(model: TrainedModel, training: Recording, test: Recording) -> Iterator[_Job]:
-    half = first_halves(training.letters)
+    half = first_rows(training.letters)
     if half.all():
         return
     largest = int(np.bincount(training.letters[half]).max())
@@ -198,7 +190,7 @@ def _learn(
     scorer = _fit(model, preprocessing, training, rows)
     if scorer is None:
         return None
-    held_out = ~first_halves(training.letters)
+    held_out = ~first_rows(training.letters)
     return LearningPoint(
         size,
         evaluate(scorer, training.band_powers[held_out], training.letters[held_out]),
@@ -294,7 +286,7 @@ def _run(jobs: Sequence[_Job], cores: int, count: Count) -> list[Any]:
     results: list[Any] = [None] * len(jobs)
     try:
         with parallel_config("loky", n_jobs=cores, inner_max_num_threads=1):
-            with _deaf_to_interrupts():
+            with _ignore_interrupts():
                 finished = Parallel(return_as="generator_unordered")(
                     delayed(_work)(place, job.work) for place, job in enumerate(jobs)
                 )
@@ -311,10 +303,10 @@ def _work(place: int, work: Callable[[], Any]) -> tuple[int, Any]:
 
 
 @contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Let processes that start now ignore Ctrl-C, which reaches all processes of a terminal."""
-    # Python leaves a signal alone that is ignored as it starts. A blocked one would not do: loky
-    # unblocks it. What is pressed in this moment is lost.
+def _ignore_interrupts() -> Iterator[None]:
+    """Processes that start in this block ignore Ctrl-C, which a terminal sends to all of them."""
+    # Python keeps a signal ignored that is ignored when it starts. Blocking it would not do, since
+    # loky unblocks it. A Ctrl-C during this block is lost.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from eeg_letters.atomic import aside
+from eeg_letters.atomic import atomic_write
 from eeg_letters.errors import OutputError
 from eeg_letters.schema import BANDS, ELECTRODES
 from eeg_letters.scoring.scorer import Floats
@@ -41,7 +41,7 @@ def write_report(directory: Path, findings: Findings) -> Path:
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written: {error.strerror}") from None
     for name, text in ((CARD_FILE, render_card(findings)), (REPORT_FILE, render_html(findings))):
-        with aside(folder / name) as partial:
+        with atomic_write(folder / name) as partial:
             partial.write_text(text, encoding="utf-8")
     return folder / REPORT_FILE
 
