@@ -80,7 +80,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "output",
         help="a .csv or .parquet file; with a * in its name one for each input, whose name takes"
-        " the star's place, and what is there already is not done again",
+        " the star's place; a file that exists is not written again",
     )
     parser.add_argument(
         "--keep",

@@ -1,4 +1,4 @@
-"""What every table of rows is read into, whatever its format: columns, chunks, rows and faults."""
+"""What a table of any format is read into: columns, chunks, rows and rejected rows."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def find_columns(where: str, names: Sequence[str], keep: Sequence[str]) -> Colum
     Raises
     ------
     RecordingError
-        When a name is missing, or stands twice.
+        When a column is missing, or there is a duplicate.
     UserError
         When a column is to be kept that is read anyway.
     """
@@ -260,5 +260,5 @@ def reject_bad(parsed: Parsed, columns: Columns, source: Source) -> Parsed:
 
 
 def rejection(place: int, error: RecordingError, content: str | dict[str, Any]) -> Rejected:
-    """A row that is put aside for an error of `row_numbers`."""
+    """A row that is rejected for an error of `row_numbers`."""
     return Rejected(place, str(error).removeprefix(", "), content)

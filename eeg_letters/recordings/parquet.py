@@ -129,8 +129,8 @@ def _numbers_in(slot: mmap.mmap, n_rows: int) -> NDArray[np.float64]:
 
 
 class _CountedFile(io.RawIOBase):
-    # Parquet is read column by column, here and there, and parts of it twice: what counts as
-    # progress is how many of so many parts of the file were read.
+    # Parquet is read column by column, not from front to back, and parts of it more than once:
+    # progress is the share of `_PARTS` equal parts of the file that were read.
     _PARTS = 10_000
 
     def __init__(self, path: str) -> None:

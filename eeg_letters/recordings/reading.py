@@ -71,7 +71,8 @@ def read_recording(path: str | Path) -> Recording:
     ------
     RecordingError
         When the file is missing or empty, or has anything but one finite number in each of the
-        `COLUMNS` of each row, a band power below 0, a letter outside 0…25, or a line number twice.
+        `COLUMNS` of each row, a band power below 0, a letter outside 0…25, or a duplicate line
+        number.
         The message names file, line and column.
     """
     path = Path(path)
@@ -80,7 +81,7 @@ def read_recording(path: str | Path) -> Recording:
     rows: dict[int, _Row] = {}
     for row in read_rows(path, _decode(path, content)):
         if row.line in rows:
-            raise RecordingError(f"{row.where}, column {LINE_COLUMN}: line {row.line} stands twice")
+            raise RecordingError(f"{row.where}, column {LINE_COLUMN}: duplicate line {row.line}")
         rows[row.line] = row
     if not rows:
         raise RecordingError(f"{path}: the file has no rows")

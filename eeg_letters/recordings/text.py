@@ -147,7 +147,7 @@ def _parse_csv_lines(text: bytes, columns: Columns, first: int) -> Parsed:
     count = text.count(b"\n") + (not text.endswith(b"\n"))
     batch = _read_csv(text, columns, count)
     source = _CsvLines(text, columns)
-    # As a rule no line is empty, and none is bad: then there is no need to look at each.
+    # Usually no line is empty and none is bad: then the lines need not be split.
     if batch is not None and batch.num_rows == count:
         places = np.arange(count)
     else:

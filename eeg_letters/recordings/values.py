@@ -13,16 +13,16 @@ from eeg_letters.schema import LETTER_COLUMN, LETTERS
 
 
 def check_unique(where: str, names: Sequence[str], what: str) -> None:
-    """Make sure that no name stands twice.
+    """Make sure that there is no duplicate among names.
 
     Raises
     ------
     RecordingError
-        When one does; names it.
+        When there is one; names it.
     """
     name, count = Counter(names).most_common(1)[0] if names else ("", 0)
     if count > 1:
-        raise RecordingError(f"{where}, {what} {_printable(name)}: the {what} stands twice")
+        raise RecordingError(f"{where}, {what} {_printable(name)}: duplicate {what}")
 
 
 def _printable(name: str) -> str:

@@ -19,7 +19,7 @@ _LEAST, _MOST = 1e-20, 1e300
 
 @dataclass(frozen=True)
 class Scores:
-    """What a model says of many rows.
+    """What a model predicts for many rows.
 
     Attributes
     ----------
@@ -41,14 +41,14 @@ class BulkScorer:
     """A scorer's layers, each with its bias as one more row of weights.
 
     A layer with ReLU gives twice as much for twice the input. So a row that is to have unit length
-    is not divided by its norm: the norm goes through all layers as one more input, in the place of
-    the 1 that a bias is multiplied by, and what comes out is divided by it. For a batch this saves
+    is not divided by its norm: the norm goes through all layers as one more input, instead of the 1
+    that a bias is multiplied by, and the output is divided by it. For a batch this saves
     a sixth of the time; docs/decisions/0006-arrow-tables.md has the figures.
 
     Parameters
     ----------
     scorer : Scorer
-        Whose answers it gives, but for rounding in the last digits.
+        It gives the same answers, up to rounding in the last digits.
     """
 
     def __init__(self, scorer: Scorer) -> None:
@@ -93,7 +93,7 @@ def score(
     band_powers : ndarray of float64, shape (160, n_rows)
         Finite band powers, a row for each of `eeg_letters.schema.FEATURES`.
     all_probabilities : bool
-        Give the probabilities of all letters, too.
+        Also give the probabilities of all letters.
 
     Returns
     -------

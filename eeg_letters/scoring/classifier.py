@@ -98,7 +98,7 @@ def _band_powers(frame: Any) -> Floats:
         for name in FEATURES:
             if (count := names.count(name)) != 1:
                 raise ValueError(
-                    f"column {name}: the column {'stands twice' if count else 'is missing'}"
+                    f"column {name}: {'duplicate column' if count else 'the column is missing'}"
                 )
         values = frame.iloc[:, [names.index(name) for name in FEATURES]]
         index = frame.index

@@ -27,8 +27,8 @@ def _l2(rows: Floats) -> Floats:
     return normalised
 
 
-# What a row goes through before the first layer, by name; the first where nothing tells which is
-# better.
+# Functions that are applied to a row before the first layer, by name. The first is the choice where
+# no estimate can be made.
 PREPROCESSING: dict[str, Callable[[Floats], Floats]] = {"log1p": np.log1p, "l2": _l2}
 
 
@@ -42,7 +42,7 @@ class Scorer:
     Attributes
     ----------
     preprocessing : str
-        Name in `PREPROCESSING` of what the first layer wants done to band powers.
+        Name in `PREPROCESSING` of what is applied to band powers before the first layer.
     classes : ndarray of int64, shape (n_classes,)
         The labels, ascending.
     weights : sequence of ndarray of float64, each of shape (n_inputs, n_outputs)
@@ -91,7 +91,7 @@ class Scorer:
         return logits
 
     def logits(self, rows: Floats) -> Floats:
-        """Logarithms of the probabilities, but for a number that a row's classes share.
+        """Logits: their softmax is what `predict_proba` gives.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""HTTP over ASGI: requests, responses, and the application that brings them to their routes."""
+"""HTTP over ASGI: requests, responses, routes, and the application that dispatches to them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ RETRY_AFTER_SECONDS = 1
 # never sent.
 CLIENT_CLOSED_REQUEST = 499
 
-# What the server beneath buffers before it lets a sender wait.
+# What uvicorn buffers before it makes a sender wait.
 BUFFER_BYTES = 64 * 1024
 _CLOSE: Header = (b"connection", b"close")
 _SECURITY_HEADERS: tuple[Header, ...] = (
@@ -56,7 +56,7 @@ _logger = logging.getLogger("eeg_letters")
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What is sent back; nobody is to keep it, unless a subclass has another `cache_control`."""
+    """An answer; not to be cached, unless a subclass has another `cache_control`."""
 
     cache_control: ClassVar[Header] = (b"cache-control", b"no-store")
 
@@ -330,8 +330,8 @@ async def _send(response: Response, request_id: bytes, send: Send) -> int:
         await send(start)
         await send({"type": "http.response.body", "body": response.body, "more_body": large})
         if large:
-            # Waits until the client has taken most of it, or its time is up: until then the
-            # request is in flight.
+            # Waits until the client has read most of it, or its time is up: until then the request
+            # is in flight.
             await send({"type": "http.response.body"})
     except OSError:
         return CLIENT_CLOSED_REQUEST

@@ -1,4 +1,4 @@
-"""The routes in place of BentoML's own HTTP server, inside a BentoML service."""
+"""A BentoML service that is answered by our own routes instead of BentoML's HTTP server."""
 
 from __future__ import annotations
 

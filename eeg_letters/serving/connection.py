@@ -1,4 +1,4 @@
-"""HTTP/1.1 on a connection: an end to what uvicorn takes for as long and as large as it is sent.
+"""Bounds on an HTTP/1.1 connection: sizes and times that uvicorn does not bound.
 
 docs/decisions/0008-bounded-connections.md says why.
 """
@@ -48,12 +48,13 @@ def install(refuse: Refuse, body_seconds: float) -> None:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with an end to what a client can make it hold or wait for.
+    """uvicorn's protocol, with bounds on what a client can make it hold or wait for.
 
-    A request's head has a size and a time, a chunked body's trailers a size, and an answer that its
-    client does not take a time. What cannot be read is answered in its turn with a problem
-    document, and the connection ends. Nothing more is read while requests wait for the one before
-    them. Trailers are dropped. An offer to upgrade is ignored, as HTTP allows.
+    Bounded are the size and the time of a request's head, the size of a chunked body's trailers,
+    and the time that a client may take to read an answer. What cannot be parsed is answered, after
+    the requests before it, with a problem document, and the connection is closed. Nothing more is
+    read while pipelined requests wait. Trailers are dropped. An offer to upgrade is ignored, as
+    HTTP allows.
 
     Parameters
     ----------
@@ -61,13 +62,13 @@ class BoundedProtocol(HttpToolsProtocol):
         Called with the problem of what cannot be read; gives status, headers and body of the
         answer.
     body_seconds : float
-        Seconds within which a client must take an answer; and send what is left of a body when the
-        answer was sent already.
+        Seconds within which a client must read an answer; and send the rest of a body when it was
+        answered already.
     *arguments, **named
         As uvicorn passes them.
     head_seconds : float
         Seconds within which a head must arrive, from its first byte; and the first byte, from the
-        connection's begin.
+        start of the connection.
     """
 
     def __init__(
@@ -85,10 +86,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._body_seconds = body_seconds
         self._head_seconds = head_seconds
         self._in_head = False
-        # Bytes since the parser last came to the end of a head or to some of a body, without those
-        # that it was given together with it.
+        # Bytes given to the parser since it last reached the end of a head or part of a body,
+        # without those that arrived in the same piece.
         self._unfinished = 0
-        # Read, and not parsed while requests wait.
+        # Read but not parsed, while pipelined requests wait.
         self._rest = b""
         self._problem: Problem | None = None
         self._abort_task: TimerHandle | None = None
@@ -169,7 +170,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.timeout_keep_alive_task is None:
             # The connection is closing, or the next request is being answered.
             if self.transport.is_closing():
-                self._abort_unless_taken()
+                self._abort_unless_read()
             else:
                 self._feed_rest()
         elif self._problem is not None:
@@ -180,16 +181,17 @@ class BoundedProtocol(HttpToolsProtocol):
             self._wait(self._body_seconds, self.timeout_keep_alive_handler)
 
     def _should_upgrade(self) -> bool:
-        # Makes the methods above do nothing on such a head; then the parser stops.
+        # uvicorn's on_headers_complete then starts no request, and the parser stops at the end of
+        # the head: `_feed` parses it again without the upgrade.
         return True
 
     def timeout_keep_alive_handler(self) -> None:  # noqa: D102
         super().timeout_keep_alive_handler()
-        self._abort_unless_taken()
+        self._abort_unless_read()
 
     def pause_writing(self) -> None:  # noqa: D102
         super().pause_writing()
-        self._abort_unless_taken()
+        self._abort_unless_read()
 
     def resume_writing(self) -> None:  # noqa: D102
         super().resume_writing()
@@ -258,7 +260,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         self._wait(LINGER_SECONDS, self.timeout_keep_alive_handler)
 
-    def _abort_unless_taken(self) -> None:
+    def _abort_unless_read(self) -> None:
         if self._abort_task is None and self.transport.get_write_buffer_size():
             self._abort_task = self.loop.call_later(self._body_seconds, self.transport.abort)
 
@@ -269,10 +271,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 class _Flow(FlowControl):
-    """Reads nothing more while requests wait for the one before them.
+    """Backpressure: reads nothing more while pipelined requests wait.
 
-    Who waits until an answer is taken is told when the connection ends before that, as ASGI has it;
-    uvicorn would say nothing.
+    A sender that waits until its answer is read gets an error when the connection is closed before
+    that, as ASGI specifies; uvicorn raises none.
     """
 
     def __init__(self, transport: Transport, pipeline: Collection[Any]) -> None:
@@ -308,7 +310,7 @@ class _OneWrite:
             self._loop.call_soon(self._flush)
         self._written.append(data)
         if len(data) > BUFFER_BYTES:
-            # Whether the client takes it must be known at once.
+            # Whether the client reads it must be known at once.
             self._flush()
 
     def write_eof(self) -> None:

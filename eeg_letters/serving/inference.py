@@ -1,4 +1,4 @@
-"""Both models and the stored rows: all that an answer is made of."""
+"""Inference: both models and the stored rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from eeg_letters.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a model says of some rows.
+    """What a model predicts for some rows.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Inference:
     truth : ndarray of int64, shape (n_rows,)
         The letter thought of in each stored row, in the order of `rows`; 0 is A.
     labels : dict of str to ndarray of int64, shape (n_rows,)
-        What each model says of each stored row, by its title.
+        What each model predicts for each stored row, by its title.
     """
 
     models: Sequence[StoredModel]

@@ -1,4 +1,4 @@
-"""What a model says of rows whose letters are known, and how well it does."""
+"""Evaluation: what a model predicts for rows whose letters are known, and how well."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Evaluation:
         return counts
 
     def by_letter(self) -> list[LetterScore]:
-        """How well each letter that was thought of, or is a label, is told from the others."""
+        """Scores of each letter that was thought of, or predicted."""
         counts = self.confusion()
         found = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
         return [_score_letter(counts, int(letter)) for letter in found]
@@ -118,7 +118,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class LetterScore:
-    """How well one letter is told from the others.
+    """Scores of one letter.
 
     Attributes
     ----------
@@ -214,7 +214,7 @@ class Agreement:
 def evaluate(
     scorer: Scorer, band_powers: Floats, letters: NDArray[np.int64], temperature: float = 1.0
 ) -> Evaluation:
-    """What a scorer says of rows.
+    """Evaluate a scorer on rows.
 
     Parameters
     ----------

@@ -391,7 +391,7 @@ def test_a_missing_column_is_named(
         (b"PAR1 and a footer that is longer than the file \xff\xff\0\0PAR1", "or truncated"),
         (b'{"0": {"Line": "0"}}', "not JSON lines"),
         (",".join(COLUMNS).encode(), "there are no rows"),
-        (",".join(COLUMNS).encode() + b",Cz/theta\n", "column Cz/theta: the column stands twice"),
+        (",".join(COLUMNS).encode() + b",Cz/theta\n", "column Cz/theta: duplicate column"),
         (b"\xff\xfe\n", "not UTF-8"),
     ],
     ids=["empty", "footer", "magic", "length", "object", "header", "twice", "binary"],

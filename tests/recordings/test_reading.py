@@ -135,12 +135,12 @@ BAD: dict[str, tuple[str, bytes, list[str]]] = {
     "double column": (
         "x.csv",
         to_csv(header=[*COLUMNS[:-1], " Cz/theta"]),
-        ["line 1", "column Cz/theta", "twice"],
+        ["line 1", "column Cz/theta", "duplicate"],
     ),
     "double key": (
         "x.json",
         to_json().replace(b'{"Line": "8"', b'{"Cz/theta": "1", "Line": "8"'),
-        ["line '8'", "column Cz/theta", "twice"],
+        ["line '8'", "column Cz/theta", "duplicate"],
     ),
     "missing column": (
         "x.csv",
@@ -192,12 +192,12 @@ BAD: dict[str, tuple[str, bytes, list[str]]] = {
     "line twice": (
         "x.csv",
         csv_with(LINE_COLUMN, "7"),
-        ["line 3", "column Line", "line 7", "twice"],
+        ["line 3", "column Line", "line 7", "duplicate"],
     ),
     "line twice, JSON": (
         "x.json",
         to_json().replace(b'"8": {"Line": "8"', b'"7": {"Line": "7"'),
-        ["row 7", "twice"],
+        ["row 7", "duplicate"],
     ),
     "key and line differ": ("x.json", to_json(Line="9"), ["column Line", "9 differs", "key '8'"]),
     "line is deep": (

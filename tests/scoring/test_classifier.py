@@ -76,7 +76,7 @@ def test_what_cannot_be_predicted_on_is_named(classifier: Classifier, frame: pd.
         classifier.predict(bad)
     with pytest.raises(ValueError, match="column O1/alpha: the column is missing"):
         classifier.predict(frame.drop(columns=" O1/alpha"))
-    with pytest.raises(ValueError, match="column O1/alpha: the column stands twice"):
+    with pytest.raises(ValueError, match="column O1/alpha: duplicate column"):
         classifier.predict(frame.copy().assign(**{"O1/alpha": 1.0}))
     with pytest.raises(ValueError, match="not all numbers"):
         classifier.predict(

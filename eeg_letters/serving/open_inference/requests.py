@@ -6,6 +6,7 @@ docs/protocol.md says what is taken and what is not.
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -387,7 +388,7 @@ def _to_floats(values: list[Any], first: int, by_row: bool) -> Floats:
         values = [value for row in values for value in row]
     if not _NUMBER_TYPES.issuperset(map(type, values)):
         only_numbers(values, first)
-    return np.fromiter(values, np.float64, len(values))
+    return np.frombuffer(array("d", values))
 
 
 def _finite(rows: Floats, first: int) -> Floats:

@@ -295,7 +295,7 @@ def test_a_body_larger_than_any_that_names_a_line_is_refused(
 def test_a_line_must_not_stand_twice(client: httpx.Client, path: str) -> None:
     headers = {"content-type": "application/json"}
     response = client.post(path, content=b'{"line": 1, "line": 2}', headers=headers)
-    assert_problem(response, 422, "twice")
+    assert_problem(response, 422, "duplicate")
 
 
 def test_a_body_over_the_limit_is_refused_and_the_service_goes_on(client: httpx.Client) -> None:

@@ -235,8 +235,9 @@ def test_a_number_in_binary_that_is_no_band_power_is_refused_by_row_and_feature(
         client_of_triton.infer(LDA.name, [tensor(rows, datatype, True)])
 
 
-def test_the_script_of_the_readme_prints_what_it_says(server: str) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def test_the_documented_script_prints_what_it_says(server: str) -> None:
+    text = (ROOT / "docs" / "protocol.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     (script,) = [block for block in blocks if "tritonclient" in block]
     assert "localhost:3000" in script
     finished = subprocess.run(

@@ -461,7 +461,7 @@ def test_faults_name_row_line_and_column(
         ),
         (
             json.dumps([good[0], {**good[1], " Cz/theta": "99"}]),
-            "Row 2: the column Cz/theta stands twice.",
+            "Row 2: duplicate column Cz/theta.",
         ),
         (json.dumps([good[0], missing]), "Row 2 has no feature Oz/gamma."),
         (json.dumps([*powers[:2], powers[2][:-1]]), "Row 3 has 159 values"),

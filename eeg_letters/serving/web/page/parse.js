@@ -22,7 +22,7 @@ function toRow(values, where, place, features) {
   if (typeof values !== "object" || values === null) return { values, where };
   const names = Object.keys(values).map((name) => name.trim());
   const named = new Map(Object.values(values).map((value, at) => [names[at], value]));
-  if (named.size !== names.length) throw new Failure(`Row ${place + 1}${where}: the column ${repeated(names)} stands twice.`, 422);
+  if (named.size !== names.length) throw new Failure(`Row ${place + 1}${where}: duplicate column ${repeated(names)}.`, 422);
   const rest = lineAndTruth({ line: named.get(LINE_COLUMN), letter: named.get(LETTER_COLUMN) }, where, place);
   named.delete(LINE_COLUMN);
   named.delete(LETTER_COLUMN);
@@ -60,8 +60,8 @@ function csvRows(text, features) {
       return { values: full ? Object.fromEntries(columns.map((name, at) => [name, values[at]])) : values, where: line.where };
     });
   }
-  const twice = repeated(first);
-  if (twice !== undefined) throw new Failure(`The column ${twice} stands twice in the header.`, 422);
+  const duplicate = repeated(first);
+  if (duplicate !== undefined) throw new Failure(`Duplicate column ${duplicate} in the header.`, 422);
   return lines.slice(1).map((line, place) => {
     const values = cells(line);
     if (values.length !== first.length) {
