@@ -51,7 +51,7 @@ def paths() -> dict[str, Any]:
         "/line/{line}": _both("line", "A stored row", row, [400, 404], by_line),
         "/prediction/{line}": _both(
             "prediction",
-            "What both models say of a stored row",
+            "Predictions of both models for a stored row",
             prediction,
             [400, 404],
             by_line,
@@ -60,8 +60,10 @@ def paths() -> dict[str, Any]:
         "/predict": {
             "post": _operation(
                 "predict",
-                "What both models say of rows of your own",
-                _answer("For each row, what each model says", "Predictions", _predictions()),
+                "Predictions of both models for rows of your own",
+                _answer(
+                    "For each row, the prediction of each model", "Predictions", _predictions()
+                ),
                 [400, 408, 413, 415, 422],
                 body=_json_body({"$ref": "#/components/schemas/Rows"}, {"rows": [EXAMPLE_ROW]}),
             )
@@ -69,7 +71,7 @@ def paths() -> dict[str, Any]:
         "/models": {
             "get": _operation(
                 "models",
-                "Both models, and what training wrote down of them",
+                "Both models, with the metadata that training stored",
                 _answer("One object a model", "Models", _models()),
                 [],
             )
@@ -77,7 +79,7 @@ def paths() -> dict[str, Any]:
         "/predictions": {
             "get": _operation(
                 "predictions",
-                "What both models say of every stored row, by column",
+                "Predictions of both models for every stored row, by column",
                 _answer(
                     "Line numbers, true labels, and labels by model, in the same order",
                     "StoredPredictions",
@@ -98,7 +100,7 @@ def paths() -> dict[str, Any]:
         "/prediction": {
             "post": _operation(
                 "predictionByBody",
-                "What both models say of a stored row, as BentoML's client asks for it",
+                "Predictions of both models for a stored row, as BentoML's client asks for it",
                 prediction,
                 [400, 404, 408, 413, 415, 422],
                 body=line_body,

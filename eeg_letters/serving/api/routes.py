@@ -35,20 +35,8 @@ def build_routes(
 ) -> list[Route]:
     """The routes of our own.
 
-    Parameters
-    ----------
-    inference : Inference
-        What answers are made of.
-    metrics : Metrics
-        Told of every prediction.
-    max_rows : int
-        The most rows in one request.
-    scheduler : FairScheduler
-        Shared with the other routes.
-
-    Returns
-    -------
-    list of Route
+    Parameters are those of `eeg_letters.serving.routes.build_routes`; the scheduler is shared with
+    all other routes.
     """
 
     async def line(request: Request) -> Response:

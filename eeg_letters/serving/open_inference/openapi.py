@@ -73,7 +73,7 @@ def paths(lda_version: str) -> dict[str, Any]:
         }
         infer = _operation(
             f"v2Infer{ending}",
-            "What a model says of rows of your own",
+            "Predictions of a model for rows of your own",
             "V2Response",
             [400, 404, 408, 413, 415],
             _response(lda_version),

@@ -59,20 +59,8 @@ def build_routes(
 ) -> list[Route]:
     """The routes of the protocol.
 
-    Parameters
-    ----------
-    inference : Inference
-        What answers are made of.
-    metrics : Metrics
-        Told of every prediction.
-    max_rows : int
-        The most rows in one request.
-    scheduler : FairScheduler
-        Shared with the other routes.
-
-    Returns
-    -------
-    list of Route
+    Parameters are those of `eeg_letters.serving.routes.build_routes`; the scheduler is shared with
+    all other routes.
     """
     served = {model.name: model for model in _all_served(inference)}
     names = {name: (*model.outputs,) for name, model in served.items()}
