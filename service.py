@@ -1,4 +1,4 @@
-"""The Bento: which letter was thought of, by both models, over HTTP."""
+"""The BentoML service: both models over HTTP."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def load(tag: str) -> Classifier:
     >>> lda.predict(pandas.read_csv("data/train.csv").head(3))
     array([0, 0, 0])
     """
-    # Here, for everything imports this package, and most of it needs none of these.
+    # Imported here, because every module imports this package and most need none of these.
     from eeg_letters.scoring.classifier import Classifier
     from eeg_letters.scoring.store import load_scorer
 

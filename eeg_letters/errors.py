@@ -1,4 +1,4 @@
-"""Mistakes told to the person at the terminal, problems told to an HTTP client."""
+"""Errors of a user at a terminal, and problems of an HTTP client."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 
 class UserError(Exception):
-    """A mistake that its user can mend; the message is one sentence that says where and how."""
+    """An error that its user can correct; the message is one sentence that says where and how."""
 
 
 class RecordingError(UserError):

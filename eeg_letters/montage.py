@@ -1,4 +1,4 @@
-"""Where the electrodes are: the international 10-10 system on an ideal, round head."""
+"""Electrode positions: the international 10-10 system on a spherical head."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _LEFT_AND_MIDLINE = {
 
 
 def positions() -> NDArray[np.float64]:
-    """Places of `ELECTRODES` on the sphere: right, front and up, shape (32, 3), of length 1."""
+    """Unit vectors to `ELECTRODES`: right, front and up, shape (32, 3)."""
     places = np.array([_place(electrode) for electrode in ELECTRODES])
     places /= np.linalg.norm(places, axis=1, keepdims=True)
     return places
 
 
 def flat_positions() -> NDArray[np.float64]:
-    """Places of `ELECTRODES` on a flat head seen from above: right and front, shape (32, 2).
+    """Positions of `ELECTRODES` projected to a plane, from above: right and front, shape (32, 2).
 
     The azimuthal equidistant projection: distances from the vertex are true, and the circle of
     radius 1 is the equator.
@@ -56,7 +56,7 @@ def flat_positions() -> NDArray[np.float64]:
 
 
 def on_sphere(flat: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Points of the flat head, shape (n, 2), back on the sphere, shape (n, 3)."""
+    """Inverse projection: points of the plane, shape (n, 2), as unit vectors, shape (n, 3)."""
     radii = np.hypot(flat[:, 0], flat[:, 1])
     angles = radii * (np.pi / 2)
     shrink = np.divide(np.sin(angles), radii, out=np.zeros_like(radii), where=radii > 0)

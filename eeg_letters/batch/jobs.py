@@ -1,4 +1,4 @@
-"""Which inputs go into which outputs."""
+"""Jobs: which inputs go into which outputs."""
 
 from __future__ import annotations
 

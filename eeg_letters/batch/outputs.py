@@ -1,4 +1,4 @@
-"""Predictions in files: what their columns are, and how they are written."""
+"""Output files: their columns, and how they are written."""
 
 from __future__ import annotations
 

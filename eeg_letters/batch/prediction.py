@@ -43,7 +43,7 @@ class Options:
 
 @dataclass
 class Tally:
-    """What was done so far for one output."""
+    """Counts of rows for one output."""
 
     rows: int = 0
     rejected: int = 0
@@ -60,7 +60,7 @@ class Tally:
                 self.right[index] += int(np.sum(scores.labels == predictions.letters))
 
     def report(self, output: Path) -> Iterator[str]:
-        """Closing lines."""
+        """Lines that are printed at the end."""
         yield f"{output}: {self.rows} rows"
         if self.rejected:
             yield f"{_rejects_of(output)}: {self.rejected} rows could not be read"

@@ -1,4 +1,4 @@
-"""Processes that parse and score chunks of tables, as many as there are cores."""
+"""Worker processes that parse and score chunks, one a core."""
 
 from __future__ import annotations
 

@@ -129,13 +129,13 @@ class Table(Protocol):
         """Fields of the columns that are carried through."""
 
     def chunks(self, slots: Sequence[mmap.mmap]) -> Iterator[Chunk]:
-        """Chunks in order; each is put into the next of the slots, which are used in turn."""
+        """Chunks in order, written to the slots round-robin."""
 
     def take_kept(self, parsed: Parsed) -> list[Array]:
         """Kept columns of the next chunk; to be called once for each chunk, in order."""
 
     def bytes_read(self) -> int:
-        """How much of the file was read."""
+        """Bytes of the file that were read."""
 
 
 def find_columns(where: str, names: Sequence[str], keep: Sequence[str]) -> Columns:
@@ -179,7 +179,7 @@ def as_floats(column: Array, type_: DataType) -> NDArray[np.float64]:
 
 
 def row_numbers(row: Mapping[str, Any], columns: Columns, place: int) -> list[float]:
-    """Values of `NUMBERS` in one row, each checked by itself.
+    """Values of `NUMBERS` in one row, checked one by one.
 
     Parameters
     ----------

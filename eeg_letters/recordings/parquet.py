@@ -54,13 +54,13 @@ class _ParquetTable:
         self._path = path
         self._file = _CountedFile(path)
         damaged = RecordingError(f"{path}: not Parquet, or truncated")
-        # The library panics where there is no footer, and says so on standard error.
+        # Without a footer the library panics, and writes to standard error.
         if not _has_footer(Path(path)):
             raise damaged
         try:
             self._reader = read_parquet(cast(IO[bytes], self._file), batch_size=CHUNK_ROWS)
         except BaseException as error:
-            # It panics, too, where there is nonsense in the footer.
+            # It also panics on a damaged footer.
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
             raise damaged from None

@@ -166,7 +166,7 @@ def _parse_csv_lines(text: bytes, columns: Columns, first: int) -> Parsed:
         ]
         return _shifted(reject_bad(Parsed(numbers, places, kept, []), columns, source), first)
     if len(places) > 4:
-        # Something in it is no number: narrow down where.
+        # Some value is not a number: bisect to find the row.
         middle = int(places[len(places) // 2])
         halves = b"\n".join(source.lines[:middle]), b"\n".join(source.lines[middle:])
         return _joined(

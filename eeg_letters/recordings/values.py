@@ -1,4 +1,4 @@
-"""Checks of names and values in a recording; each error says where."""
+"""Checks of column names and values; each error says where."""
 
 from __future__ import annotations
 

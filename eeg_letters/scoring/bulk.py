@@ -1,4 +1,4 @@
-"""Scorers over many rows at a time."""
+"""Scoring of many rows at a time, for batch prediction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trained model as a notebook uses it."""
+"""The classifier for notebooks: a trained model with scikit-learn's methods."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ _REMEDY = "run `make train` (or `python train.py`)"
 
 @dataclass(frozen=True)
 class Entry:
-    """What is stored of one model.
+    """Files and metadata of one model.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class StoredModel:
 
 
 def check_writable() -> None:
-    """Make sure, before anything long is begun, that the store can be written.
+    """Make sure, before a long training, that the store can be written.
 
     Raises
     ------
@@ -165,7 +165,7 @@ def load_scorer(tag: str) -> tuple[bentoml.Model, Scorer]:
 
 
 def use_own_bento() -> None:
-    """Take models from the Bento that this code was packed into, if it was, as serving it does."""
+    """Load models from the Bento that contains this code, if one does, as serving does."""
     bento = Path(__file__).resolve().parents[3]
     if (bento / "bento.yaml").is_file():
         bentoml.load(str(bento))

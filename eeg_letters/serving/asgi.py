@@ -234,7 +234,7 @@ class Application:
         self._record(route, scope, status, perf_counter() - started, request_id, headers)
 
     def refuse(self, problem: Problem) -> tuple[int, list[Header], bytes]:
-        """Status, headers and body of the answer to what cannot be read as a request."""
+        """Status, headers and body of the answer to what cannot be parsed as a request."""
         response = _problem_response(problem)
         request_id = _request_id({})
         scope = {"method": "-", "scheme": "http"}

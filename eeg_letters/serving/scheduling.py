@@ -6,7 +6,7 @@ import asyncio
 
 
 class FairScheduler:
-    """Shared by the large requests, so that the event loop does one part of one of them a turn."""
+    """Shared by large requests: in each turn of the event loop, one part of one of them is done."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()

@@ -1,4 +1,4 @@
-"""Temperature scaling: probabilities that are as often right as they say."""
+"""Calibration of probabilities, by temperature scaling."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from sklearn.pipeline import Pipeline
 
 from eeg_letters.scoring.scorer import Floats
 
-# Rows of the same session can show that a model is too sure, but not that it could be surer of
-# another session.
+# Held-out rows of the same session can show that a model is overconfident, but not that it would be
+# underconfident in another session.
 LEAST = 1.0
 MOST = 1000.0
 
 
 def fit_temperature(logits: Floats, classes: NDArray[np.int64]) -> float:
-    """The temperature that makes the classes of held-out rows most probable.
+    """The temperature that minimises the log loss of held-out rows.
 
     Parameters
     ----------
@@ -38,11 +38,11 @@ def fit_temperature(logits: Floats, classes: NDArray[np.int64]) -> float:
     """
     rows = np.arange(len(classes))
 
-    def surprise(log_temperature: float) -> float:
+    def log_loss(log_temperature: float) -> float:
         scaled = log_softmax(logits / np.exp(log_temperature), axis=1)
         return -float(scaled[rows, classes].mean())
 
-    found = minimize_scalar(surprise, bounds=np.log([LEAST, MOST]), method="bounded")
+    found = minimize_scalar(log_loss, bounds=np.log([LEAST, MOST]), method="bounded")
     return float(np.exp(found.x))
 
 

@@ -1,4 +1,4 @@
-"""Compiling a fitted pipeline to a scorer, and proof that both answer the same."""
+"""Compiling a fitted pipeline to a scorer, and the check that both predict the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOLERANCE = 1e-9
 
 
 class CompilationError(Exception):
-    """A scorer that does not answer what its pipeline does."""
+    """A scorer whose predictions differ from its pipeline's."""
 
 
 def compile_pipeline(pipeline: Pipeline) -> Scorer:

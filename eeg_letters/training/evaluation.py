@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 from eeg_letters.schema import LETTERS
 from eeg_letters.scoring.scorer import Floats, Scorer
 
-# Band powers this many rows apart have next to nothing in common; data/README.md.
+# Band powers this many rows apart are nearly uncorrelated: data/README.md.
 BLOCK_ROWS = 10
 # Letters before and after that count as recorded near a letter.
 NEAR = 2
@@ -33,7 +33,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Probabilities that a model gave rows, beside their letters.
+    """Predicted probabilities of rows, and their true letters.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """Share of the rows that are labelled rightly."""
+        """Share of the rows that are labelled correctly."""
         return float(self.right.mean())
 
     @cached_property
@@ -78,7 +78,7 @@ class Evaluation:
         """
         right, sizes = _by_block(self.letters, self.right)
         rng = np.random.default_rng(0)
-        # A few at a time: of a long recording all at once would not fit into memory.
+        # In batches: for a long recording, all at once would not fit into memory.
         shares = np.empty((_RESAMPLES // _RESAMPLES_AT_ONCE, _RESAMPLES_AT_ONCE))
         for some in shares:
             drawn = rng.integers(len(sizes), size=(len(some), len(sizes)))
@@ -100,12 +100,12 @@ class Evaluation:
 
     @property
     def log_loss(self) -> float:
-        """Mean surprise at the letters, in bits; 0 where each is given all of the probability."""
+        """Mean of -log2 of the probability of the true letter, in bits."""
         given = self.probabilities[np.arange(len(self.letters)), self.letters]
         return float(-np.log2(np.maximum(given, np.finfo(np.float64).eps)).mean())
 
     def calibration(self) -> Calibration:
-        """How often the model is right, by how sure it is."""
+        """Accuracy by confidence, in bins of equal width."""
         bins = np.minimum((self.confidence * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
         rows = np.bincount(bins, minlength=CONFIDENCE_BINS)
         used = rows > 0
@@ -175,7 +175,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Nearby:
-    """Of the rows labelled wrongly, how many get a letter recorded near their own.
+    """Of the misclassified rows, how many get a letter recorded near their own.
 
     Attributes
     ----------
@@ -194,7 +194,7 @@ class Nearby:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of the same rows, how many each of two models labels rightly.
+    """Agreement of two models on the same rows.
 
     Attributes
     ----------
@@ -259,7 +259,7 @@ def nearby_mistakes(evaluation: Evaluation, order: Sequence[int]) -> Nearby | No
 
 
 def compare(first: Evaluation, second: Evaluation) -> Agreement:
-    """Two models on the same rows."""
+    """Compare two models on the same rows."""
     counts = [
         int((a & b).sum())
         for a in (first.right, ~first.right)
@@ -291,7 +291,7 @@ def _score_letter(counts: NDArray[np.int64], letter: int) -> LetterScore:
 def _by_block(
     letters: NDArray[np.int64], right: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows labelled rightly, and rows, in each run of at most `BLOCK_ROWS` rows of a letter."""
+    """Correct rows, and all rows, in each run of at most `BLOCK_ROWS` rows of a letter."""
     starts: list[int] = []
     for row, letter in enumerate(letters):
         if not starts or letter != letters[starts[-1]] or row - starts[-1] == BLOCK_ROWS:

@@ -1,4 +1,4 @@
-"""Training one model: estimate, fit, calibrate, compile, check, and what to store of it."""
+"""Fitting one model: estimate, fit, calibrate, compile, check."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from eeg_letters.training.compiling import check_scorer, compile_pipeline
 from eeg_letters.training.evaluation import Evaluation, evaluate
 from eeg_letters.training.pipelines import build_pipeline, fit, to_frame
 
-# Told what is being fitted, the epoch and the loss.
+# Called with what is being fitted, the epoch and the loss.
 Progress = Callable[[str, int, float], None]
 
 
@@ -39,7 +39,7 @@ PREPROCESSING_CHOICES = (AUTO, *PREPROCESSING)
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A fitted model and how well it does.
+    """A fitted model and its evaluations.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class TrainedModel:
 
     @property
     def unsettled(self) -> str | None:
-        """A sentence where the fit ended for want of epochs, not because the loss had settled."""
+        """A sentence where the fit stopped at the last epoch before the loss had converged."""
         classifier = self.pipeline[-1]
         if not isinstance(classifier, MLPClassifier) or classifier.n_iter_ < classifier.max_iter:
             return None
@@ -85,7 +85,7 @@ class TrainedModel:
 
 
 def check_trainable(recording: Recording) -> None:
-    """Make sure that a recording has what a classifier is fitted to.
+    """Make sure that a classifier can be fitted to a recording.
 
     Raises
     ------
@@ -248,7 +248,7 @@ def fit_pipeline(
 
 
 def first_rows(letters: NDArray[np.int64], most: int | None = None) -> NDArray[np.bool_]:
-    """Which rows are among the first of their letter's.
+    """Mask of the first rows of each letter.
 
     Neighbouring rows are nearly copies of each other, so that rows held out at random would be
     known.

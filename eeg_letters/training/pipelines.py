@@ -1,4 +1,4 @@
-"""The pipelines to train, each with its own preprocessing."""
+"""Pipelines: preprocessing and classifier, unfitted, and how they are fitted."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def fit(
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore", ConvergenceWarning)
-        # MLPClassifier.fit answers Ctrl-C with a warning and a half-fitted model.
+        # On Ctrl-C, MLPClassifier.fit warns and returns a half-fitted model.
         warnings.filterwarnings("error", message="Training interrupted", category=UserWarning)
         try:
             classifier.set_params(**verbose)
@@ -110,7 +110,7 @@ def fit(
 
 
 class _EpochLines:
-    """Reads what a verbose MLPClassifier prints; it has no other way to tell its progress."""
+    """Reads the progress that a verbose MLPClassifier prints; it has no callback."""
 
     def __init__(self, on_epoch: Callable[[int, float], None]) -> None:
         self._on_epoch = on_epoch

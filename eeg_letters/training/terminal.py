@@ -1,4 +1,4 @@
-"""What training tells the person at the terminal: progress while it fits, then a table."""
+"""Terminal output of training: progress bars and tables."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from eeg_letters.training.report.experiments import Count
 
 @contextmanager
 def fitting(console: Console) -> Iterator[OnEpoch]:
-    """Show what is being fitted while it is."""
+    """Show the model, the epoch and the loss during the fits."""
     with _progress(console, "Fitting") as update:
         yield lambda what, epoch, loss: update(
             description=f"{what}: epoch {epoch}, loss {loss:.4f}"
@@ -37,7 +37,7 @@ def fitting(console: Console) -> Iterator[OnEpoch]:
 
 @contextmanager
 def counting(console: Console) -> Iterator[Count]:
-    """Show how many fits for the report are done while they are."""
+    """Show how many fits for the report are done."""
     with _progress(console, "Fits for the report", BarColumn(), MofNCompleteColumn()) as update:
         yield lambda done, total: update(completed=done, total=total)
 
@@ -60,7 +60,7 @@ def _progress(
 
 
 def recordings_used(training: Recording, test: Recording) -> Text:
-    """Which files were read, and how much was in them."""
+    """File, number of rows and number of letters of each recording."""
     told = (
         f"{did} on {recording.path}: {len(recording)} rows of {np.unique(recording.letters).size}"
         " letters"
@@ -70,7 +70,7 @@ def recordings_used(training: Recording, test: Recording) -> Text:
 
 
 def accuracy_table(trained: Sequence[TrainedModel]) -> Table:
-    """How well each model does, and on what."""
+    """Preprocessing, accuracy and calibration error of each model."""
     caption = [
         "Estimate: first half of each letter's rows predicts the second half.",
         "Calibration error: how far off probabilities are, on the test recording.",

@@ -1,1 +1,1 @@
-"""The routes of our own: stored rows, scores, and predictions for rows of a client."""
+"""The REST API of our own: stored rows, scores, and predictions for rows of a client."""

@@ -1,4 +1,4 @@
-"""Rows that a client sends: from JSON to an array, or a problem that names row and feature."""
+"""Parsing and validation of rows that a client sends."""
 
 from __future__ import annotations
 

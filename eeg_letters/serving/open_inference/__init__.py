@@ -1,1 +1,1 @@
-"""The Open Inference Protocol, known as V2, in its REST form."""
+"""The Open Inference Protocol (V2), in its REST form."""

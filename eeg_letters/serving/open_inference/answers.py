@@ -1,4 +1,4 @@
-"""Answers of the Open Inference Protocol: from predictions to tensors, in JSON and in binary."""
+"""Answers of the Open Inference Protocol: predictions as tensors, in JSON and in binary."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Output:
         return [-1] if self.width is None else [-1, self.width]
 
     def form(self, binary: bool) -> bytes:
-        """The tensor in JSON: a form for the number of rows, and the values or their size."""
+        """The tensor in JSON: a template for the number of rows, and the values or their size."""
         shape = str(self.shape).replace("-1", "%d")
         values = '"parameters":{"binary_data_size":%d}' if binary else '"data":[%b]'
         return (

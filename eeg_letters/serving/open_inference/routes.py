@@ -1,4 +1,4 @@
-"""The routes of the Open Inference Protocol, which is known as V2, in its REST form."""
+"""Routes of the Open Inference Protocol (V2)."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def build_routes(
 
 
 def refusal(problem: Problem) -> Response:
-    """A problem in the protocol's form; what else would be 422 is 400 there."""
+    """A problem in the protocol's form, which has 400 instead of 422."""
     status = problem.status
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:
         status = HTTPStatus.BAD_REQUEST

@@ -1,4 +1,4 @@
-"""What the service writes to standard output: a line an answer, and lines of its own."""
+"""Logs on standard output: an access log and the records of the service."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class AccessLog:
         request_id: str,
         traceparent: str | None,
     ) -> None:
-        """Write one line. It has nothing of the request's path, query or body."""
+        """Write one line, without the request's path, query or body."""
         now = datetime.now(UTC)
         level = "error" if status >= 500 else "info"
         if not self._as_json:

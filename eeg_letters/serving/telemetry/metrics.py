@@ -1,4 +1,4 @@
-"""What `/metrics` tells Prometheus; the number of series is bounded, whatever clients send."""
+"""Prometheus metrics; the number of series is bounded, whatever clients send."""
 
 from __future__ import annotations
 

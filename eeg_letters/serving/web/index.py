@@ -1,4 +1,4 @@
-"""What ``/`` answers: the page for a browser, a list of the routes for any other client."""
+"""The handler of ``/``: the page for a browser, a list of the routes for other clients."""
 
 from __future__ import annotations
 

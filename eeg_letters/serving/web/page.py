@@ -21,7 +21,7 @@ _LINKED = re.compile(
 
 
 def page() -> Response:
-    """The page, with a policy that lets it run its own scripts and ask its own host alone."""
+    """The page, with a Content-Security-Policy that allows only its own scripts and host."""
     text = _LINKED.sub(_joined, _read("index.html"))
     policy = (
         "default-src 'none'; connect-src 'self'; img-src data:;"

@@ -1,1 +1,1 @@
-"""The report of a training."""
+"""Report: an HTML report and a model card of each training."""

@@ -1,4 +1,4 @@
-"""What a trained model costs: time, memory and room."""
+"""Costs of a trained model: time, memory and file sizes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TURNS = 200, 10
 
 @dataclass(frozen=True)
 class Cost:
-    """What one model costs.
+    """Costs of one model.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ def measure_cost(trained: TrainedModel, entry: Entry, band_powers: Floats) -> Co
 
 
 def peak_memory() -> int:
-    """The most memory that this process had so far, in bytes."""
+    """Peak resident memory of this process, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
 

@@ -1,4 +1,4 @@
-"""What the report needs beyond training: fits to fewer rows, shuffled folds, shuffled features."""
+"""Experiments: learning curves, shuffled cross-validation, permutation importance."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from eeg_letters.training.fitting import TrainedModel, first_rows, fit_pipeline
 
 # Band powers and their letters.
 Evaluated = tuple[Floats, NDArray[np.int64]]
-# Told how many of how many jobs are done.
+# Called with the number of jobs that are done, and of all jobs.
 Count = Callable[[int, int], None]
 
 FOLDS = 5
 # Points of the learning curve in the first halves.
 POINTS = 5
-# Fits to fewer rows are done sooner than other processes have started.
+# Fits to fewer rows take less time than starting other processes.
 _FEW_ROWS = 100
 # How often each feature is shuffled.
 SHUFFLES = 5
@@ -60,11 +60,11 @@ class LearningPoint:
 
 @dataclass(frozen=True)
 class Importance:
-    """How much worse a model does on the test recording without what a feature says.
+    """Permutation importance: how much worse a model does when a feature is shuffled.
 
     The values of a feature, or of a group of features together, are shuffled among the rows
-    `SHUFFLES` times. Each number is by how much the mean surprise at the letters grows, in bits a
-    row, on average.
+    `SHUFFLES` times. Each number is by how much the log loss grows, in bits a row, on
+    average.
 
     Attributes
     ----------
@@ -256,7 +256,7 @@ def _shuffle_jobs(model: TrainedModel, test: Recording) -> Iterator[_Job]:
 def _shuffle(
     name: str, groups: NDArray[np.int64], scorer: Scorer, powers: Floats, letters: NDArray[np.int64]
 ) -> tuple[str, Floats]:
-    """Surprise and accuracy with each group of features shuffled, shape (n_groups, 2)."""
+    """Log loss and accuracy with each group of features shuffled, shape (n_groups, 2)."""
     rng = np.random.default_rng(0)
     orders = [rng.permutation(len(letters)) for _ in range(SHUFFLES)]
     found = np.empty((len(groups), SHUFFLES, 2))

@@ -172,7 +172,7 @@ def electrode_key() -> str:
 
 @mpl.rc_context(_STYLE)
 def colour_bar(limit: float, label: str) -> str:
-    """What the colours of scalp maps stand for."""
+    """Colour bar of the scalp maps."""
     figure, axes = _panel(280, 46, left=20, right=20, bottom=34, top=2)
     gradient = np.linspace(-limit, limit, 256)[np.newaxis]
     axes.imshow(
@@ -191,7 +191,7 @@ def colour_bar(limit: float, label: str) -> str:
 
 @mpl.rc_context(_STYLE)
 def confusion(model: Model, evaluation: Evaluation) -> str:
-    """Rows by letter and label."""
+    """Confusion matrix: rows by letter and label."""
     counts = evaluation.confusion()
     totals = np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure, axes = _panel(480, 480, left=36, bottom=4, top=42, right=4)
@@ -239,7 +239,7 @@ def confusion(model: Model, evaluation: Evaluation) -> str:
 
 @mpl.rc_context(_STYLE)
 def reliability(model: Model, before: Calibration, after: Calibration) -> str:
-    """How often a model is right, by how sure it is, before and after temperature scaling."""
+    """Reliability diagram: accuracy by confidence, before and after temperature scaling."""
     figure, axes = _panel(320, 280, left=58, bottom=40, top=8, right=20)
     axes.plot([0, 1], [0, 1], color=QUIET, linewidth=0.8, dashes=(4, 3))
     most = max(before.rows.max(), after.rows.max())
@@ -289,7 +289,7 @@ def confidence_counts(model: Model, before: Calibration, after: Calibration) -> 
 
 @mpl.rc_context(_STYLE)
 def learning_curve(model: Model, points: Sequence[LearningPoint], chance: float) -> str:
-    """Accuracy against the rows of each letter that a model was fitted to."""
+    """Learning curve: accuracy by the rows of each letter that a model was fitted to."""
     colour = COLOURS[model]
     figure, axes = _panel(320, 240, left=58, bottom=40, top=8, right=20)
     held_out = [point for point in points if point.held_out]

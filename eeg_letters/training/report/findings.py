@@ -1,4 +1,4 @@
-"""All that a report says of a training, in numbers."""
+"""Findings: every number and note of a report."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from eeg_letters.training.report.costs import Cost, measure_cost, peak_memory
 from eeg_letters.training.report.experiments import Count, Experiments, experiment
 from eeg_letters.training.report.shift import Shift, shift
 
-# Mistakes from which a share says something.
+# Fewer mistakes say nothing about a share.
 _ENOUGH = 20
 
 
 @dataclass(frozen=True)
 class Findings:
-    """A training, and what was found of it.
+    """A training and its findings.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class Findings:
         return runs if len(runs) == len(set(runs)) else []
 
     def notes(self) -> list[str]:
-        """What a reader of the numbers should not miss, in sentences."""
+        """Caveats, in sentences."""
         notes = []
         if self.strangers:
             notes.append(
@@ -144,7 +144,7 @@ def investigate(
     preprocessing: str,
     count: Count,
 ) -> Findings:
-    """Find out all that a report says.
+    """Make the findings of a training.
 
     Parameters
     ----------

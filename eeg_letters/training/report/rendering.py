@@ -1,4 +1,4 @@
-"""Templates of documents, and how they write numbers."""
+"""Rendering of templates, and filters that format numbers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def score(share: float | None) -> str:
 
 
 def percent(share: float, decimals: int = 1) -> str:
-    """A share in percent, with a blank that does not break."""
+    """A share in percent, with a no-break space."""
     return f"{100 * share:.{decimals}f}\N{NO-BREAK SPACE}%"
 
 
@@ -60,7 +60,7 @@ def interval(found: Interval) -> str:
 
 
 def p_value(probability: float) -> str:
-    """A p-value; the smallest ones say no more than that they are small."""
+    """A p-value; below 0.0001 only as a bound."""
     return "p < 0.0001" if probability < 0.0001 else f"p = {probability:.4f}"
 
 

@@ -1,4 +1,4 @@
-"""How far the band powers of one recording lie from those of another."""
+"""Shift of band powers between two recordings."""
 
 from __future__ import annotations
 

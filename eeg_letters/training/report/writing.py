@@ -47,7 +47,7 @@ def write_report(directory: Path, findings: Findings) -> Path:
 
 
 def render_html(findings: Findings) -> str:
-    """The report as HTML that needs nothing but itself."""
+    """The report as one self-contained HTML file."""
     return render("report.html", drawn=_draw(findings), **_facts(findings))
 
 
