@@ -14,7 +14,7 @@ from rich.text import Text
 
 from eeg_letters.errors import UserError
 from eeg_letters.models import MODELS
-from eeg_letters.recordings.reading import read_recording
+from eeg_letters.recordings.recording import read_recording
 from eeg_letters.scoring.store import check_writable, save_entries
 from eeg_letters.settings import DATA
 from eeg_letters.training.compiling import CompilationError

@@ -23,7 +23,7 @@ from rich.table import Table
 
 from benchmarks.paths import ROOT
 from eeg_letters.recordings.chunks import CHUNK_ROWS
-from eeg_letters.recordings.reading import read_recording
+from eeg_letters.recordings.recording import read_recording
 from eeg_letters.schema import COLUMNS, FEATURES, LETTER_COLUMN, LINE_COLUMN
 
 ROWS = 1_000_000

@@ -14,7 +14,7 @@ from sklearn.preprocessing import normalize
 from threadpoolctl import threadpool_limits
 
 from eeg_letters.models import MODELS, Model
-from eeg_letters.recordings.reading import Recording, read_recording
+from eeg_letters.recordings.recording import Recording, read_recording
 from eeg_letters.scoring.scorer import PREPROCESSING
 from eeg_letters.training.fitting import train
 from eeg_letters.training.pipelines import build_pipeline

@@ -16,7 +16,7 @@ import bentoml
 
 from benchmarks.paths import ROWS_FILE
 from eeg_letters.models import MODELS
-from eeg_letters.recordings.reading import read_recording
+from eeg_letters.recordings.recording import read_recording
 from eeg_letters.training.pipelines import to_frame
 
 

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eeg_letters.errors import UserError
-from eeg_letters.recordings.reading import Recording, read_recording
+from eeg_letters.recordings.recording import Recording, read_recording
 from eeg_letters.schema import BANDS
 from eeg_letters.training.report.shift import SMALLEST_POWER
 

@@ -23,7 +23,7 @@ import numpy as np
 from arro3.io import read_parquet
 
 from eeg_letters.models import LDA, MLP
-from eeg_letters.recordings.reading import read_recording
+from eeg_letters.recordings.recording import read_recording
 from eeg_letters.scoring.scorer import Scorer
 from eeg_letters.scoring.store import PIPELINE_FILE, SCORER_FILE, Entry, save_entries
 from eeg_letters.settings import DATA

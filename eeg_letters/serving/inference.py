@@ -11,7 +11,7 @@ import orjson
 from numpy.typing import NDArray
 
 from eeg_letters.models import MODELS
-from eeg_letters.recordings.reading import read_recording
+from eeg_letters.recordings.recording import read_recording
 from eeg_letters.schema import LETTERS
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.scoring.store import StoredModel, load_model

@@ -7,7 +7,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 
-from eeg_letters.recordings.reading import Recording
+from eeg_letters.recordings.recording import Recording
 from eeg_letters.scoring.scorer import Floats, Scorer
 from eeg_letters.training.pipelines import to_frame
 

@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline
 from eeg_letters import __version__
 from eeg_letters.errors import RecordingError
 from eeg_letters.models import Model
-from eeg_letters.recordings.reading import Recording
+from eeg_letters.recordings.recording import Recording
 from eeg_letters.schema import FEATURES, LETTER_COLUMN, LETTERS
 from eeg_letters.scoring.scorer import PREPROCESSING, Scorer
 from eeg_letters.scoring.store import PIPELINE_FILE, SCORER_FILE, Entry

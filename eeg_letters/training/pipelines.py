@@ -19,7 +19,7 @@ from sklearn.preprocessing import FunctionTransformer, Normalizer
 from threadpoolctl import threadpool_limits
 
 from eeg_letters.models import LDA, MLP, Model
-from eeg_letters.recordings.reading import Recording
+from eeg_letters.recordings.recording import Recording
 from eeg_letters.schema import FEATURES
 
 MAX_ITERATIONS = 1000

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from eeg_letters.models import LDA, MLP, MODELS
-from eeg_letters.recordings.reading import read_recording
+from eeg_letters.recordings.recording import read_recording
 from eeg_letters.settings import DATA
 from tests.conftest import ROOT, real_recordings, stored_metadata
 

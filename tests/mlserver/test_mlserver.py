@@ -19,7 +19,7 @@ from benchmarks.environments import install, prepare_models
 from benchmarks.paths import BENTOML_HOME
 from benchmarks.process import serving, wait_until_ready
 from benchmarks.servers import NAMES, PEERS_MEASURED, Request, v2_binary
-from eeg_letters.recordings.reading import read_recording
+from eeg_letters.recordings.recording import read_recording
 from eeg_letters.settings import DATA
 from tests.conftest import serve
 

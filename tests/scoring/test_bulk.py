@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from eeg_letters.models import MODELS
-from eeg_letters.recordings.reading import read_recording
+from eeg_letters.recordings.recording import read_recording
 from eeg_letters.schema import FEATURES, LETTERS
 from eeg_letters.scoring.bulk import BulkScorer, score
 from eeg_letters.scoring.scorer import PREPROCESSING, Scorer

@@ -20,7 +20,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
 
 from eeg_letters.models import MODELS, Model
-from eeg_letters.recordings.reading import Recording, read_recording
+from eeg_letters.recordings.recording import Recording, read_recording
 from eeg_letters.schema import FEATURES
 from eeg_letters.scoring.scorer import PREPROCESSING, Floats, Scorer
 from eeg_letters.scoring.store import PIPELINE_FILE, SCORER_FILE

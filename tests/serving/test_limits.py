@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from eeg_letters.recordings.reading import read_recording
+from eeg_letters.recordings.recording import read_recording
 from eeg_letters.schema import FEATURES
 from eeg_letters.settings import DATA, Settings
 from tests.conftest import begin_predict, serve

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import softmax
 
 from eeg_letters.models import LDA, MLP, Model
-from eeg_letters.recordings.reading import Recording, read_recording
+from eeg_letters.recordings.recording import Recording, read_recording
 from eeg_letters.settings import DATA
 from eeg_letters.training.calibration import calibrate, fit_temperature
 from eeg_letters.training.pipelines import build_pipeline, fit, to_frame

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from eeg_letters.models import LDA, MLP
-from eeg_letters.recordings.reading import Recording, read_recording
+from eeg_letters.recordings.recording import Recording, read_recording
 from eeg_letters.training.fitting import AUTO, TrainedModel, check_trainable, train
 from tests.conftest import real_recordings
 

@@ -28,7 +28,7 @@ from sklearn.preprocessing import normalize
 
 from eeg_letters.errors import RecordingError
 from eeg_letters.models import LDA, MLP, MODELS, Model
-from eeg_letters.recordings.reading import Recording, read_recording
+from eeg_letters.recordings.recording import Recording, read_recording
 from eeg_letters.schema import FEATURES
 from eeg_letters.scoring.scorer import Scorer
 from eeg_letters.scoring.store import PIPELINE_FILE, SCORER_FILE

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from eeg_letters.errors import OutputError, RecordingError
 from eeg_letters.models import LDA, Model
-from eeg_letters.recordings.reading import Recording
+from eeg_letters.recordings.recording import Recording
 from eeg_letters.schema import BANDS, ELECTRODES, FEATURES, LETTERS
 from eeg_letters.scoring.scorer import Floats, Scorer
 from eeg_letters.training.compiling import compile_pipeline

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 import numpy as np
 
 from eeg_letters.models import Model
-from eeg_letters.recordings.reading import Recording
+from eeg_letters.recordings.recording import Recording
 from eeg_letters.schema import LETTERS
 from eeg_letters.scoring.store import Entry, training_tag
 from eeg_letters.training.evaluation import NEAR, Agreement, compare, nearby_mistakes

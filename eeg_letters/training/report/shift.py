@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import ks_2samp
 
-from eeg_letters.recordings.reading import Recording
+from eeg_letters.recordings.recording import Recording
 from eeg_letters.schema import BANDS, ELECTRODES
 from eeg_letters.scoring.scorer import Floats
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from eeg_letters.models import MODELS
-from eeg_letters.recordings.reading import Recording, read_recording
+from eeg_letters.recordings.recording import Recording, read_recording
 from eeg_letters.schema import FEATURES, LETTERS
 from eeg_letters.serving.api.routes import MODEL_FACTS
 from eeg_letters.settings import DATA

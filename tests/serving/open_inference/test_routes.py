@@ -21,7 +21,7 @@ from tritonclient.utils import InferenceServerException
 
 from eeg_letters import __version__
 from eeg_letters.models import ENSEMBLE, LDA, MLP, MODELS
-from eeg_letters.recordings.reading import read_recording
+from eeg_letters.recordings.recording import read_recording
 from eeg_letters.schema import FEATURES, LETTERS
 from eeg_letters.scoring.store import StoredModel
 from eeg_letters.settings import DATA

@@ -9,7 +9,7 @@ import pytest
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 from eeg_letters.models import LDA
-from eeg_letters.recordings.reading import Recording
+from eeg_letters.recordings.recording import Recording
 from eeg_letters.schema import BANDS, ELECTRODES, FEATURES
 from eeg_letters.training.fitting import train
 from eeg_letters.training.pipelines import build_pipeline

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser
 
 from eeg_letters.models import MODELS
 from eeg_letters.montage import flat_positions
-from eeg_letters.recordings.reading import read_recording
+from eeg_letters.recordings.recording import read_recording
 from eeg_letters.schema import ELECTRODES
 from eeg_letters.scoring.scorer import Scorer
 from eeg_letters.scoring.store import SCORER_FILE

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eeg_letters.recordings.reading import read_recording
+from eeg_letters.recordings.recording import read_recording
 from eeg_letters.schema import BANDS, ELECTRODES, FEATURES
 from eeg_letters.settings import DATA
 from eeg_letters.training.report.shift import shift

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from eeg_letters.errors import RecordingError
-from eeg_letters.recordings.reading import Recording, read_recording
+from eeg_letters.recordings.recording import Recording, read_recording
 from eeg_letters.schema import COLUMNS, FEATURES, LETTER_COLUMN, LINE_COLUMN
 from eeg_letters.settings import DATA
 
