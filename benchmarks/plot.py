@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import matplotlib as mpl
@@ -18,9 +17,9 @@ OWN, WITH_MODELS, CONSTANT = "#0b6e8a", "#9aa8b0", "#dfe4e7"
 DRAWN = WORKLOADS[:2]
 
 
-def draw(results: Results, targets: Iterable[Path]) -> None:
-    """Draw single-row workloads, a row of the figure each, and save it to every target."""
-    mpl.rcParams |= {"svg.hashsalt": "eeg-letters", "font.size": 9}
+def draw(results: Results, target: Path) -> None:
+    """Draw single-row workloads, a row of the figure each, and save it as a PNG."""
+    mpl.rcParams["font.size"] = 9
     figure = Figure(figsize=(11, 8), layout="constrained")
     grid = figure.subplots(len(DRAWN), 2, width_ratios=(3, 2))
     for (rates, latencies), workload in zip(grid, DRAWN, strict=True):
@@ -28,15 +27,12 @@ def draw(results: Results, targets: Iterable[Path]) -> None:
         _draw_rates(rates, results, workload, peers)
         _draw_latencies(latencies, results, workload, peers)
     figure.suptitle(described(results), fontsize=8, color="#555555", x=0.01, ha="left")
-    save(figure, targets)
+    save(figure, target)
 
 
-def save(figure: Figure, targets: Iterable[Path]) -> None:
-    """Write a figure to every target."""
-    for target in targets:
-        # A date of its own would change the file without a change of the figures.
-        metadata = {"Date": None} if target.suffix == ".svg" else {}
-        figure.savefig(target, dpi=150, metadata=metadata)
+def save(figure: Figure, target: Path) -> None:
+    """Write a figure as a PNG."""
+    figure.savefig(target, dpi=150)
 
 
 def _draw_rates(axes: Axes, results: Results, workload: Workload, peers: list[Peer]) -> None:

@@ -185,7 +185,7 @@ def as_markdown(results: Results) -> str:
             " timing. Where GET is not offered, the"
             " line number is POSTed."
         ),
-        "![Requests per second and latencies](latest.svg)",
+        "![Requests per second and latencies](latest.png)",
     ]
     for workload in WORKLOADS:
         headings = header(workload)

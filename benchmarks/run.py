@@ -61,10 +61,10 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "latest.json").write_text(report.as_json(results))
     (RESULTS / "latest.md").write_text(report.as_markdown(results))
-    plot.draw(results, [RESULTS / "latest.svg", RESULTS / "latest.png"])
+    plot.draw(results, RESULTS / "latest.png")
     for table in report.tables(results):
         Console(width=max(console.width, 130)).print(table)
-    console.print(f"Written to {shown(RESULTS)}: latest.json, latest.md, latest.svg, latest.png")
+    console.print(f"Written to {shown(RESULTS)}: latest.json, latest.md, latest.png")
 
 
 def _measure(peer: Peer, reference: Reference, settings: Settings, result: Result) -> None:

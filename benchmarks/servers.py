@@ -81,8 +81,12 @@ def _v2_rows(rows: Sequence[Sequence[float]]) -> Request:
 def v2_binary(rows: Sequence[Sequence[float]]) -> Request:
     """Rows as the binary tensor extension has them, with an answer in binary."""
     values = array("d", [value for row in rows for value in row]).tobytes()
-    tensor = {"name": "rows", "datatype": "FP64", "shape": [len(rows), len(rows[0])]}
-    tensor["parameters"] = {"binary_data_size": len(values)}
+    tensor = {
+        "name": "rows",
+        "datatype": "FP64",
+        "shape": [len(rows), len(rows[0])],
+        "parameters": {"binary_data_size": len(values)},
+    }
     document = {"inputs": [tensor], "parameters": {"binary_data_output": True}}
     return Request("POST", V2_PATH, document, values)
 

@@ -56,9 +56,9 @@ def main() -> None:
         watch = Watch(server.process.pid)
         asyncio.run(soak(port, choose, rate, seconds, tally, watch, console))
     SOAK.mkdir(parents=True, exist_ok=True)
-    draw(tally, watch, [SOAK / "soak.svg", SOAK / "soak.png"])
+    draw(tally, watch, SOAK / "soak.png")
     console.print(table(rate, tally, watch))
-    console.print(f"Written to {shown(SOAK)}: soak.svg, soak.png")
+    console.print(f"Written to {shown(SOAK)}: soak.png")
     if broken := [*promises_broken(tally, watch)]:
         sys.exit(f"soak: {'; '.join(broken)}")
 
@@ -153,7 +153,7 @@ def table(rate: float, tally: Tally, watch: Watch) -> Table:
     return closing
 
 
-def draw(tally: Tally, watch: Watch, targets: list[Path]) -> None:
+def draw(tally: Tally, watch: Watch, target: Path) -> None:
     """Draw latency and memory over time and save it to every target."""
     figure = Figure(figsize=(9, 6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
@@ -175,7 +175,7 @@ def draw(tally: Tally, watch: Watch, targets: list[Path]) -> None:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False)
         axes.grid(color="#e5e5e5")
         axes.spines[["top", "right"]].set_visible(False)
-    plot.save(figure, targets)
+    plot.save(figure, target)
 
 
 def _progress(elapsed: float, tally: Tally, watch: Watch) -> str:

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from statistics import median
 from time import monotonic, process_time
 
@@ -75,14 +76,14 @@ async def stages(settings: Settings, inference: Inference) -> Table:
         table.add_row(name, *("" if cell is None else f"{cell:,.1f}" for cell in cells))
 
     bodies = {number: body(rows) for number, rows in sizes.items()}
-    add("read rows", None, *(least(lambda b=b: list(parse_rows(b, MANY))) for b in bodies.values()))
+    add("read rows", None, *(least(partial(read, b)) for b in bodies.values()))
     for stored in inference.models:
-        label = least(lambda s=stored: s.scorer.predict(powers[LINE]))
-        one = least(lambda s=stored: s.scorer.predict_proba(powers[LINE]))
-        many = least(lambda s=stored: s.scorer.predict_proba(sizes[MANY]))
+        label = least(partial(stored.scorer.predict, powers[LINE]))
+        one = least(partial(stored.scorer.predict_proba, powers[LINE]))
+        many = least(partial(stored.scorer.predict_proba, sizes[MANY]))
         add(stored.model.title, label, one, many)
     predicted = [inference.predict(rows) for rows in sizes.values()]
-    add("write the answer", None, *(least(lambda p=p: as_json(p)) for p in predicted))
+    add("write the answer", None, *(least(partial(as_json, p)) for p in predicted))
     told = least(lambda: metrics.observe(("/predict", "POST", 200), 0.001)) + least(
         lambda: access_log.write("/predict", "POST", 200, 0.001, "0" * 32, None)
     )
@@ -121,6 +122,11 @@ def start() -> Table:
         seconds, megabytes = (median(run[number][part] for run in runs) for part in (0, 1))
         table.add_row(name, f"{seconds:.2f}", f"{megabytes:.0f}")
     return table
+
+
+def read(content: bytes) -> list[Floats]:
+    """The rows of a request's body."""
+    return list(parse_rows(content, MANY))
 
 
 def body(rows: Floats) -> bytes:

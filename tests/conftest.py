@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -176,15 +176,15 @@ def serve(
     Yields the base URL and the process, once the service is ready.
     """
     port = free_port()
-    output = None if log is None else log.open("wb")
-    process = subprocess.Popen(
-        bentoml_command("serve", target, "--host", "127.0.0.1", "--port", str(port)),
-        cwd=ROOT,
-        env=environment(home, **settings),
-        stdout=output,
-        stderr=output,
-        start_new_session=True,
-    )
+    with nullcontext() if log is None else log.open("wb") as output:
+        process = subprocess.Popen(
+            bentoml_command("serve", target, "--host", "127.0.0.1", "--port", str(port)),
+            cwd=ROOT,
+            env=environment(home, **settings),
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
     url = f"http://127.0.0.1:{port}"
     try:
         _await_ready(url, process)

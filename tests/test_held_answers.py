@@ -32,10 +32,10 @@ def test_an_answer_is_what_it_was(name: str, now: tuple[str, dict[str, Answer]])
     assert found.keys() == expected.keys()
     assert found.get("status") == expected.get("status")
     assert _FRACTION.sub("", found["text"]) == _FRACTION.sub("", expected["text"])
-    numbers = (
+    now_numbers, then_numbers = (
         [float(text) for text in _FRACTION.findall(one["text"])] for one in (found, expected)
     )
-    np.testing.assert_allclose(*numbers, rtol=1e-9)
+    np.testing.assert_allclose(now_numbers, then_numbers, rtol=1e-9)
     assert len(base64.b64decode(found.get("tensors", ""))) == len(
         base64.b64decode(expected.get("tensors", ""))
     )

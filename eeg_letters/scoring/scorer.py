@@ -130,7 +130,8 @@ class Scorer:
         ValueError, KeyError, OSError
             When the file is not such an ``.npz``.
         """
-        with np.load(path, allow_pickle=False) as arrays:
+        # np.load leaves a file open that is not a zip archive.
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             layers = range(sum(name.startswith("weight_") for name in arrays.files))
             preprocessing = str(arrays["preprocessing"])
             if preprocessing not in PREPROCESSING:

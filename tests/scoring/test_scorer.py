@@ -110,6 +110,7 @@ def test_scorer_and_pipeline_give_the_same_labels_and_probabilities(
     assert_same_labels(scorer.predict(rows), pipeline.predict(frame), probabilities)
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")  # Serving ignores it too.
 @settings(deadline=None)
 @given(rows=ANY_ROWS)
 @example(rows=np.zeros((1, len(FEATURES))))

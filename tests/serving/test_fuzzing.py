@@ -152,7 +152,7 @@ class Target:
 
 
 def _exchange(connection: socket.socket, message: bytes, patience: float) -> bytes:
-    parts = []
+    parts: list[bytes] = []
     try:
         connection.sendall(message)
         connection.settimeout(patience)

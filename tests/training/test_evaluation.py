@@ -137,7 +137,8 @@ def test_mistakes_by_lot_are_as_often_near_as_by_chance() -> None:
 def test_mistakes_between_neighbours_in_the_order_of_recording_are_near() -> None:
     order = [7, 3, 11, 0, 9, 5]
     pairs = [(7, 11), (0, 9), (5, 0), (3, 5), (7, 7), (20, 7)]  # The last is not of the order.
-    found = nearby_mistakes(labelled(*map(list, zip(*pairs, strict=True))), order)
+    letters, labels = ([pair[place] for pair in pairs] for place in (0, 1))
+    found = nearby_mistakes(labelled(letters, labels), order)
     assert found is not None
     assert found.share == 3 / 4
     assert nearby_mistakes(labelled([7, 3], [7, 3]), order) is None

@@ -316,7 +316,7 @@ def test_ctrl_c_while_the_report_is_made_leaves_the_models_saved(
 ) -> None:
     # Enough rows for processes of their own.
     training = select_rows(tmp_path / "train.csv", range(26), slice(8))
-    arguments = ["--train", training, "--test", recordings["test"]]
+    arguments: list[str | Path] = ["--train", training, "--test", recordings["test"]]
     process, terminal = train_at_a_terminal(tmp_path, "--reports", tmp_path / "r", *arguments)
     seen, shown = b"", False
     for output in output_of(terminal, process):
@@ -404,7 +404,7 @@ def test_the_preprocessing_with_the_better_estimate_is_chosen_whatever_the_test_
 
 def test_the_choice_can_be_made_by_hand(tmp_path: Path, recordings: dict[str, Path]) -> None:
     for name in ("l2", "log1p"):
-        arguments = ["--train", recordings["A"], "--test", recordings["test"]]
+        arguments: list[str | Path] = ["--train", recordings["A"], "--test", recordings["test"]]
         finished = run_train(tmp_path, *arguments, "--preprocessing", name)
         assert finished.returncode == 0, finished.stderr
         for model in MODELS:

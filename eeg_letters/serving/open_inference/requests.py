@@ -217,11 +217,20 @@ def _parse(text: bytes) -> dict[str, Any]:
         document = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise _refused(
-            f"The body is not JSON: line {error.lineno}, column {error.colno}: {error.msg}."
+            f"The body is not JSON: line {error.lineno}, column {error.colno}"
+            f"{_culprit(text, error.pos)}: {error.msg}."
         ) from None
     if not isinstance(document, dict):
         raise _refused("The body must be a JSON object.")
     return document
+
+
+def _culprit(text: bytes, fault: int) -> str:
+    # Many JSON writers write NaN and Infinity, which JSON does not have: say which value it was.
+    numbers = _find_numbers(text) if text.isascii() else None
+    if numbers is None or not numbers.start <= fault < numbers.end:
+        return ""
+    return f" ({position(text.count(b',', numbers.start, fault))})"
 
 
 def _only_input(document: Mapping[str, Any]) -> dict[str, Any]:

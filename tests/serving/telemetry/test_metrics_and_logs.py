@@ -220,7 +220,7 @@ def test_a_request_id_is_kept_and_logged(client: httpx.Client, log: Path) -> Non
 
 @pytest.mark.parametrize("given", ["", "a b", "x" * 129, 'a"b', "é"])
 def test_a_malformed_request_id_is_replaced(client: httpx.Client, given: str) -> None:
-    response = client.get("/score", headers={"x-request-id": given.encode()})
+    response = client.get("/score", headers={b"x-request-id": given.encode()})
     assert re.fullmatch("[0-9a-f]{32}", response.headers["x-request-id"])
 
 

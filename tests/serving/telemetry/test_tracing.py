@@ -66,7 +66,9 @@ class Collector:
 
 def plain(attributes: Any) -> dict[str, Any]:
     def value(attribute: KeyValue) -> Any:
-        return getattr(attribute.value, attribute.value.WhichOneof("value"))
+        kind = attribute.value.WhichOneof("value")
+        assert kind is not None
+        return getattr(attribute.value, kind)
 
     return {attribute.key: value(attribute) for attribute in attributes}
 
@@ -74,21 +76,22 @@ def plain(attributes: Any) -> dict[str, Any]:
 @contextmanager
 def collecting(status: int = 200) -> Iterator[Collector]:
     """A collector on loopback that answers with a status, until the block ends."""
+    gathered = Collector("")
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             request = ExportTraceServiceRequest.FromString(body)
             headers = {name.lower(): text for name, text in self.headers.items()}
-            with collector.changed:
-                collector.bodies.append(body)
-                collector.received += [
+            with gathered.changed:
+                gathered.bodies.append(body)
+                gathered.received += [
                     Received(span, plain(spans.resource.attributes), self.path, headers)
                     for spans in request.resource_spans
                     for scope in spans.scope_spans
                     for span in scope.spans
                 ]
-                collector.changed.notify_all()
+                gathered.changed.notify_all()
             self.send_response(status)
             self.send_header("content-type", "application/x-protobuf")
             self.send_header("content-length", "0")
@@ -99,15 +102,15 @@ def collecting(status: int = 200) -> Iterator[Collector]:
 
     class Server(ThreadingHTTPServer):
         def get_request(self) -> Any:
-            collector.connections += 1
+            gathered.connections += 1
             return super().get_request()
 
     with Server(("127.0.0.1", 0), Handler) as server:
-        collector = Collector(f"http://127.0.0.1:{server.server_port}")
+        gathered.url = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield collector
+            yield gathered
         finally:
             server.shutdown()
             thread.join()

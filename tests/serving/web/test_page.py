@@ -146,7 +146,7 @@ def test_nothing_moves_from_line_to_line(
         (one != truth) & (other == truth),
         (one != truth) & (other != truth) & (one != other),
     )
-    places = []
+    places: list[object] = []
     for line in (int(np.flatnonzero(kind)[-1]) for kind in kinds):
         page.goto(f"/?line={line}") if not places else page.fill("#line", str(line))
         page.press("#line", "Enter")
@@ -212,8 +212,8 @@ def test_all_electrodes_are_in_the_head_and_can_be_reached_by_arrow_keys(page: P
         dot = head.locator(f"[data-electrode={electrode}] .dot").bounding_box()
         assert dot is not None
         across, along = (
-            dot[side] + dot[size] / 2 - circle[side] - radius
-            for side, size in (("x", "width"), ("y", "height"))
+            dot["x"] + dot["width"] / 2 - circle["x"] - radius,
+            dot["y"] + dot["height"] / 2 - circle["y"] - radius,
         )
         assert np.hypot(across, along) < 0.95 * radius
     reached = page.evaluate(
@@ -577,7 +577,7 @@ def test_a_view_is_accessible_and_fits_in_both_themes_at_two_widths(
     for width in (360, 1280):
         page.set_viewport_size({"width": width, "height": 800})
         for theme in ("light", "dark"):
-            page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+            page.emulate_media(color_scheme=theme)
             results = Axe().run(page, options={"resultTypes": ["violations"]})
             assert results.violations_count == 0, results.generate_report()
             assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
