@@ -83,6 +83,6 @@ def test_traces_are_sent_where_a_collector_is_named(
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
     ],
 )
-def test_a_collector_that_cannot_be_spoken_to_is_refused_by_name(name: str, value: str) -> None:
+def test_an_unsupported_collector_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(UserError, match=name):
         sends_traces({"OTEL_EXPORTER_OTLP_ENDPOINT": COLLECTOR, name: value})

@@ -268,7 +268,7 @@ def test_a_bad_row_stops_it_with_file_line_and_column_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("source", WRITERS)
-def test_each_bad_row_is_told_with_its_reason(
+def test_each_bad_row_is_shown_with_its_reason(
     trained_home: Path, tmp_path: Path, rows: list[Row], source: str
 ) -> None:
     # Neighbours, and far apart.
@@ -288,7 +288,7 @@ def test_each_bad_row_is_told_with_its_reason(
     assert_predicted(trained_home, good, read(output))
 
 
-def test_lines_of_another_shape_are_told(
+def test_lines_of_the_wrong_width_are_reported(
     trained_home: Path, tmp_path: Path, rows: list[Row]
 ) -> None:
     bad = {
@@ -308,7 +308,7 @@ def test_lines_of_another_shape_are_told(
 
 
 @pytest.mark.parametrize("source", WRITERS)
-def test_bad_rows_can_be_put_aside_with_their_reasons(
+def test_bad_rows_can_be_skipped_with_their_reasons(
     trained_home: Path, tmp_path: Path, rows: list[Row], source: str
 ) -> None:
     many = rows * 90
@@ -499,7 +499,7 @@ def test_files_of_one_output_must_be_alike(
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_shards_share_the_files_and_do_none_of_them_twice(
+def test_each_file_belongs_to_exactly_one_shard(
     trained_home: Path, tmp_path: Path, rows: list[Row]
 ) -> None:
     parts = {f"part{number}": rows[number * 10 :][:10] for number in range(7)}

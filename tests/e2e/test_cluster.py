@@ -34,7 +34,7 @@ def test_public_route_answers(url: str, path: str, content_type: str) -> None:
     assert answer.body
 
 
-def test_predict_says_of_a_row_what_prediction_does(url: str) -> None:
+def test_predict_and_prediction_agree(url: str) -> None:
     stored = json.loads(fetch(f"{url}/line/{LINE}").body)
     row = {name: float(value) for name, value in stored.items() if "/" in name}
     answer = fetch(f"{url}/predict", json.dumps({"rows": [row]}).encode())

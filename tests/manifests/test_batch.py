@@ -40,7 +40,7 @@ def test_each_index_is_a_shard(build: str) -> None:
 
 
 @BATCH_BUILD
-def test_a_retry_is_for_faults_alone(build: str) -> None:
+def test_only_infrastructure_faults_are_retried(build: str) -> None:
     spec = job(build)
     assert spec["backoffLimitPerIndex"] > 0
     assert spec["maxFailedIndexes"] == spec["completions"]  # No index stops another.

@@ -155,7 +155,7 @@ def test_no_kubectl_is_refused(suite: Suite) -> None:
     assert "kubectl is not on PATH" in done.stdout
 
 
-def test_a_run_of_all_tests_leaves_the_cluster_alone(suite: Suite) -> None:
+def test_running_all_tests_does_not_touch_the_cluster(suite: Suite) -> None:
     tests = suite.directory / "tests"
     shutil.copytree(ROOT / "tests" / "e2e", tests / "e2e")
     (tests / "test_other.py").write_text("def test_other(): pass\n", encoding="utf-8")

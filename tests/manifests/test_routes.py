@@ -66,7 +66,7 @@ def test_backends_exist(build: str) -> None:
 
 
 @EVERY_BUILD
-def test_there_is_one_way_in(build: str) -> None:
+def test_there_is_one_ingress_or_route(build: str) -> None:
     by_gateway = "gateway" in build
     assert len(rendered.of_kind(build, "Ingress")) == (0 if by_gateway else 1)
     assert len(rendered.of_kind(build, "Gateway")) == (1 if by_gateway else 0)

@@ -141,7 +141,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("asked", "status"), REFUSED.values(), ids=REFUSED.keys())
-def test_faults_of_a_client_are_told_as_such_here(
+def test_bad_requests_are_client_errors_unlike_in_mlserver(
     urls: tuple[str, str], asked: Any, status: int
 ) -> None:
     path = "/v2/models/eeg-letters/infer"
@@ -158,12 +158,12 @@ def test_faults_of_a_client_are_told_as_such_here(
     assert ("Traceback" in other.text) == (status == 500)
 
 
-def test_no_rows_are_answered_here_alone(urls: tuple[str, str]) -> None:
+def test_no_rows_are_accepted_unlike_by_mlserver(urls: tuple[str, str]) -> None:
     own, other = ask(urls, "POST", "/v2/models/eeg-lda/infer", json=request(0))
     assert (own.status_code, other.status_code) == (200, 500)
 
 
-def test_without_an_id_there_is_none_here_and_a_new_one_there(urls: tuple[str, str]) -> None:
+def test_without_an_id_only_mlserver_makes_one(urls: tuple[str, str]) -> None:
     own, other = ask(urls, "POST", "/v2/models/eeg-lda/infer", json=request())
     assert "id" not in own.json()
     assert other.json()["id"]

@@ -66,7 +66,9 @@ def test_columns_are_found_by_name(classifier: Classifier, frame: pd.DataFrame) 
         np.testing.assert_array_equal(classifier.predict_proba(rows), expected)
 
 
-def test_what_cannot_be_predicted_on_is_named(classifier: Classifier, frame: pd.DataFrame) -> None:
+def test_a_bad_frame_is_refused_by_row_and_column(
+    classifier: Classifier, frame: pd.DataFrame
+) -> None:
     bad = frame.set_index("Line").rename(index={7: "seventh"})
     bad.loc["seventh", " O1/alpha"] = np.nan
     with pytest.raises(ValueError, match="row seventh, column O1/alpha: nan is not a finite"):

@@ -114,7 +114,7 @@ def test_scorer_and_pipeline_give_the_same_labels_and_probabilities(
 @settings(deadline=None)
 @given(rows=ANY_ROWS)
 @example(rows=np.zeros((1, len(FEATURES))))
-def test_a_row_alone_gets_the_label_it_gets_among_others(pair: Pair, rows: Floats) -> None:
+def test_a_single_row_gets_the_label_it_gets_in_a_batch(pair: Pair, rows: Floats) -> None:
     _, scorer = pair
     labels = np.array([int(scorer.predict(row)) for row in rows])
     assert_same_labels(labels, scorer.predict(rows), scorer.predict_proba(rows))

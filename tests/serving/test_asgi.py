@@ -33,7 +33,7 @@ def ask(application: Application, path: str) -> tuple[int, dict[str, Any]]:
     return sent[0]["status"], json.loads(b"".join(message.get("body", b"") for message in sent))
 
 
-def test_a_fault_is_told_without_its_reason_and_logged_with_it(
+def test_an_internal_error_is_logged_but_not_disclosed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     metrics = Metrics({"LDA": "1"})

@@ -105,7 +105,7 @@ LARGEST = {
 
 @pytest.mark.parametrize("end", [b"b", b"\r\n"], ids=["unfinished", "finished"])
 @pytest.mark.parametrize("size", LARGEST)
-def test_the_largest_head_is_taken_and_the_next_larger_one_is_not(
+def test_a_head_of_the_largest_size_is_accepted_and_no_larger(
     server: str, prediction: tuple[int, Any], size: str, end: bytes
 ) -> None:
     query, header = LARGEST[size]
@@ -163,9 +163,7 @@ def send_on(connection: socket.socket) -> None:
         connection.sendall(GET * 1000)
 
 
-def test_requests_whose_answers_are_not_taken_are_not_read(
-    client: httpx.Client, server: str
-) -> None:
+def test_pipelined_requests_wait_for_a_slow_reader(client: httpx.Client, server: str) -> None:
     before = resident_bytes(client)
     with ExitStack() as stack:
         for _ in range(10):
@@ -316,7 +314,7 @@ def test_a_websocket_handshake_is_answered_as_any_request(server: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def brief() -> Iterator[uvicorn.Server]:
+def short_timeouts() -> Iterator[uvicorn.Server]:
     """A server in this process whose clients have little time.
 
     ``/number`` is answered at once, ``/wait`` when ``/release`` is; the answer of ``/large`` is
@@ -365,8 +363,8 @@ def address(service: uvicorn.Server) -> str:
 
 
 @pytest.mark.parametrize("before", [b"", b"\r\n", b"GET /number HTTP/1.1\r\n\r\n"])
-def test_a_slow_head_is_given_up(brief: uvicorn.Server, before: bytes) -> None:
-    with connect(address(brief)) as (connection, reader):
+def test_a_slow_head_times_out(short_timeouts: uvicorn.Server, before: bytes) -> None:
+    with connect(address(short_timeouts)) as (connection, reader):
         connection.sendall(before)
         if before.strip():
             assert answer(reader) == (200, 0)
@@ -394,37 +392,37 @@ def drip(connection: socket.socket) -> None:
 
 @pytest.mark.parametrize("sent", [b"", b"\r\n"])
 def test_a_connection_without_a_request_ends_without_an_answer(
-    brief: uvicorn.Server, sent: bytes
+    short_timeouts: uvicorn.Server, sent: bytes
 ) -> None:
-    with connect(address(brief)) as (connection, reader):
+    with connect(address(short_timeouts)) as (connection, reader):
         connection.sendall(sent)
         assert reader.read() == b""
 
 
 def test_a_connection_is_kept_between_requests_for_longer_than_a_head_may_take(
-    brief: uvicorn.Server,
+    short_timeouts: uvicorn.Server,
 ) -> None:
-    with connect(address(brief)) as (connection, reader):
+    with connect(address(short_timeouts)) as (connection, reader):
         for _ in range(2):
             connection.sendall(b"GET /number HTTP/1.1\r\n\r\n")
             assert answer(reader) == (200, 0)
-            with connect(address(brief)) as (_, silent):
+            with connect(address(short_timeouts)) as (_, silent):
                 assert silent.read() == b""
 
 
 def test_a_head_has_its_time_once_the_requests_before_it_are_answered(
-    brief: uvicorn.Server,
+    short_timeouts: uvicorn.Server,
 ) -> None:
-    with connect(address(brief)) as (connection, reader):
+    with connect(address(short_timeouts)) as (connection, reader):
         connection.sendall(b"POST /wait HTTP/1.1\r\n")
-        with connect(address(brief)) as (other, other_reader):
+        with connect(address(short_timeouts)) as (other, other_reader):
             other.sendall(b"GET /number HTTP/1.1\r\n\r\n")
             assert answer(other_reader) == (200, 0)
         for piece in (b"content-type: application/json\r\n\r\n", b"GET /num"):
             connection.sendall(piece)
-            with connect(address(brief)) as (_, silent):
+            with connect(address(short_timeouts)) as (_, silent):
                 assert silent.read() == b""
-        with connect(address(brief)) as (other, other_reader):
+        with connect(address(short_timeouts)) as (other, other_reader):
             other.sendall(b"GET /release HTTP/1.1\r\n\r\n")
             assert answer(other_reader) == (200, 2)
         assert answer(reader) == (200, 1)
@@ -433,12 +431,12 @@ def test_a_head_has_its_time_once_the_requests_before_it_are_answered(
         assert last_answer(reader)[0] == 408
 
 
-def test_what_is_left_of_a_body_after_the_answer_has_its_time(brief: uvicorn.Server) -> None:
+def test_the_rest_of_an_answered_body_has_a_time_limit(short_timeouts: uvicorn.Server) -> None:
     request = b"GET /number HTTP/1.1\r\ncontent-length: 1000000\r\n\r\n"
-    with connect(address(brief)) as (connection, reader):
+    with connect(address(short_timeouts)) as (connection, reader):
         connection.sendall(request)
         assert answer(reader) == (200, 0)
-        with connect(address(brief)) as (idle, idle_reader):
+        with connect(address(short_timeouts)) as (idle, idle_reader):
             idle.sendall(b"GET /number HTTP/1.1\r\n\r\n")
             assert last_answer(idle_reader) == (200, 0)
         connection.sendall(b"x" * 1_000_000 + request)
@@ -447,14 +445,14 @@ def test_what_is_left_of_a_body_after_the_answer_has_its_time(brief: uvicorn.Ser
 
 
 @pytest.mark.parametrize("close", [b"", b"connection: close\r\n"], ids=["kept", "closed"])
-def test_a_small_answer_that_is_not_taken_ends_the_connection(
-    brief: uvicorn.Server, close: bytes
+def test_a_small_answer_that_is_not_read_ends_the_connection(
+    short_timeouts: uvicorn.Server, close: bytes
 ) -> None:
-    with connect(address(brief), SO_RCVBUF=4096) as (connection, reader):
+    with connect(address(short_timeouts), SO_RCVBUF=4096) as (connection, reader):
         connection.sendall(b"GET /large HTTP/1.1\r\n" + close + b"\r\n")
         assert b"200" in reader.readline()
         deadline = time.monotonic() + 10
-        while brief.server_state.connections:
+        while short_timeouts.server_state.connections:
             assert time.monotonic() < deadline
             time.sleep(0.01)
         assert len(reader.read()) < LARGE

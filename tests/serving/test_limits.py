@@ -61,7 +61,7 @@ def await_metrics(client: httpx.Client, line: str) -> None:
 
 
 @pytest.mark.parametrize("named", [False, True])
-def test_many_rows_are_answered_as_each_alone(client: httpx.Client, named: bool) -> None:
+def test_many_rows_get_the_answers_of_single_rows(client: httpx.Client, named: bool) -> None:
     powers = read_recording(DATA / "test.json").band_powers.tolist()
     rows: list[Any] = [dict(zip(FEATURES, row, strict=True)) for row in powers] if named else powers
     together = client.post("/predict", json={"rows": rows}).json()["predictions"]
@@ -125,7 +125,7 @@ def test_more_rows_than_the_limit_are_refused_with_the_number(client: httpx.Clie
     assert str(MAX_ROWS) in response.json()["detail"]
 
 
-def test_overload_is_told_at_once_and_passes(client: httpx.Client) -> None:
+def test_overload_gets_503_at_once_and_ends(client: httpx.Client) -> None:
     with begin(client), begin(client):
         refused = client.get("/prediction/232")
         assert refused.status_code == 503
@@ -175,7 +175,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_sent_and_keeps_no_one_
         connection.close()
 
 
-def test_a_slow_body_is_given_up(client: httpx.Client) -> None:
+def test_a_slow_body_times_out(client: httpx.Client) -> None:
     with begin(client) as connection:
         connection.sendall(b'{"rows": ')
         answer = connection.makefile("rb").read()
@@ -183,7 +183,7 @@ def test_a_slow_body_is_given_up(client: httpx.Client) -> None:
     assert b"within 1 s" in answer
 
 
-def test_clients_that_do_not_take_their_answers_keep_no_one_out(client: httpx.Client) -> None:
+def test_slow_readers_do_not_block_other_clients(client: httpx.Client) -> None:
     body = json.dumps({"rows": [ROW] * MAX_ROWS}).encode()
     with begin(client, len(body)) as one, begin(client, len(body)) as other:
         for connection in (one, other):
@@ -196,7 +196,7 @@ def test_clients_that_do_not_take_their_answers_keep_no_one_out(client: httpx.Cl
     assert not_taken in client.get("/metrics").text.splitlines()
 
 
-def test_a_client_that_leaves_while_it_sends_leaves_nothing_behind(client: httpx.Client) -> None:
+def test_a_client_that_disconnects_while_sending_leaks_nothing(client: httpx.Client) -> None:
     for _ in range(20):
         with begin(client) as connection:
             connection.sendall(b'{"rows": ')

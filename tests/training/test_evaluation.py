@@ -91,7 +91,7 @@ def test_mcnemars_test_is_its_formula() -> None:
     assert found.p_value == pytest.approx(2 * sum(comb(11, k) for k in range(3)) / 2**11)
 
 
-def test_models_that_never_differ_are_not_told_apart() -> None:
+def test_equal_models_have_a_p_value_of_one() -> None:
     same = labelled([0, 1], [0, 0])
     assert compare(same, same).p_value == 1
 

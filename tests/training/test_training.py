@@ -428,7 +428,7 @@ def test_held_out_rows_calibrate_the_probabilities() -> None:
 
 
 @pytest.mark.parametrize("epochs", [2, 1000])
-def test_a_fit_that_ran_out_of_epochs_is_told(
+def test_a_fit_that_did_not_converge_is_reported(
     recordings: dict[str, Path], monkeypatch: pytest.MonkeyPatch, epochs: int
 ) -> None:
     monkeypatch.setattr(pipelines, "MAX_ITERATIONS", epochs)
@@ -457,9 +457,7 @@ def test_the_entry_of_a_model_depends_on_what_was_trained_alone(
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
-def test_the_metadata_say_what_was_trained_on_what_with_what(
-    trained_home: Path, model: Model
-) -> None:
+def test_the_metadata_have_recordings_scores_and_versions(trained_home: Path, model: Model) -> None:
     metadata = stored_metadata(trained_home, model)
     entry = latest_entry(trained_home, model)
 

@@ -254,7 +254,7 @@ def test_an_unknown_path_is_not_found(client: httpx.Client, path: str) -> None:
         ("TRACE", "/score", "GET, HEAD, POST"),
     ],
 )
-def test_a_wrong_method_is_told_the_right_ones(
+def test_a_wrong_method_gets_an_allow_header(
     client: httpx.Client, method: str, path: str, allow: str
 ) -> None:
     response = client.request(method, path)

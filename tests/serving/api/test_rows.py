@@ -85,7 +85,7 @@ def test_both_ways_agree_on_damaged_bodies(body: bytes, data: st.DataObject) -> 
         b'{"rows": [[%b]]}' % b",".join([b"18446744073709551615"] * WIDTH),
     ],
 )
-def test_full_rows_in_lists_take_the_quick_way(body: bytes) -> None:
+def test_rows_as_full_lists_are_parsed_by_simdjson(body: bytes) -> None:
     parsed = rows.parse_lists(body, is_body=True)
     assert parsed is not None
     np.testing.assert_array_equal(parsed, json.loads(body)["rows"])
@@ -105,7 +105,7 @@ def test_full_rows_in_lists_take_the_quick_way(body: bytes) -> None:
         b'\xef\xbb\xbf{"rows": [[%b]]}' % b",".join([b"1"] * WIDTH),
     ],
 )
-def test_what_only_looks_like_full_rows_is_refused(text: bytes) -> None:
+def test_lists_that_simdjson_would_flatten_are_refused(text: bytes) -> None:
     kind, _ = outcome(text)
     assert kind == "refused"
     assert outcome(text) == outcome_without_the_quick_way(text)

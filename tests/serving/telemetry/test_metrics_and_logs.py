@@ -279,7 +279,7 @@ def test_security_headers_are_on_every_answer(client: httpx.Client) -> None:
         assert "server" not in response.headers
 
 
-def test_no_route_tells_versions_of_libraries_but_that_of_the_models(client: httpx.Client) -> None:
+def test_only_models_discloses_versions_of_libraries(client: httpx.Client) -> None:
     # /models tells those that training ran with, for people to compare.
     for path in ("/", "/metrics", "/docs", "/docs.json", "/schema.json", "/nothing"):
         text = client.get(path, headers={"accept": "text/html"}).text.lower()

@@ -243,7 +243,7 @@ def test_probes_and_metrics_have_no_span(
     assert not collector.spans(probes)
 
 
-def test_a_path_without_a_route_is_not_told(
+def test_an_unmatched_path_is_no_metric_label(
     client: httpx.Client, collector: Collector, trace: str
 ) -> None:
     client.get("/nobody/there?name=secret", headers=parent(trace))
@@ -254,7 +254,7 @@ def test_a_path_without_a_route_is_not_told(
     assert received.span.status.code == Status.STATUS_CODE_UNSET
 
 
-def test_an_unknown_method_is_not_told(
+def test_an_unknown_method_is_no_metric_label(
     client: httpx.Client, collector: Collector, trace: str
 ) -> None:
     client.request("PROPFIND", "/score", headers=parent(trace))

@@ -258,7 +258,7 @@ def test_the_maps_show_the_powers_where_they_were_measured(
         assert np.median(np.abs(places - expected)) < 6
 
 
-def test_a_line_that_is_not_stored_is_told_in_place(browser: Browser, server: str) -> None:
+def test_an_unknown_line_shows_an_error_on_the_page(browser: Browser, server: str) -> None:
     with watched(browser, server, refusals=True) as page:
         cases = (
             ("99999", "no stored row with line 99999"),
@@ -275,7 +275,7 @@ def test_a_line_that_is_not_stored_is_told_in_place(browser: Browser, server: st
         expect(page.locator("#problem")).to_be_empty()
 
 
-def test_a_service_that_is_gone_is_told_in_place_and_asked_again(
+def test_an_unreachable_service_shows_an_error_and_is_retried(
     browser: Browser, server: str
 ) -> None:
     with watched(browser, server, refusals=True) as page:
@@ -394,7 +394,7 @@ def test_a_row_is_picked_by_pointer_and_by_keyboard(
 
 
 @pytest.mark.parametrize("power", ["5e-324", "1.7e308"])
-def test_powers_at_the_ends_of_what_a_float_holds_are_shown(page: Page, power: str) -> None:
+def test_extreme_floats_are_shown(page: Page, power: str) -> None:
     # First, for a page that draws a scale without an end does not answer any more.
     page.goto("/?view=rows")
     scale = page.evaluate(f"() => scaleFor('theta', [{power}]).map(Math.log10)")

@@ -48,7 +48,7 @@ def operations(client: httpx.Client) -> set[tuple[str, str]]:
     }
 
 
-def test_the_page_may_run_and_ask_for_what_is_of_this_host_alone(client: httpx.Client) -> None:
+def test_the_content_security_policy_allows_only_this_host(client: httpx.Client) -> None:
     response = client.get("/docs")
     assert response.status_code == 200
     assert response.headers["content-type"] == "text/html; charset=utf-8"

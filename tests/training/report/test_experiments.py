@@ -78,7 +78,7 @@ def test_a_point_of_the_learning_curve_is_a_fit_to_the_first_rows_of_each_letter
     assert points[-1].held_out is None
 
 
-def test_the_feature_that_tells_the_letters_apart_is_the_one_that_is_leant_on(
+def test_the_informative_feature_is_the_most_important(
     found: tuple[Experiments, list[tuple[int, int]]],
 ) -> None:
     importance = found[0].importance[LDA]

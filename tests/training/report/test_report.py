@@ -147,7 +147,7 @@ def test_the_models_agree_as_often_as_the_report_says(html: str, trained_home: P
         assert row_of(html, title) == [f"{number:,}" for number in row]
 
 
-def test_what_cannot_be_computed_is_told_in_a_sentence(small: Path) -> None:
+def test_a_comparison_that_fails_ends_in_one_sentence(small: Path) -> None:
     html = (small / "report.html").read_text()
     assert [*re.findall(r"<h2>\d+\. (.*?)</h2>", html)] == list(SECTIONS)
     text = text_of(html)

@@ -13,7 +13,7 @@ from eeg_letters.settings import DATA
 from eeg_letters.training.report.shift import shift
 
 
-def test_a_band_twice_as_strong_at_one_electrode_is_seen_there_alone() -> None:
+def test_a_shift_at_one_electrode_shows_only_there() -> None:
     training = read_recording(DATA / "train.csv")
     powers = training.band_powers.copy()
     powers[:, FEATURES.index("Oz/alpha")] *= 2
