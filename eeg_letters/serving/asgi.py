@@ -13,7 +13,7 @@ from enum import Enum, auto
 from http import HTTPStatus
 from time import perf_counter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import orjson
 
@@ -92,8 +92,7 @@ def accepts(header: bytes, wanted: bytes) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What a handler answers.
 
     Attributes
