@@ -32,7 +32,7 @@ def draw(results: Results, target: Path) -> None:
 
 def save(figure: Figure, target: Path) -> None:
     """Write a figure as a PNG."""
-    figure.savefig(target, dpi=150)
+    figure.savefig(target, dpi=130)
 
 
 def _draw_rates(axes: Axes, results: Results, workload: Workload, peers: list[Peer]) -> None:
