@@ -9,7 +9,7 @@ import bentoml
 import orjson
 
 from eeg_letters.serving.api.answers import as_json
-from eeg_letters.serving.api.rows import to_array
+from eeg_letters.serving.api.rows import RowParser
 from eeg_letters.serving.bento import HTTPService, check_start
 from eeg_letters.serving.inference import load_inference
 from eeg_letters.settings import read_settings
@@ -17,7 +17,7 @@ from eeg_letters.settings import read_settings
 
 @bentoml.service(name="eeg-letters", service_class=HTTPService, workers=1)
 class EEGLetters:
-    """Imagined letters from EEG band powers, by linear discriminant analysis and a perceptron."""
+    """What a person thought of, by discriminant analysis and a perceptron, from EEG features."""
 
     def __init__(self) -> None:
         self.settings = read_settings(os.environ)
@@ -35,9 +35,9 @@ class EEGLetters:
         return self.inference.line(line)
 
     @bentoml.api
-    def prediction(self, line: int) -> dict[str, int]:
+    def prediction(self, line: int) -> dict[str, int | str]:
         """Return the label that each model gives a stored row."""
-        return self.inference.prediction(line)
+        return self.inference.name(self.inference.classify(line))
 
     @bentoml.api
     def score(self) -> dict[str, float]:
@@ -46,6 +46,7 @@ class EEGLetters:
 
     @bentoml.api
     def predict(self, rows: list[list[float] | dict[str, float]]) -> dict[str, Any]:
-        """Return label, letter and probabilities that each model gives each row."""
-        predictions = self.inference.predict(to_array(rows))
-        return {"predictions": orjson.loads(b"[%b]" % as_json(predictions))}
+        """Return label and probabilities that each model gives each row."""
+        schema = self.inference.schema
+        predictions = self.inference.predict(RowParser(schema.features).to_array(rows))
+        return {"predictions": orjson.loads(b"[%b]" % as_json(predictions, schema.labels))}

@@ -15,12 +15,14 @@ from rich.text import Text
 from eeg_letters.errors import UserError
 from eeg_letters.models import MODELS
 from eeg_letters.recordings.recording import read_recording
+from eeg_letters.schema import LABEL_COLUMNS
 from eeg_letters.scoring.store import check_writable, save_entries
 from eeg_letters.settings import DATA
 from eeg_letters.training.compiling import CompilationError
 from eeg_letters.training.fitting import (
     AUTO,
     PREPROCESSING_CHOICES,
+    candidates,
     check_trainable,
     make_entry,
     train,
@@ -33,11 +35,18 @@ REPORTS = Path(__file__).resolve().parent / "reports"
 
 
 def main(
-    train_file: Path, test_file: Path, preprocessing: str, reports: Path, console: Console
+    train_file: Path,
+    test_file: Path,
+    label: str | None,
+    preprocessing: str,
+    reports: Path,
+    console: Console,
 ) -> None:
     """Read both recordings, fit both models, save both or neither, and report how they do."""
-    training, test = read_recording(train_file), read_recording(test_file)
+    training = read_recording(train_file, label=label)
+    test = read_recording(test_file, training.schema)
     check_trainable(training)
+    candidates(training.schema.features, preprocessing)
     check_writable()
     with fitting(console) as progress:
         trained = [train(model, training, test, preprocessing, progress) for model in MODELS]
@@ -45,7 +54,7 @@ def main(
     save_entries(entries)
     with models_are_saved():
         console.print(recordings_used(training, test))
-        console.print(accuracy_table(trained))
+        console.print(accuracy_table(trained, training.schema.labels.noun))
         for entry in entries:
             console.print(f"Saved {entry.tag}", highlight=False)
         with counting(console) as count:
@@ -75,12 +84,19 @@ def parse_arguments() -> argparse.Namespace:
         "--test", type=Path, default=DATA / "test.json", help="recording to score (%(default)s)"
     )
     parser.add_argument(
+        "--label",
+        metavar="COLUMN",
+        help=f"column that has the labels (by default {', '.join(LABEL_COLUMNS[:-1])} or"
+        f" {LABEL_COLUMNS[-1]})",
+    )
+    parser.add_argument(
         "--preprocessing",
         choices=PREPROCESSING_CHOICES,
         default=AUTO,
-        help="what is done to each row first: scaled to unit length, logarithms of one plus each"
-        " band power, or, for each model, whichever does better on the second half of each letter's"
-        " rows of the recording to fit when fitted to the first (%(default)s)",
+        help="what is done to each row first: scaled to unit length (l2), logarithms of one plus"
+        " each band power (log1p), each feature standardised where features are no band powers, or,"
+        " for each model, whichever of those that fit does better on the second half of each"
+        " class's rows of the recording to fit when fitted to the first (%(default)s)",
     )
     parser.add_argument(
         "--reports",
@@ -101,7 +117,14 @@ if __name__ == "__main__":
     # Named, for fitting puts its own file in place of sys.stdout.
     console = Console(file=sys.stdout)
     try:
-        main(arguments.train, arguments.test, arguments.preprocessing, arguments.reports, console)
+        main(
+            arguments.train,
+            arguments.test,
+            arguments.label,
+            arguments.preprocessing,
+            arguments.reports,
+            console,
+        )
     except UserError as error:
         print(f"train.py: {error}", file=sys.stderr)
         sys.exit(2)

@@ -1,4 +1,4 @@
-"""Classify imagined letters from EEG band powers."""
+"""Classify what a person thought of from EEG band powers: letters, or any other classes."""
 
 from __future__ import annotations
 
@@ -41,5 +41,5 @@ def load(tag: str) -> Classifier:
     from eeg_letters.scoring.classifier import Classifier
     from eeg_letters.scoring.store import load_scorer
 
-    stored, scorer = load_scorer(tag)
-    return Classifier(str(stored.tag), scorer)
+    stored, scorer, schema = load_scorer(tag)
+    return Classifier(str(stored.tag), scorer, schema)

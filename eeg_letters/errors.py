@@ -13,6 +13,10 @@ class RecordingError(UserError):
     """A recording that cannot be read, with file, line and column."""
 
 
+class SchemaError(UserError):
+    """Columns or labels that fit no schema, or not this one; where they stand is told elsewhere."""
+
+
 class StoreError(UserError):
     """A model store that cannot be read or written."""
 

@@ -10,6 +10,9 @@ from urllib.parse import urlsplit
 from eeg_letters.errors import UserError
 
 DATA = Path(__file__).resolve().parent.parent / "data"
+# Where `make bento TEST=…` puts the recording that a Bento serves.
+PACKED = DATA / "packed"
+SHIPPED = DATA / "test.json"
 
 
 @dataclass(frozen=True)
@@ -18,8 +21,9 @@ class Settings:
 
     Attributes
     ----------
-    test_data : pathlib.Path
-        ``EEG_TEST_DATA``: the recording whose rows are served; JSON or CSV. Absolute.
+    test_data : pathlib.Path or None
+        ``EEG_TEST_DATA``: the recording whose rows are served; JSON or CSV. Absolute. Without it,
+        the one that was packed into the Bento; None where there is neither.
     max_body_bytes : int
         ``EEG_MAX_BODY_BYTES``: the largest request body that is read.
     body_timeout_seconds : int
@@ -27,6 +31,8 @@ class Settings:
         be taken.
     max_rows : int
         ``EEG_MAX_ROWS``: the most rows in one request.
+    max_cells : int
+        ``EEG_MAX_CELLS``: the most probabilities in one answer: rows × classes × models.
     max_concurrency : int
         ``EEG_MAX_CONCURRENCY``: the most requests that are answered at a time. As many bodies of
         the largest size, with their answers, must fit into a container's memory.
@@ -34,10 +40,12 @@ class Settings:
         ``EEG_LOG_FORMAT``: one JSON object a line, or text for people.
     """
 
-    test_data: Path = DATA / "test.json"
+    test_data: Path | None = None
     max_body_bytes: int = 8 * 1024 * 1024
     body_timeout_seconds: int = 30
     max_rows: int = 2_000
+    # 2,000 rows of 26 letters by two models.
+    max_cells: int = 104_000
     max_concurrency: int = 16
     log_format: str = "json"
 
@@ -57,15 +65,23 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     """
     defaults = Settings()
     return Settings(
-        test_data=Path(environment.get("EEG_TEST_DATA") or defaults.test_data).absolute(),
+        test_data=_recording(environment),
         max_body_bytes=_positive(environment, "EEG_MAX_BODY_BYTES", defaults.max_body_bytes),
         body_timeout_seconds=_positive(
             environment, "EEG_BODY_TIMEOUT_SECONDS", defaults.body_timeout_seconds
         ),
         max_rows=_positive(environment, "EEG_MAX_ROWS", defaults.max_rows),
+        max_cells=_positive(environment, "EEG_MAX_CELLS", defaults.max_cells),
         max_concurrency=_positive(environment, "EEG_MAX_CONCURRENCY", defaults.max_concurrency),
         log_format=_choice(environment, "EEG_LOG_FORMAT", ("json", "text")),
     )
+
+
+def _recording(environment: Mapping[str, str]) -> Path | None:
+    named = environment.get("EEG_TEST_DATA")
+    if named:
+        return Path(named).absolute()
+    return next(iter(sorted(PACKED.glob("*"))), None)
 
 
 def sends_traces(environment: Mapping[str, str]) -> bool:

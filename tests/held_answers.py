@@ -41,14 +41,14 @@ def scorers() -> dict[str, Scorer]:
     Rounded, so that they are the same on every processor.
     """
     recording = read_recording(DATA / "train.csv")
-    labels = np.unique(recording.letters)
+    labels = np.unique(recording.labels)
     found = {}
     for name, rows in (
-        ("log1p", np.log1p(recording.band_powers)),
-        ("l2", recording.band_powers / np.linalg.norm(recording.band_powers, axis=1)[:, None]),
+        ("log1p", np.log1p(recording.features)),
+        ("l2", recording.features / np.linalg.norm(recording.features, axis=1)[:, None]),
     ):
         centre = rows.mean(axis=0)
-        means = np.stack([rows[recording.letters == label].mean(axis=0) for label in labels])
+        means = np.stack([rows[recording.labels == label].mean(axis=0) for label in labels])
         weight = np.round((means - centre).T, 4)
         bias = np.round((centre @ centre - (means * means).sum(axis=1)) / 2, 4)
         if name == "log1p":
@@ -66,7 +66,9 @@ def save() -> None:
         file = io.BytesIO()
         scorers()[model.name].save(file)
         files = {PIPELINE_FILE: b"", SCORER_FILE: file.getvalue()}
-        entries.append(Entry(model, files, {"versions": {"scikit-learn": "0"}}))
+        schema = read_recording(DATA / "train.csv").schema.to_metadata()
+        metadata = {"schema": schema, "versions": {"scikit-learn": "0"}}
+        entries.append(Entry(model, files, metadata))
     save_entries(entries)
     print(arithmetic())
 
@@ -99,7 +101,7 @@ def collect(home: Path) -> tuple[str, dict[str, Answer]]:
 
 def _http(client: httpx.Client) -> dict[str, Answer]:
     recording = read_recording(DATA / "test.json")
-    some = recording.band_powers[[3, 500, 1111]]
+    some = recording.features[[3, 500, 1111]]
     named = [
         {name: float(value) for name, value in json.loads(recording.rows[line]).items()}
         for line in (3, 500)

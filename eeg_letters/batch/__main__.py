@@ -90,7 +90,7 @@ def parse_arguments() -> argparse.Namespace:
         help="carry a column of the input through; can be given again",
     )
     parser.add_argument(
-        "--probabilities", action="store_true", help="write the probabilities of all letters"
+        "--probabilities", action="store_true", help="write the probabilities of all labels"
     )
     parser.add_argument(
         "--on-error",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from eeg_letters.errors import OutputError, UserError
 from eeg_letters.models import Model
-from eeg_letters.schema import LETTER_COLUMN, LETTERS, LINE_COLUMN
+from eeg_letters.schema import LETTER_COLUMN, LINE_COLUMN, LabelKind, Labels
 from eeg_letters.scoring.bulk import Scores
 
 ENDINGS = (".csv", ".parquet")
@@ -21,7 +21,6 @@ FILE_COLUMN = "File"
 TRUE_LETTER_COLUMN = "Letter"
 
 _ROW_GROUP_ROWS = 64 * 1024
-_letters = Array(list(LETTERS), DataType.string())
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,8 @@ class Predictions:
     ----------
     lines : ndarray of int64, shape (n_rows,)
         Line numbers.
-    letters : ndarray of int64, shape (n_rows,), or None
-        The letter thought of, 0 is A, where it is known.
+    classes : ndarray of int64, shape (n_rows,), or None
+        Index of the true class in the schema's labels, where it is known.
     scores : list of Scores
         Of each model.
     kept : list of Array
@@ -41,14 +40,15 @@ class Predictions:
     """
 
     lines: NDArray[np.int64]
-    letters: NDArray[np.int64] | None
+    classes: NDArray[np.int64] | None
     scores: list[Scores]
     kept: list[Array]
 
 
 def make_schema(
     models: Sequence[Model],
-    letters: bool,
+    labels: Labels,
+    label_column: str | None,
     all_probabilities: bool,
     file: bool,
     kept: Sequence[Field],
@@ -58,11 +58,13 @@ def make_schema(
     Parameters
     ----------
     models : sequence of Model
-        Each gives a label, a letter and its probability.
-    letters : bool
-        Whether the true letters are known.
+        Each gives a label and its probability.
+    labels : Labels
+        What rows are labelled; letters have their names beside them.
+    label_column : str or None
+        The column of the true labels in the input, if they are known.
     all_probabilities : bool
-        Whether the probabilities of all letters are wanted.
+        Whether the probabilities of all labels are wanted.
     file : bool
         Whether the rows come from several files, so that each row names its own.
     kept : sequence of Field
@@ -75,17 +77,23 @@ def make_schema(
     """
     fields = [Field(FILE_COLUMN, DataType.string())] if file else []
     fields.append(Field(LINE_COLUMN, DataType.int64()))
-    if letters:
-        fields.append(Field(LETTER_COLUMN, DataType.int64()))
+    of_label = _values(labels).type
+    if label_column is not None and labels.are_letters:
+        fields.append(Field(LETTER_COLUMN, of_label))
         fields.append(Field(TRUE_LETTER_COLUMN, DataType.string()))
+    elif label_column is not None:
+        fields.append(Field(label_column, of_label))
     for model in models:
-        fields += [
-            Field(f"{model.title} label", DataType.int64()),
-            Field(f"{model.title} letter", DataType.string()),
-            Field(f"{model.title} probability", DataType.float64()),
-        ]
+        fields.append(Field(f"{model.title} label", of_label))
+        if labels.are_letters:
+            fields.append(Field(f"{model.title} letter", DataType.string()))
+        fields.append(Field(f"{model.title} probability", DataType.float64()))
         if all_probabilities:
-            fields += [Field(f"{model.title} {letter}", DataType.float64()) for letter in LETTERS]
+            # So named that no class can be taken for another column.
+            of_one = "" if labels.are_letters else "probability of "
+            fields += [
+                Field(f"{model.title} {of_one}{name}", DataType.float64()) for name in labels.names
+            ]
     names = {field.name for field in fields}
     for field in kept:
         if field.name in names:
@@ -94,21 +102,19 @@ def make_schema(
     return Schema([*fields, *kept])
 
 
-def to_batch(predictions: Predictions, schema: Schema, file: str | None) -> RecordBatch:
+def to_batch(
+    predictions: Predictions, labels: Labels, schema: Schema, file: str | None
+) -> RecordBatch:
     """Predictions as rows of an output."""
     n_rows = len(predictions.lines)
     columns = []
     if file is not None:
         columns.append(Array([file] * n_rows, DataType.string()))
     columns.append(Array.from_numpy(predictions.lines))
-    if predictions.letters is not None:
-        columns += [Array.from_numpy(predictions.letters), _names(predictions.letters)]
+    if predictions.classes is not None:
+        columns += _labels(predictions.classes, labels)
     for scores in predictions.scores:
-        columns += [
-            Array.from_numpy(scores.labels),
-            _names(scores.labels),
-            Array.from_numpy(scores.top),
-        ]
+        columns += [*_labels(scores.labels, labels), Array.from_numpy(scores.top)]
         if scores.probabilities is not None:
             columns += [Array.from_numpy(values) for values in scores.probabilities]
     return RecordBatch.from_arrays([*columns, *predictions.kept], schema=schema)
@@ -156,5 +162,15 @@ def write(path: Path, schema: Schema, batches: Iterator[RecordBatch]) -> None:
         raise OutputError(f"the output cannot be written: {error}") from None
 
 
-def _names(labels: NDArray[np.int64]) -> Array:
-    return _letters.take(Array.from_numpy(labels.astype(np.uint32)))
+def _labels(classes: NDArray[np.int64], labels: Labels) -> list[Array]:
+    """The label of each row, and its letter where labels are letters."""
+    places = Array.from_numpy(classes.astype(np.uint32))
+    columns = [_values(labels).take(places)]
+    if labels.are_letters:
+        columns.append(Array(list(labels.names), DataType.string()).take(places))
+    return columns
+
+
+def _values(labels: Labels) -> Array:
+    are_text = labels.kind is LabelKind.TEXT
+    return Array(list(labels.values), DataType.string() if are_text else DataType.int64())

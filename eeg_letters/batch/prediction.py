@@ -19,7 +19,6 @@ from eeg_letters.errors import RecordingError
 from eeg_letters.models import MODELS
 from eeg_letters.recordings.chunks import Rejected, Table
 from eeg_letters.recordings.tables import STDIN, open_table
-from eeg_letters.schema import LETTER_COLUMN
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Options:
     keep : sequence of str
         Columns of the input to carry through.
     all_probabilities : bool
-        Write the probabilities of all letters.
+        Write the probabilities of all labels.
     skip : bool
         Write bad rows to a file of their own instead of stopping at the first one.
     """
@@ -47,29 +46,29 @@ class Tally:
 
     rows: int = 0
     rejected: int = 0
-    with_letters: int = 0
+    labelled: int = 0
     right: list[int] = field(default_factory=lambda: [0] * len(MODELS))
 
     def count(self, predictions: Predictions, rejected: int) -> None:
         """Add a chunk."""
         self.rows += len(predictions.lines)
         self.rejected += rejected
-        if predictions.letters is not None:
-            self.with_letters += len(predictions.lines)
+        if predictions.classes is not None:
+            self.labelled += len(predictions.lines)
             for index, scores in enumerate(predictions.scores):
-                self.right[index] += int(np.sum(scores.labels == predictions.letters))
+                self.right[index] += int(np.sum(scores.labels == predictions.classes))
 
     def report(self, output: Path) -> Iterator[str]:
         """Lines that are printed at the end."""
         yield f"{output}: {self.rows} rows"
         if self.rejected:
             yield f"{_rejects_of(output)}: {self.rejected} rows could not be read"
-        if self.with_letters:
+        if self.labelled:
             shares = (
-                f"{model.title} {right / self.with_letters:.4f}"
+                f"{model.title} {right / self.labelled:.4f}"
                 for model, right in zip(MODELS, self.right, strict=True)
             )
-            yield f"Accuracy over {self.with_letters} rows: {', '.join(shares)}"
+            yield f"Accuracy over {self.labelled} rows: {', '.join(shares)}"
 
 
 def predict_files(
@@ -116,17 +115,19 @@ def predict_files(
     rejects = _rejects_of(output)
     with atomic_write(output) as partial:
         with ExitStack() as stack:
-            first = stack.enter_context(open_table(inputs[0], options.keep))
+            first = stack.enter_context(open_table(inputs[0], workers.schema, options.keep))
+            labels = workers.schema.labels
             schema = make_schema(
                 MODELS,
-                first.columns.has_letters,
+                labels,
+                first.columns.label,
                 options.all_probabilities,
                 name_files,
                 first.kept_fields(),
             )
             reject = _Rejects(rejects, stack) if options.skip else _stop
             batches = (
-                to_batch(predictions, schema, path if name_files else None)
+                to_batch(predictions, labels, schema, path if name_files else None)
                 for path, predictions in _predict(
                     first, inputs, options, workers, tally, reject, _Display(progress, task)
                 )
@@ -154,17 +155,21 @@ def _predict(
     display: _Display,
 ) -> Iterator[tuple[str, Predictions]]:
     for path in inputs:
-        with nullcontext(first) if path is inputs[0] else open_table(path, options.keep) as table:
+        with (
+            nullcontext(first)
+            if path is inputs[0]
+            else open_table(path, workers.schema, options.keep)
+        ) as table:
             _check_alike(first, table, inputs[0], path)
             place = 0
             for chunk, parsed, scores in workers.answers(table):
                 for row in parsed.rejected:
                     number = table.first_place + place + row.place + 1
                     reject(f"{table.where} {number}", row)
-                lines, letters = parsed.numbers.astype(np.int64)
+                lines, classes = parsed.numbers.astype(np.int64)
                 predictions = Predictions(
                     lines if table.columns.has_lines else lines + place,
-                    letters if table.columns.has_letters else None,
+                    None if table.columns.label is None else classes,
                     scores,
                     table.take_kept(parsed),
                 )
@@ -176,10 +181,12 @@ def _predict(
 
 
 def _check_alike(first: Table, table: Table, first_path: str, path: str) -> None:
-    if table.columns.has_letters != first.columns.has_letters:
+    columns = [one.columns.label for one in (first, table)]
+    if None in columns and columns[0] != columns[1]:
+        name = columns[0] or columns[1]
         raise RecordingError(
-            f"{path}, column {LETTER_COLUMN}: one of this file and {first_path} has it,"
-            " the other has not"
+            f"{path}, column {name}: one of this file and {first_path} has labels, the other has"
+            " not"
         )
     for one, other in zip(first.kept_fields(), table.kept_fields(), strict=True):
         if one.type != other.type:

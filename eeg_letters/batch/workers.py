@@ -13,11 +13,9 @@ from math import ceil
 from multiprocessing import get_context
 from pathlib import Path
 
-from eeg_letters.models import MODELS
 from eeg_letters.recordings.chunks import SLOT_BYTES, Chunk, Parsed, Table
-from eeg_letters.schema import FEATURES
 from eeg_letters.scoring.bulk import BulkScorer, Scores, score
-from eeg_letters.scoring.store import load_model
+from eeg_letters.scoring.store import load_models
 
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
@@ -32,11 +30,18 @@ class Workers:
     Parameters
     ----------
     all_probabilities : bool
-        Ask for the probabilities of all letters.
+        Ask for the probabilities of all labels.
+
+    Attributes
+    ----------
+    schema : Schema
+        The models', which tables are read by.
     """
 
     def __init__(self, all_probabilities: bool) -> None:
-        scorers = [BulkScorer(load_model(model).scorer) for model in MODELS]
+        models = load_models()
+        self.schema = models[0].schema
+        scorers = [BulkScorer(stored.scorer) for stored in models]
         count = available_cores()
         # Two more than workers, so that none waits while the next chunk is read.
         self._slots = [mmap.mmap(-1, SLOT_BYTES) for _ in range(count + 2)]
@@ -91,11 +96,13 @@ def _begin_work(slots: list[mmap.mmap], scorers: list[BulkScorer], all_probabili
 def _work(chunk: Chunk) -> tuple[Parsed, list[Scores]]:
     slots, scorers, all_probabilities = _worker
     parsed = chunk.parse(slots[chunk.slot], chunk)
-    scores = score(scorers, parsed.numbers[: len(FEATURES)], all_probabilities)
-    # The parent has no use for the band powers.
-    rest = Parsed(
-        parsed.numbers[len(FEATURES) :].copy(), parsed.places, parsed.kept, parsed.rejected
+    schema = chunk.columns.schema
+    n_features = len(schema.features)
+    scores = score(
+        scorers, parsed.numbers[:n_features], len(schema.labels.values), all_probabilities
     )
+    # The parent has no use for the features.
+    rest = Parsed(parsed.numbers[n_features:].copy(), parsed.places, parsed.kept, parsed.rejected)
     return rest, scores
 
 

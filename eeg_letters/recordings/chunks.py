@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 from arro3.core import Array, DataType, Field
 from numpy.typing import NDArray
 
-from eeg_letters.errors import RecordingError, UserError
-from eeg_letters.recordings.values import band_power, check_unique, letter_number, whole_number
-from eeg_letters.schema import FEATURES, LETTER_COLUMN, LETTERS, LINE_COLUMN
+from eeg_letters.errors import RecordingError, SchemaError, UserError
+from eeg_letters.recordings.values import (
+    check_unique,
+    class_index,
+    feature_value,
+    whole_number,
+)
+from eeg_letters.schema import LINE_COLUMN, Schema, find_label_column
 
-# What is read of a row, in this order.
-NUMBERS = (*FEATURES, LINE_COLUMN, LETTER_COLUMN)
-CHUNK_ROWS = 4096
-# A chunk is this many rows of Parquet, or as much text as fits.
-SLOT_BYTES = CHUNK_ROWS * len(NUMBERS) * 8
+# A slot has a chunk's numbers, or as much text as fits.
+SLOT_BYTES = 4096 * 162 * 8
+MOST_CHUNK_ROWS = 4096
 FLOAT = DataType.float64()
-
-_LINE, _LETTER = len(FEATURES), len(FEATURES) + 1
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,22 @@ class Columns:
 
     Attributes
     ----------
+    schema : Schema
+        What the table is read by.
     names : tuple of str
         All of them, in the table's order, without the blanks around them.
+    features : tuple of str
+        Those that have the schema's features, in its order, as the table spells them.
+    label : str or None
+        The one that has the labels.
     keep : tuple of str
         Those that are carried through to the output.
     """
 
+    schema: Schema
     names: tuple[str, ...]
+    features: tuple[str, ...]
+    label: str | None
     keep: tuple[str, ...]
 
     @property
@@ -46,9 +57,24 @@ class Columns:
         return LINE_COLUMN in self.names
 
     @property
-    def has_letters(self) -> bool:
-        """Whether rows say which letter was thought of."""
-        return LETTER_COLUMN in self.names
+    def width(self) -> int:
+        """How many numbers are read of a row: its features, its line, its class."""
+        return len(self.features) + 2
+
+    @cached_property
+    def numeric(self) -> frozenset[str]:
+        """The columns that are read as numbers."""
+        return frozenset((*self.features, LINE_COLUMN))
+
+    def line_of(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Where the line numbers are in an array of numbers."""
+        line: NDArray[np.float64] = numbers[len(self.features)]
+        return line
+
+    def class_of(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Where the classes are in an array of numbers."""
+        classes: NDArray[np.float64] = numbers[len(self.features) + 1]
+        return classes
 
 
 @dataclass(frozen=True)
@@ -76,9 +102,9 @@ class Parsed:
 
     Attributes
     ----------
-    numbers : ndarray of float64, shape (162, n_rows)
-        The good rows, a row of the array for each of `NUMBERS`. Where the table has no `Line` it is
-        the row's place; where it has no letter, 0.
+    numbers : ndarray of float64, shape (n_features + 2, n_rows)
+        The good rows: each feature, the line number, and the index of the class. Where the table
+        has no `Line` it is the row's place; where it has no labels, 0.
     places : ndarray of int64, shape (n_rows,)
         Line of the text or row of the table in the chunk, from 0.
     kept : list of list of str or None
@@ -109,6 +135,8 @@ class Chunk:
         Bytes of text or rows of numbers in the slot.
     places : int
         Lines or rows that it has, with those that are empty.
+    labels : list, optional
+        Labels of rows of numbers, as the table has them.
     """
 
     parse: Callable[[mmap.mmap, Chunk], Parsed]
@@ -116,6 +144,7 @@ class Chunk:
     slot: int
     length: int
     places: int
+    labels: list[Any] | None = None
 
 
 class Table(Protocol):
@@ -138,7 +167,7 @@ class Table(Protocol):
         """Bytes of the file that were read."""
 
 
-def find_columns(where: str, names: Sequence[str], keep: Sequence[str]) -> Columns:
+def find_columns(where: str, names: Sequence[str], schema: Schema, keep: Sequence[str]) -> Columns:
     """Columns of a table, once all that are needed were found among its names.
 
     Parameters
@@ -147,25 +176,31 @@ def find_columns(where: str, names: Sequence[str], keep: Sequence[str]) -> Colum
         The file, and the line of the names where there is one, for messages.
     names : sequence of str
         All columns, in the table's order.
+    schema : Schema
+        What the table is read by.
     keep : sequence of str
         Those to carry through.
 
     Raises
     ------
     RecordingError
-        When a column is missing, or there is a duplicate.
+        When a column is missing, there is a duplicate, or two may have the labels.
     UserError
         When a column is to be kept that is read anyway.
     """
     stripped = tuple(name.strip() for name in names)
     check_unique(where, stripped, "column")
+    try:
+        features = schema.features.spelled(stripped)
+        label = find_label_column(stripped, schema.label_column)
+    except SchemaError as error:
+        raise RecordingError(f"{where}, {error}") from None
     for name in keep:
-        if name in NUMBERS:
+        if name in (*features, LINE_COLUMN, label):
             raise UserError(f"--keep {name}: only columns that are not a recording's can be kept")
-    for name in (*FEATURES, *keep):
         if name not in stripped:
             raise RecordingError(f"{where}, column {name}: the column is missing")
-    return Columns(stripped, tuple(keep))
+    return Columns(schema, stripped, features, label, tuple(keep))
 
 
 def as_floats(column: Array, type_: DataType) -> NDArray[np.float64]:
@@ -178,8 +213,24 @@ def as_floats(column: Array, type_: DataType) -> NDArray[np.float64]:
     return floats
 
 
+def as_classes(labels: Iterable[Any], schema: Schema) -> list[float]:
+    """Index of the class that each label stands for, NaN where it stands for none."""
+    known: dict[Any, float] = {}
+    classes = []
+    for label in labels:
+        found = known.get(label)
+        if found is None:
+            try:
+                found = float(schema.labels.index(label))
+            except SchemaError:
+                found = float("nan")
+            known[label] = found
+        classes.append(found)
+    return classes
+
+
 def row_numbers(row: Mapping[str, Any], columns: Columns, place: int) -> list[float]:
-    """Values of `NUMBERS` in one row, checked one by one.
+    """Features, line number and class of one row, checked one by one.
 
     Parameters
     ----------
@@ -195,13 +246,15 @@ def row_numbers(row: Mapping[str, Any], columns: Columns, place: int) -> list[fl
     RecordingError
         When a value is missing or bad; names the column.
     """
-    for name in NUMBERS:
-        if name in columns.names and name not in row:
+    line = LINE_COLUMN if columns.has_lines else None
+    for name in (*columns.features, line, columns.label):
+        if name is not None and name not in row:
             raise RecordingError(f", column {name}: the column is missing")
+    schema = columns.schema
     return [
-        *(band_power("", row, name) for name in FEATURES),
-        whole_number("", row, LINE_COLUMN) if columns.has_lines else place,
-        letter_number("", row) if columns.has_letters else 0,
+        *(feature_value("", row, name, schema.features.are_powers) for name in columns.features),
+        place if line is None else whole_number("", row, line),
+        0 if columns.label is None else class_index("", row, columns.label, schema.labels),
     ]
 
 
@@ -221,7 +274,7 @@ def reject_bad(parsed: Parsed, columns: Columns, source: Source) -> Parsed:
     Parameters
     ----------
     parsed : Parsed
-        Rows of numbers, not yet checked.
+        Rows of numbers, not yet checked; the class is NaN where a label stands for none.
     columns : Columns
         The table's.
     source : Source
@@ -232,13 +285,14 @@ def reject_bad(parsed: Parsed, columns: Columns, source: Source) -> Parsed:
     Parsed
     """
     numbers, places = parsed.numbers, parsed.places
-    lines, letters = numbers[_LINE], numbers[_LETTER]
+    lines = columns.line_of(numbers)
+    # A class and a line number are no less than 0, as band powers are.
+    checked = numbers if columns.schema.features.are_powers else numbers[len(columns.features) :]
     with np.errstate(invalid="ignore"):
         good = (
-            ((numbers >= 0) & np.isfinite(numbers)).all(axis=0)
+            (checked >= 0).all(axis=0)
+            & np.isfinite(numbers).all(axis=0)
             & (np.floor(lines) == lines)
-            & (letters < len(LETTERS))
-            & (np.floor(letters) == letters)
         )
     if good.all():
         return parsed

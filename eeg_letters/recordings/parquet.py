@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 import numpy as np
 from arro3.core import Array, DataType, Field, RecordBatch
@@ -18,24 +18,25 @@ from numpy.typing import NDArray
 
 from eeg_letters.errors import RecordingError
 from eeg_letters.recordings.chunks import (
-    CHUNK_ROWS,
-    NUMBERS,
+    MOST_CHUNK_ROWS,
+    SLOT_BYTES,
     Chunk,
     Columns,
     Parsed,
     Table,
+    as_classes,
     as_floats,
     find_columns,
     reject_bad,
 )
-from eeg_letters.schema import LINE_COLUMN
+from eeg_letters.schema import LINE_COLUMN, Schema
 
 # A file's first and last bytes.
 MAGIC = b"PAR1"
 
 
-def open_parquet(path: str, keep: Sequence[str]) -> Table:
-    """Open a Parquet file, of whose columns those in `keep` are carried through.
+def open_parquet(path: str, schema: Schema, keep: Sequence[str]) -> Table:
+    """Open a Parquet file to read it by a schema; columns in `keep` are carried through.
 
     Raises
     ------
@@ -44,11 +45,11 @@ def open_parquet(path: str, keep: Sequence[str]) -> Table:
     UserError
         When a column is to be kept that is read anyway.
     """
-    return _ParquetTable(path, keep)
+    return _ParquetTable(path, schema, keep)
 
 
 class _ParquetTable:
-    def __init__(self, path: str, keep: Sequence[str]) -> None:
+    def __init__(self, path: str, schema: Schema, keep: Sequence[str]) -> None:
         self.where = f"{path}, row"
         self.first_place = -1  # Rows are counted from 0, lines from 1.
         self._path = path
@@ -58,19 +59,22 @@ class _ParquetTable:
         if not _has_footer(Path(path)):
             raise damaged
         try:
-            self._reader = read_parquet(cast(IO[bytes], self._file), batch_size=CHUNK_ROWS)
+            self._reader = read_parquet(cast(IO[bytes], self._file), batch_size=_chunk_rows(schema))
         except BaseException as error:
             # It also panics on a damaged footer.
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
             raise damaged from None
-        schema = self._reader.schema
-        self.columns = find_columns(path, schema.names, keep)
+        fields = self._reader.schema
+        self.columns = find_columns(path, fields.names, schema, keep)
         self._index = {name: index for index, name in enumerate(self.columns.names)}
-        self._fields = {name: schema.field(index) for name, index in self._index.items()}
-        for name in NUMBERS:
+        self._fields = {name: fields.field(index) for name, index in self._index.items()}
+        for name in self.columns.numeric:
             if name in self._fields and not DataType.is_numeric(self._fields[name].type):
                 raise RecordingError(f"{path}, column {name}: the values are not of a number type")
+        label = self.columns.label
+        if label is not None and DataType.is_nested(self._fields[label].type):
+            raise RecordingError(f"{path}, column {label}: the values are neither numbers nor text")
         self._kept: list[list[Array]] = []
 
     def kept_fields(self) -> list[Field]:
@@ -91,19 +95,21 @@ class _ParquetTable:
         while (batch := self._next()) is not None:
             index, into = next(slot)
             n_rows = batch.num_rows
-            self._fill(_numbers_in(into, n_rows), batch)
+            self._fill(_numbers_in(into, n_rows, self.columns), batch)
             self._kept.append([batch.column(self._index[name]) for name in self.columns.keep])
+            label = self.columns.label
+            labels = None if label is None else list(batch.column(self._index[label]).to_pylist())
             # Its memory is warm for the next one.
             del batch
-            yield Chunk(_parse_numbers, self.columns, index, n_rows, n_rows)
+            yield Chunk(_parse_numbers, self.columns, index, n_rows, n_rows, labels)
 
     def _fill(self, numbers: NDArray[np.float64], batch: RecordBatch) -> None:
-        for row, name in enumerate(NUMBERS):
-            if name in self._index:
-                column = batch.column(self._index[name])
-                numbers[row] = as_floats(column, self._fields[name].type)
-            else:
-                numbers[row] = np.arange(batch.num_rows) if name == LINE_COLUMN else 0
+        lines = (LINE_COLUMN,) if self.columns.has_lines else ()
+        for row, name in enumerate((*self.columns.features, *lines)):
+            column = batch.column(self._index[name])
+            numbers[row] = as_floats(column, self._fields[name].type)
+        if not lines:
+            self.columns.line_of(numbers)[:] = np.arange(batch.num_rows)
 
     def _next(self) -> RecordBatch | None:
         try:
@@ -123,9 +129,14 @@ def _has_footer(path: Path) -> bool:
     return magic == MAGIC and 0 < length <= size - 2 * len(MAGIC) - 4
 
 
-def _numbers_in(slot: mmap.mmap, n_rows: int) -> NDArray[np.float64]:
-    numbers = np.frombuffer(slot, np.float64, len(NUMBERS) * n_rows)
-    return numbers.reshape(len(NUMBERS), n_rows)
+def _chunk_rows(schema: Schema) -> int:
+    # As many as a slot holds.
+    return max(1, min(MOST_CHUNK_ROWS, SLOT_BYTES // (8 * (len(schema.features) + 2))))
+
+
+def _numbers_in(slot: mmap.mmap, n_rows: int, columns: Columns) -> NDArray[np.float64]:
+    numbers = np.frombuffer(slot, np.float64, columns.width * n_rows)
+    return numbers.reshape(columns.width, n_rows)
 
 
 class _CountedFile(io.RawIOBase):
@@ -159,23 +170,30 @@ class _CountedFile(io.RawIOBase):
 
 
 def _parse_numbers(slot: mmap.mmap, chunk: Chunk) -> Parsed:
-    numbers = _numbers_in(slot, chunk.length)
+    columns = chunk.columns
+    numbers = _numbers_in(slot, chunk.length, columns)
+    classes = columns.class_of(numbers)
+    classes[:] = 0 if chunk.labels is None else as_classes(chunk.labels, columns.schema)
     parsed = Parsed(numbers, np.arange(chunk.length), [], [])
-    return reject_bad(parsed, chunk.columns, _Numbers(numbers, chunk.columns))
+    return reject_bad(parsed, columns, _Numbers(numbers, chunk))
 
 
 @dataclass(frozen=True)
 class _Numbers:
     # The Source of a chunk of Parquet.
     numbers: NDArray[np.float64]
-    columns: Columns
+    chunk: Chunk
 
-    def values(self, place: int) -> dict[str, float | None]:
+    def values(self, place: int) -> dict[str, Any]:
         # In a table NaN stands for a missing value.
-        return {
+        columns, labels = self.chunk.columns, self.chunk.labels
+        names = (*columns.features, *([LINE_COLUMN] if columns.has_lines else []))
+        row: dict[str, Any] = {
             name: None if np.isnan(value) else value
-            for name, value in zip(NUMBERS, self.numbers[:, place].tolist(), strict=True)
-            if name in self.columns.names
+            for name, value in zip(names, self.numbers[: len(names), place].tolist(), strict=True)
         }
+        if columns.label is not None and labels is not None:
+            row[columns.label] = labels[place]
+        return row
 
     content = values

@@ -12,18 +12,21 @@ from eeg_letters.errors import RecordingError
 from eeg_letters.recordings.chunks import Table
 from eeg_letters.recordings.parquet import MAGIC, open_parquet
 from eeg_letters.recordings.text import open_csv, open_json_lines
+from eeg_letters.schema import Schema
 
 STDIN = "-"
 
 
 @contextmanager
-def open_table(path: str, keep: Sequence[str]) -> Iterator[Table]:
+def open_table(path: str, schema: Schema, keep: Sequence[str]) -> Iterator[Table]:
     """Open a table; its first bytes tell its format.
 
     Parameters
     ----------
     path : str
         A file, or `STDIN`.
+    schema : Schema
+        What the table is read by.
     keep : sequence of str
         Names of columns to carry through.
 
@@ -44,11 +47,11 @@ def open_table(path: str, keep: Sequence[str]) -> Iterator[Table]:
         if start.startswith(MAGIC):
             if path == STDIN:
                 raise RecordingError(f"{name}: Parquet is read from a file, not from a pipe")
-            yield open_parquet(path, keep)
+            yield open_parquet(path, schema, keep)
         elif start.lstrip()[:1] in (b"{", b"["):
-            yield open_json_lines(name, file, keep)
+            yield open_json_lines(name, file, schema, keep)
         else:
-            yield open_csv(name, file, keep)
+            yield open_csv(name, file, schema, keep)
 
 
 @contextmanager

@@ -10,36 +10,34 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import cycle
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import orjson
-from arro3.core import Array, DataType, Field, RecordBatch, Schema
+from arro3.core import Array, DataType, Field, RecordBatch
+from arro3.core import Schema as ArrowSchema
 from arro3.io import read_csv
 
-from eeg_letters.errors import RecordingError
+from eeg_letters.errors import RecordingError, SchemaError
 from eeg_letters.recordings.chunks import (
     FLOAT,
-    NUMBERS,
     SLOT_BYTES,
     Chunk,
     Columns,
     Parsed,
     Rejected,
     Table,
+    as_classes,
     as_floats,
     find_columns,
     reject_bad,
     rejection,
     row_numbers,
 )
-from eeg_letters.schema import FEATURES, LETTER_COLUMN, LINE_COLUMN
-
-_in_order = itemgetter(*FEATURES)
+from eeg_letters.schema import LINE_COLUMN, Schema, getter
 
 
-def open_csv(where: str, file: io.BufferedReader, keep: Sequence[str]) -> Table:
+def open_csv(where: str, file: io.BufferedReader, schema: Schema, keep: Sequence[str]) -> Table:
     """Read the first line of a CSV file, which names the columns.
 
     Parameters
@@ -48,6 +46,8 @@ def open_csv(where: str, file: io.BufferedReader, keep: Sequence[str]) -> Table:
         The file's name, for messages.
     file : io.BufferedReader
         Read from where it stands.
+    schema : Schema
+        What the table is read by.
     keep : sequence of str
         Names of columns to carry through.
 
@@ -67,11 +67,13 @@ def open_csv(where: str, file: io.BufferedReader, keep: Sequence[str]) -> Table:
         raise RecordingError(f"{where}, line 1: not CSV: {error}") from None
     if not names:
         raise RecordingError(f"{where}: the file is empty")
-    columns = find_columns(f"{where}, line 1", names, keep)
+    columns = find_columns(f"{where}, line 1", names, schema, keep)
     return _TextTable(where, file, columns, _parse_csv, 1, b"")
 
 
-def open_json_lines(where: str, file: io.BufferedReader, keep: Sequence[str]) -> Table:
+def open_json_lines(
+    where: str, file: io.BufferedReader, schema: Schema, keep: Sequence[str]
+) -> Table:
     """Read the first row of a file of JSON lines, which names the columns.
 
     Parameters and errors are those of `open_csv`.
@@ -85,7 +87,7 @@ def open_json_lines(where: str, file: io.BufferedReader, keep: Sequence[str]) ->
         raise RecordingError(
             f"{where}, line 1: not JSON lines, which have one row, a JSON object, on each line"
         )
-    columns = find_columns(f"{where}, line 1", list(row), keep)
+    columns = find_columns(f"{where}, line 1", list(row), schema, keep)
     return _TextTable(where, file, columns, _parse_json_lines, 0, line)
 
 
@@ -155,14 +157,20 @@ def _parse_csv_lines(text: bytes, columns: Columns, first: int) -> Parsed:
     if not len(places):
         return _no_rows(columns)
     if batch is not None and batch.num_rows == len(places):
-        numbers = np.empty((len(NUMBERS), len(places)))
-        for index, name in enumerate(NUMBERS):
-            if name in columns.names:
-                numbers[index] = as_floats(batch.column(columns.names.index(name)), FLOAT)
-            else:
-                numbers[index] = places + first if name == LINE_COLUMN else 0
+        of = columns.names.index
+        numbers = np.empty((columns.width, len(places)))
+        for index, name in enumerate(columns.features):
+            numbers[index] = as_floats(batch.column(of(name)), FLOAT)
+        columns.line_of(numbers)[:] = (
+            as_floats(batch.column(of(LINE_COLUMN)), FLOAT) if columns.has_lines else places + first
+        )
+        columns.class_of(numbers)[:] = (
+            0
+            if columns.label is None
+            else as_classes(batch.column(of(columns.label)).to_pylist(), columns.schema)
+        )
         kept: list[list[str | None]] = [
-            list(batch.column(columns.names.index(name)).to_pylist()) for name in columns.keep
+            list(batch.column(of(name)).to_pylist()) for name in columns.keep
         ]
         return _shifted(reject_bad(Parsed(numbers, places, kept, []), columns, source), first)
     if len(places) > 4:
@@ -223,10 +231,10 @@ def _read_csv(text: bytes, columns: Columns, most_rows: int) -> RecordBatch | No
         return None
 
 
-def _csv_schema(columns: Columns) -> Schema:
-    return Schema(
+def _csv_schema(columns: Columns) -> ArrowSchema:
+    return ArrowSchema(
         [
-            Field(name, DataType.float64() if name in NUMBERS else DataType.string())
+            Field(name, DataType.float64() if name in columns.numeric else DataType.string())
             for name in columns.names
         ]
     )
@@ -251,6 +259,7 @@ def _csv_row(line: bytes, names: Sequence[str]) -> dict[str, str]:
 def _parse_json_lines(slot: mmap.mmap, chunk: Chunk) -> Parsed:
     text, columns = slot[: chunk.length], chunk.columns
     lines = text.split(b"\n")
+    in_order, label = getter(columns.features), columns.label
     # array takes true for 1.
     careful = b"true" in text or b"false" in text
     values = array("d")
@@ -261,18 +270,14 @@ def _parse_json_lines(slot: mmap.mmap, chunk: Chunk) -> Parsed:
         if not line.strip():
             continue
         try:
-            row = _json_row(line)
+            row = _json_row(line, columns)
             try:
                 if careful:
                     raise TypeError
-                values.fromlist(
-                    [
-                        *_in_order(row),
-                        row[LINE_COLUMN] if columns.has_lines else place,
-                        row[LETTER_COLUMN] if columns.has_letters else 0,
-                    ]
-                )
-            except (KeyError, TypeError, OverflowError):
+                given = 0 if label is None else columns.schema.labels.index(row[label])
+                number = row[LINE_COLUMN] if columns.has_lines else place
+                values.fromlist([*in_order(row), number, given])
+            except (KeyError, TypeError, OverflowError, SchemaError):
                 values.fromlist(row_numbers(row, columns, place))
         except RecordingError as error:
             rejected.append(rejection(place, error, line.decode(errors="replace")))
@@ -280,31 +285,34 @@ def _parse_json_lines(slot: mmap.mmap, chunk: Chunk) -> Parsed:
         places.append(place)
         for column, name in zip(kept, columns.keep, strict=True):
             column.append(_as_text(row.get(name)))
-    numbers = np.frombuffer(values).reshape(-1, len(NUMBERS)).T
+    numbers = np.frombuffer(values).reshape(-1, columns.width).T
     parsed = Parsed(numbers, np.array(places, np.int64), kept, rejected)
-    return reject_bad(parsed, columns, _JsonLines(lines))
+    return reject_bad(parsed, columns, _JsonLines(lines, columns))
 
 
 @dataclass(frozen=True)
 class _JsonLines:
     # The Source of a chunk of JSON lines.
     lines: list[bytes]
+    columns: Columns
 
     def values(self, place: int) -> dict[str, Any]:
-        return _json_row(self.lines[place])
+        return _json_row(self.lines[place], self.columns)
 
     def content(self, place: int) -> str:
         return self.lines[place].decode(errors="replace")
 
 
-def _json_row(line: bytes) -> dict[str, Any]:
+def _json_row(line: bytes, columns: Columns) -> dict[str, Any]:
     try:
         row = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         raise RecordingError(f", not JSON: {error.msg}") from None
     if not isinstance(row, dict):
         raise RecordingError(", not a JSON object")
-    return row if FEATURES[0] in row else {name.strip(): value for name, value in row.items()}
+    if columns.features[0] in row:
+        return row
+    return {name.strip(): value for name, value in row.items()}
 
 
 def _as_text(value: Any) -> str | None:
@@ -313,7 +321,7 @@ def _as_text(value: Any) -> str | None:
 
 def _no_rows(columns: Columns, rejected: list[Rejected] | None = None) -> Parsed:
     return Parsed(
-        np.empty((len(NUMBERS), 0)),
+        np.empty((columns.width, 0)),
         np.empty(0, np.int64),
         [[] for _ in columns.keep],
         rejected or [],

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eeg_letters.errors import RecordingError
-from eeg_letters.schema import LETTER_COLUMN, LETTERS
+from eeg_letters.errors import RecordingError, SchemaError
+from eeg_letters.schema import Labels
 
 
 def check_unique(where: str, names: Sequence[str], what: str) -> None:
@@ -29,38 +29,35 @@ def _printable(name: str) -> str:
     return name if name.isprintable() else repr(name)
 
 
-def band_power(where: str, row: Mapping[str, Any], column: str) -> float:
+def feature_value(where: str, row: Mapping[str, Any], column: str, is_power: bool) -> float:
     """Value of a row's feature, checked.
 
     Raises
     ------
     RecordingError
-        When it is not a finite number from 0 on.
+        When it is not a finite number, or is a band power below 0.
     """
-    power = finite_number(where, row, column)
-    if power < 0:
+    value = finite_number(where, row, column)
+    if is_power and value < 0:
         raise RecordingError(
             f"{where}, column {column}: {reprlib.repr(row[column])} is negative; a band power is"
             " 0 or more"
         )
-    return power
+    return value
 
 
-def letter_number(where: str, row: Mapping[str, Any]) -> int:
-    """Value of a row's `LETTER_COLUMN`, checked.
+def class_index(where: str, row: Mapping[str, Any], column: str, labels: Labels) -> int:
+    """Index of the class that a row's label stands for.
 
     Raises
     ------
     RecordingError
-        When it is not a whole number from 0 to 25.
+        When it stands for none.
     """
-    letter = whole_number(where, row, LETTER_COLUMN)
-    if letter >= len(LETTERS):
-        raise RecordingError(
-            f"{where}, column {LETTER_COLUMN}: {letter} is not a letter"
-            f" (0 is A, {len(LETTERS) - 1} is Z)"
-        )
-    return letter
+    try:
+        return labels.index(row[column])
+    except SchemaError as error:
+        raise RecordingError(f"{where}, column {column}: {error}") from None
 
 
 def whole_number(where: str, row: Mapping[str, Any], column: str) -> int:
@@ -88,19 +85,24 @@ def finite_number(where: str, row: Mapping[str, Any], column: str) -> float:
         When it is missing, or not a finite number.
     """
     value = row[column]
-    try:
-        # float() would take True for 1 and "1_0" for 10.
-        if isinstance(value, bool) or (isinstance(value, str) and "_" in value):
-            raise ValueError
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
+    number = as_number(value)
+    if number is None:
         if value is None or (isinstance(value, str) and not value.strip()):
-            raise RecordingError(f"{where}, column {column}: the value is missing") from None
-        raise RecordingError(
-            f"{where}, column {column}: {reprlib.repr(value)} is not a number"
-        ) from None
+            raise RecordingError(f"{where}, column {column}: the value is missing")
+        raise RecordingError(f"{where}, column {column}: {reprlib.repr(value)} is not a number")
     if not math.isfinite(number):
         raise RecordingError(
             f"{where}, column {column}: {reprlib.repr(value)} is not a finite number"
         )
     return number
+
+
+def as_number(value: Any) -> float | None:
+    """A value as a number, which may be written as text; None where it is none."""
+    # float() would take True for 1 and "1_0" for 10.
+    if isinstance(value, bool) or (isinstance(value, str) and "_" in value):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None

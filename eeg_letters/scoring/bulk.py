@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eeg_letters.schema import LETTERS
 from eeg_letters.scoring.scorer import Floats, Scorer
 
 # The widest layer of this many rows, 1 MB, stays in a core's cache.
@@ -24,12 +23,12 @@ class Scores:
     Attributes
     ----------
     labels : ndarray of int64, shape (n_rows,)
-        The most probable letter, 0 is A.
+        Index of the most probable class in the schema's labels.
     top : ndarray of float64, shape (n_rows,)
         Its probability.
-    probabilities : ndarray of float64, shape (26, n_rows), or None
-        Probability of each letter, zero where the model was not trained on it; None where they
-        were not asked for.
+    probabilities : ndarray of float64, shape (n_labels, n_rows), or None
+        Probability of each of the schema's labels, zero where the model was not trained on it;
+        None where they were not asked for.
     """
 
     labels: NDArray[np.int64]
@@ -61,12 +60,12 @@ class BulkScorer:
         self._last = np.ascontiguousarray(last.T)
 
     def logits(self, rows: Floats) -> Floats:
-        """Logits of band powers.
+        """Logits of rows.
 
         Parameters
         ----------
-        rows : ndarray of float64, shape (n_rows, 161)
-            What its preprocessing makes of band powers, and what a bias is multiplied by.
+        rows : ndarray of float64, shape (n_rows, n_features + 1)
+            What its preprocessing makes of features, and what a bias is multiplied by.
 
         Returns
         -------
@@ -82,7 +81,7 @@ class BulkScorer:
 
 
 def score(
-    scorers: Sequence[BulkScorer], band_powers: Floats, all_probabilities: bool
+    scorers: Sequence[BulkScorer], features: Floats, n_labels: int, all_probabilities: bool
 ) -> list[Scores]:
     """Score rows by each of several models.
 
@@ -90,30 +89,32 @@ def score(
     ----------
     scorers : sequence of BulkScorer
         The models.
-    band_powers : ndarray of float64, shape (160, n_rows)
-        Finite band powers, a row for each of `eeg_letters.schema.FEATURES`.
+    features : ndarray of float64, shape (n_features, n_rows)
+        Finite, a row of the array for each of the schema's features.
+    n_labels : int
+        How many labels the schema has.
     all_probabilities : bool
-        Also give the probabilities of all letters.
+        Also give the probabilities of all labels.
 
     Returns
     -------
     list of Scores
         In the order of `scorers`.
     """
-    n_rows = band_powers.shape[1]
+    n_rows = features.shape[1]
     scores = [
         Scores(
             np.empty(n_rows, np.int64),
             np.empty(n_rows),
-            np.zeros((len(LETTERS), n_rows)) if all_probabilities else None,
+            np.zeros((n_labels, n_rows)) if all_probabilities else None,
         )
         for _ in scorers
     ]
     for start in range(0, n_rows, _BLOCK_ROWS):
         block = slice(start, min(start + _BLOCK_ROWS, n_rows))
-        powers = np.ascontiguousarray(band_powers[:, block].T)
+        rows_of_block = np.ascontiguousarray(features[:, block].T)
         inputs = {
-            name: _INPUTS[name](powers)
+            name: _INPUTS[name](rows_of_block)
             for name in {scorer.scorer.preprocessing for scorer in scorers}
         }
         for scorer, into in zip(scorers, scores, strict=True):
@@ -123,7 +124,7 @@ def score(
                 exponentials -= exponentials.max(axis=0)
                 np.exp(exponentials, out=exponentials)
             else:
-                exponentials = scorer.scorer.predict_proba(powers).T
+                exponentials = scorer.scorer.predict_proba(rows_of_block).T
             sums = exponentials.sum(axis=0)
             best = exponentials.argmax(axis=0)
             classes = scorer.scorer.classes
@@ -151,10 +152,21 @@ def _log1p_inputs(powers: Floats) -> Floats:
     return inputs
 
 
-def _empty_inputs(powers: Floats) -> Floats:
-    return np.empty((len(powers), powers.shape[1] + 1))
+def _standardise_inputs(values: Floats) -> Floats:
+    inputs = _empty_inputs(values)
+    inputs[:, :-1] = values
+    inputs[:, -1] = 1
+    return inputs
 
 
-# What goes into the first layer, by preprocessing: band powers with one more input, or None where
+def _empty_inputs(values: Floats) -> Floats:
+    return np.empty((len(values), values.shape[1] + 1))
+
+
+# What goes into the first layer, by preprocessing: features with one more input, or None where
 # only the scorer itself can tell.
-_INPUTS: dict[str, Callable[[Floats], Floats | None]] = {"l2": _l2_inputs, "log1p": _log1p_inputs}
+_INPUTS: dict[str, Callable[[Floats], Floats | None]] = {
+    "l2": _l2_inputs,
+    "log1p": _log1p_inputs,
+    "standardise": _standardise_inputs,
+}

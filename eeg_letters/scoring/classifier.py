@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eeg_letters.schema import FEATURES
+from eeg_letters.schema import Features, Schema
 from eeg_letters.scoring.scorer import Floats, Scorer
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ class Classifier:
         Name and version in the BentoML model store, such as ``eeg-lda:46804cbe0dce0f2f``.
     scorer : eeg_letters.scoring.scorer.Scorer
         The compiled pipeline, its own preprocessing included.
+    schema : eeg_letters.schema.Schema
+        The features that it takes and the labels that it gives.
 
     See Also
     --------
@@ -33,33 +35,34 @@ class Classifier:
 
     tag: str
     scorer: Scorer
+    schema: Schema
 
     @property
-    def classes_(self) -> NDArray[np.int64]:
-        """The labels that it knows, ascending, shape (n_classes,); 0 is A."""
-        return self.scorer.classes
+    def classes_(self) -> NDArray[Any]:
+        """The labels that it knows, int64 or text, shape (n_classes,); of letters 0 is A."""
+        known: NDArray[Any] = self.schema.labels.array[self.scorer.classes]
+        return known
 
-    def predict(self, frame: DataFrame | ArrayLike) -> NDArray[np.int64]:
+    def predict(self, frame: DataFrame | ArrayLike) -> NDArray[Any]:
         """Label of each row.
 
         Parameters
         ----------
-        frame : pandas.DataFrame or array_like of float, shape (n_rows, 160)
-            Band powers in the unit of the recordings that the model was trained on (µV²). The
-            columns of a frame are found by name, whatever their order; blanks around a name and
-            other columns do not count. An array has the order of
-            `eeg_letters.schema.FEATURES`.
+        frame : pandas.DataFrame or array_like of float, shape (n_rows, n_features)
+            Features in the unit of the recordings that the model was trained on (band powers: µV²).
+            The columns of a frame are found by name, whatever their order; blanks around a name and
+            other columns do not count. An array has the order of ``schema.features``.
 
         Returns
         -------
-        ndarray of int64, shape (n_rows,)
-            0 is A, 25 is Z.
+        ndarray of int64 or text, shape (n_rows,)
+            As the recording of the training has them; of letters 0 is A, 25 is Z.
 
         Raises
         ------
         ValueError
-            When a column is missing, or a value is not a finite number from 0 on; names row and
-            column.
+            When a column is missing or a duplicate, or a value is no finite number, or is a
+            negative band power; names row and column.
 
         Examples
         --------
@@ -68,14 +71,17 @@ class Classifier:
         >>> lda.predict(pandas.read_csv("data/train.csv").head(3))
         array([0, 0, 0])
         """
-        return self.scorer.predict(_band_powers(frame))
+        labels: NDArray[Any] = self.schema.labels.array[
+            self.scorer.predict(_rows(frame, self.schema.features))
+        ]
+        return labels
 
     def predict_proba(self, frame: DataFrame | ArrayLike) -> Floats:
-        """Probability of each of `classes_` for each row.
+        """Probability of each of `classes_`.
 
         Parameters
         ----------
-        frame : pandas.DataFrame or array_like of float, shape (n_rows, 160)
+        frame : pandas.DataFrame or array_like of float, shape (n_rows, n_features)
             As `predict` takes it.
 
         Returns
@@ -88,33 +94,37 @@ class Classifier:
         ValueError
             As `predict` does.
         """
-        return self.scorer.predict_proba(_band_powers(frame))
+        return self.scorer.predict_proba(_rows(frame, self.schema.features))
 
 
-def _band_powers(frame: Any) -> Floats:
+def _rows(frame: Any, features: Features) -> Floats:
     values, index = frame, None
     if hasattr(frame, "columns"):
         names = [str(name).strip() for name in frame.columns]
-        for name in FEATURES:
+        for name in features.names:
             if (count := names.count(name)) != 1:
                 raise ValueError(
                     f"column {name}: {'duplicate column' if count else 'the column is missing'}"
                 )
-        values = frame.iloc[:, [names.index(name) for name in FEATURES]]
+        values = frame.iloc[:, [names.index(name) for name in features.names]]
         index = frame.index
     try:
-        band_powers = np.ascontiguousarray(values, np.float64)
+        rows = np.ascontiguousarray(values, np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"the band powers are not all numbers: {error}") from None
-    if band_powers.ndim != 2 or band_powers.shape[1] != len(FEATURES):
+        raise ValueError(f"the features are not all numbers: {error}") from None
+    if rows.ndim != 2 or rows.shape[1] != len(features):
         raise ValueError(
-            f"the array has the shape {band_powers.shape}; (n_rows, {len(FEATURES)}) is wanted"
+            f"the array has the shape {rows.shape}; (n_rows, {len(features)}) is wanted"
         )
-    bad = np.argwhere(~((band_powers >= 0) & np.isfinite(band_powers)))
+    good = np.isfinite(rows)
+    if features.are_powers:
+        good &= rows >= 0
+    bad = np.argwhere(~good)
     if len(bad):
         row, column = bad[0]
         raise ValueError(
-            f"row {row if index is None else index[row]}, column {FEATURES[column]}:"
-            f" {band_powers[row, column]} is not a finite number from 0 on"
+            f"row {row if index is None else index[row]}, column {features.names[column]}:"
+            f" {rows[row, column]} is not a finite number"
+            f"{' from 0 on' if features.are_powers else ''}"
         )
-    return band_powers
+    return rows

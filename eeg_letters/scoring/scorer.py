@@ -27,9 +27,17 @@ def _l2(rows: Floats) -> Floats:
     return normalised
 
 
-# Functions that are applied to a row before the first layer, by name. The first is the choice where
-# no estimate can be made.
-PREPROCESSING: dict[str, Callable[[Floats], Floats]] = {"log1p": np.log1p, "l2": _l2}
+def _standardise(rows: Floats) -> Floats:
+    # Means and standard deviations are part of the first layer.
+    return rows
+
+
+# Functions that are applied to a row before the first layer, by name.
+PREPROCESSING: dict[str, Callable[[Floats], Floats]] = {
+    "log1p": np.log1p,
+    "l2": _l2,
+    "standardise": _standardise,
+}
 
 
 @dataclass(frozen=True)
@@ -42,11 +50,12 @@ class Scorer:
     Attributes
     ----------
     preprocessing : str
-        Name in `PREPROCESSING` of what is applied to band powers before the first layer.
+        Name in `PREPROCESSING` of what is applied to a row before the first layer.
     classes : ndarray of int64, shape (n_classes,)
-        The labels, ascending.
+        Index in the schema's labels of each class that it was trained on, ascending.
     weights : sequence of ndarray of float64, each of shape (n_inputs, n_outputs)
-        Weights of each layer, the first one of 160 inputs, the last one of ``n_classes`` outputs.
+        Weights of each layer, the first one of ``n_features`` inputs, the last one of
+        ``n_classes`` outputs.
     biases : sequence of ndarray of float64, each of shape (n_outputs,)
         Bias of each layer.
     """
@@ -57,12 +66,12 @@ class Scorer:
     biases: Sequence[Floats]
 
     def predict(self, rows: Floats) -> NDArray[np.int64]:
-        """Labels of band powers.
+        """Classes of rows, as indexes in the schema's labels.
 
         Parameters
         ----------
-        rows : ndarray of float64, shape (n_rows, 160) or (160,)
-            Finite band powers, none negative, in the order of `eeg_letters.schema.FEATURES`.
+        rows : ndarray of float64, shape (n_rows, n_features) or (n_features,)
+            Finite, in the order of the schema's features; no band power is negative.
 
         Returns
         -------
@@ -76,8 +85,8 @@ class Scorer:
 
         Parameters
         ----------
-        rows : ndarray of float64, shape (n_rows, 160) or (160,)
-            Finite band powers, none negative, in the order of `eeg_letters.schema.FEATURES`.
+        rows : ndarray of float64, shape (n_rows, n_features) or (n_features,)
+            As `predict` takes them.
 
         Returns
         -------
@@ -95,8 +104,8 @@ class Scorer:
 
         Parameters
         ----------
-        rows : ndarray of float64, shape (n_rows, 160) or (160,)
-            As `predict_proba` takes them.
+        rows : ndarray of float64, shape (n_rows, n_features) or (n_features,)
+            As `predict` takes them.
 
         Returns
         -------

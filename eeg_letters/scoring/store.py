@@ -25,6 +25,7 @@ from bentoml.models import ModelContext
 from eeg_letters.atomic import atomic_write
 from eeg_letters.errors import OutputError, StoreError
 from eeg_letters.models import MODELS, Model
+from eeg_letters.schema import Schema, difference
 from eeg_letters.scoring.scorer import Scorer
 
 # BentoML reports its usage over the network unless told not to.
@@ -49,8 +50,7 @@ class Entry:
     files : dict of str to bytes
         Contents by file name: `PIPELINE_FILE` and `SCORER_FILE`.
     metadata : dict
-        Preprocessing, temperature, scores, classes, feature names, checksums of the recordings,
-        library versions.
+        Schema, preprocessing, temperature, scores, checksums of the recordings, library versions.
     """
 
     model: Model
@@ -82,6 +82,7 @@ class StoredModel:
     model: Model
     version: str
     scorer: Scorer
+    schema: Schema
     metadata: Mapping[str, Any]
 
 
@@ -138,12 +139,32 @@ def load_model(model: Model) -> StoredModel:
     StoreError
         When there is no such model, or its files are not those that training wrote.
     """
-    stored, scorer = load_scorer(model.name)
-    return StoredModel(model, stored.tag.version or "", scorer, stored.info.metadata)
+    stored, scorer, schema = load_scorer(model.name)
+    return StoredModel(model, stored.tag.version or "", scorer, schema, stored.info.metadata)
 
 
-def load_scorer(tag: str) -> tuple[bentoml.Model, Scorer]:
-    """Read the entry that a tag, a model's name or an alias stands for, and its scorer.
+def load_models() -> list[StoredModel]:
+    """Read all models, which must have one schema.
+
+    Raises
+    ------
+    StoreError
+        When one of them cannot be read, or their schemas differ.
+    """
+    first, *others = (load_model(model) for model in MODELS)
+    for other in others:
+        differs = difference(first.schema, other.schema)
+        if differs is not None:
+            raise StoreError(
+                f"the models {first.model.name}:{first.version} and"
+                f" {other.model.name}:{other.version} were trained on different recordings: the"
+                f" second has {differs}: {_REMEDY}"
+            )
+    return [first, *others]
+
+
+def load_scorer(tag: str) -> tuple[bentoml.Model, Scorer, Schema]:
+    """Read the entry that a tag, a model's name or an alias stands for, its scorer and schema.
 
     No pickle is opened.
 
@@ -161,7 +182,18 @@ def load_scorer(tag: str) -> tuple[bentoml.Model, Scorer]:
         scorer = Scorer.load(stored.path_of(SCORER_FILE))
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise StoreError(f"model {stored.tag}, {SCORER_FILE}: {error}: {_REMEDY}") from None
-    return stored, scorer
+    return stored, scorer, _read_schema(stored)
+
+
+def load_schema() -> Schema:
+    """Read the schema of the first model's metadata alone.
+
+    Raises
+    ------
+    StoreError
+        When there is no such model, or it has no schema.
+    """
+    return _read_schema(_open(MODELS[0].name))
 
 
 def use_own_bento() -> None:
@@ -181,6 +213,15 @@ def _open(tag: bentoml.Tag | str) -> bentoml.Model:
     except Exception as error:  # What a damaged model.yaml makes BentoML's parsers raise, too.
         reason = " ".join(str(error).split())
         raise StoreError(f"model {tag} cannot be read ({reason}): {_REMEDY}") from error
+
+
+def _read_schema(stored: bentoml.Model) -> Schema:
+    try:
+        return Schema.from_metadata(stored.info.metadata["schema"])
+    except (KeyError, TypeError, ValueError):
+        raise StoreError(
+            f"model {stored.tag} was saved without the schema of its recording: {_REMEDY}"
+        ) from None
 
 
 def _unusable(error: OSError) -> StoreError:
@@ -237,7 +278,6 @@ def _make_latest(tag: bentoml.Tag) -> None:
 
 if __name__ == "__main__":
     try:
-        for model in MODELS:
-            load_model(model)
+        load_models()
     except StoreError as error:
         sys.exit(str(error))

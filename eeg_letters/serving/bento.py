@@ -15,6 +15,7 @@ import bentoml
 
 from eeg_letters.errors import UserError
 from eeg_letters.models import LDA
+from eeg_letters.scoring.store import load_schema
 from eeg_letters.serving import openapi
 from eeg_letters.serving.asgi import Application
 from eeg_letters.serving.inference import Inference, load_inference
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from eeg_letters.serving.telemetry.tracing import Tracing
 
 
+_logger = logging.getLogger("eeg_letters")
+
+
 class HTTPService(bentoml.Service[Any]):
     """A BentoML service whose every path is answered by `eeg_letters.serving.routes`.
 
@@ -39,7 +43,7 @@ class HTTPService(bentoml.Service[Any]):
     @property
     def openapi_spec(self) -> dict[str, Any]:
         """The OpenAPI document, which a built Bento carries too."""
-        return openapi.document()
+        return openapi.document(load_schema())
 
     def to_asgi(self, is_main: bool = True) -> Application:  # noqa: ARG002
         """Build the ASGI application that a worker serves; its models and rows are loaded."""
@@ -55,9 +59,9 @@ class HTTPService(bentoml.Service[Any]):
         # A row whose squares overflow becomes zeros, as scikit-learn's Normalizer has it.
         warnings.filterwarnings("ignore", "overflow encountered", RuntimeWarning)
         versions = {stored.model.title: stored.version for stored in inference.models}
-        metrics = Metrics(versions)
-        document = openapi.document(versions[LDA.title])
-        routes = build_routes(inference, metrics, settings.max_rows, document, self.schema())
+        metrics = Metrics(versions, inference.schema.labels)
+        document = openapi.document(inference.schema, inference.columns, versions[LDA.title])
+        routes = build_routes(inference, metrics, settings, document, self.schema())
         application = Application(
             routes,
             settings,
@@ -73,7 +77,11 @@ class HTTPService(bentoml.Service[Any]):
         # A full collection over all that was just loaded would stop the worker for 0.2 s.
         gc.collect()
         gc.freeze()
-        logging.getLogger("eeg_letters").info("ready", extra={"models": versions})
+        _logger.info("ready", extra={"models": versions, "serves": inference.schema.describe()})
+        if inference.no_rows:
+            _logger.warning("no stored rows: %s", inference.no_rows)
+        if inference.unused:
+            _logger.info("unused columns of the stored rows: %s", ", ".join(inference.unused))
         return application
 
 
@@ -90,7 +98,8 @@ def check_start() -> None:
         _end(error)
     configure_logging(settings.log_format == "json")
     # A worker of a built Bento starts in the Bento's own folder.
-    os.environ["EEG_TEST_DATA"] = str(settings.test_data)
+    if settings.test_data is not None:
+        os.environ["EEG_TEST_DATA"] = str(settings.test_data)
     child = get_context("fork").Process(target=_load, args=(settings,))
     child.start()
     child.join()

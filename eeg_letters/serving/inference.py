@@ -10,12 +10,12 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from eeg_letters.models import MODELS
-from eeg_letters.recordings.recording import read_recording
-from eeg_letters.schema import LETTERS
+from eeg_letters.errors import RecordingError
+from eeg_letters.recordings.recording import Recording, read_recording
+from eeg_letters.schema import Schema
 from eeg_letters.scoring.scorer import Floats
-from eeg_letters.scoring.store import StoredModel, load_model
-from eeg_letters.settings import Settings
+from eeg_letters.scoring.store import StoredModel, load_models
+from eeg_letters.settings import SHIPPED, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,14 @@ class Prediction:
     ----------
     title : str
         The model's title.
-    labels : list of int
-        The likeliest label of each row.
-    probabilities : ndarray of float64, shape (n_rows, 26)
-        Of each letter; zero for those that the model was not trained on.
+    classes : list of int
+        Index of the likeliest class of each row in the schema's labels.
+    probabilities : ndarray of float64, shape (n_rows, n_labels)
+        Of each of the schema's labels; zero for those that the model was not trained on.
     """
 
     title: str
-    labels: list[int]
+    classes: list[int]
     probabilities: Floats
 
 
@@ -44,29 +44,47 @@ class Inference:
     Attributes
     ----------
     models : sequence of StoredModel
-        Every model that answers, in the order of the answers.
+        Every model that answers, in the order of the answers; all of one schema.
+    columns : tuple of str
+        Columns of the stored rows; empty where there are none.
+    unused : tuple of str
+        Those that are neither line number nor label nor feature.
+    label_column : str or None
+        The one that has the labels.
     lines : dict of int to bytes
         Each stored row by its line number, as JSON.
-    rows : dict of int to ndarray of float64, shape (160,)
-        The band powers of each stored row by its line number.
+    rows : dict of int to ndarray of float64, shape (n_features,)
+        The features of each stored row by its line number.
     truth : ndarray of int64, shape (n_rows,)
-        The letter thought of in each stored row, in the order of `rows`; 0 is A.
-    labels : dict of str to ndarray of int64, shape (n_rows,)
-        What each model predicts for each stored row, by its title.
+        Index of the true class of each stored row, in the order of `rows`.
+    classes : dict of str to ndarray of int64, shape (n_rows,)
+        Index of the class that each model predicts for each stored row, by its title.
+    no_rows : str
+        Why there are no stored rows; empty where there are.
     """
 
     models: Sequence[StoredModel]
+    columns: tuple[str, ...]
+    unused: tuple[str, ...]
+    label_column: str | None
     lines: dict[int, bytes]
     rows: dict[int, Floats]
     truth: NDArray[np.int64]
-    labels: dict[str, NDArray[np.int64]]
+    classes: dict[str, NDArray[np.int64]]
+    no_rows: str
+
+    @property
+    def schema(self) -> Schema:
+        """What the models take and answer."""
+        return self.models[0].schema
 
     @property
     def score(self) -> dict[str, float]:
-        """Accuracy of each model over all stored rows."""
+        """Accuracy of each model over all stored rows; empty where there are none."""
         return {
-            f"Score {title}": float(np.mean(labels == self.truth))
-            for title, labels in self.labels.items()
+            f"Score {title}": float(np.mean(classes == self.truth))
+            for title, classes in self.classes.items()
+            if len(self.truth)
         }
 
     def line(self, line: int) -> dict[str, Any]:
@@ -80,8 +98,8 @@ class Inference:
         row: dict[str, Any] = orjson.loads(self.lines[line])
         return row
 
-    def prediction(self, line: int) -> dict[str, int]:
-        """Label that each model gives a stored row.
+    def classify(self, line: int) -> list[int]:
+        """Index of the class that each model gives a stored row, in the order of the models.
 
         Raises
         ------
@@ -89,18 +107,23 @@ class Inference:
             When no stored row has that line number.
         """
         row = self.rows[line]
+        return [int(stored.scorer.predict(row)) for stored in self.models]
+
+    def name(self, classes: Sequence[int]) -> dict[str, int | str]:
+        """The label of what `classify` gave, by model."""
+        values = self.schema.labels.values
         return {
-            f"prediction {stored.model.title}": int(stored.scorer.predict(row))
-            for stored in self.models
+            f"prediction {stored.model.title}": values[place]
+            for stored, place in zip(self.models, classes, strict=True)
         }
 
     def predict(self, rows: Floats) -> list[Prediction]:
-        """Label and probabilities that each model gives each row.
+        """Class and probabilities that each model gives each row.
 
         Parameters
         ----------
-        rows : ndarray of float64, shape (n_rows, 160)
-            Finite band powers.
+        rows : ndarray of float64, shape (n_rows, n_features)
+            Finite.
 
         Returns
         -------
@@ -113,19 +136,36 @@ class Inference:
 def load_inference(settings: Settings) -> Inference:
     """Load both models and the stored rows, and make sure that they work.
 
+    Where no recording is named or packed and the shipped one is of another cap or other classes,
+    there are no stored rows.
+
     Raises
     ------
     eeg_letters.errors.UserError
-        When a model or the recording cannot be used; the message says what to do.
+        When a model cannot be used, or the recording cannot be read or does not fit them; the
+        message says what to do.
     """
-    models = [load_model(model) for model in MODELS]
-    recording = read_recording(settings.test_data)
+    models = load_models()
+    schema = models[0].schema
+    if settings.test_data is not None:
+        return _with_rows(models, read_recording(settings.test_data, schema))
+    try:
+        return _with_rows(models, read_recording(SHIPPED, schema))
+    except RecordingError as error:
+        return Inference(models, (), (), None, {}, {}, np.empty(0, np.int64), {}, str(error))
+
+
+def _with_rows(models: Sequence[StoredModel], recording: Recording) -> Inference:
     return Inference(
         models,
+        recording.columns,
+        recording.unused,
+        recording.label_column,
         recording.rows,
-        dict(zip(recording.rows, recording.band_powers, strict=True)),
-        recording.letters,
-        {stored.model.title: stored.scorer.predict(recording.band_powers) for stored in models},
+        dict(zip(recording.rows, recording.features, strict=True)),
+        recording.labels,
+        {stored.model.title: stored.scorer.predict(recording.features) for stored in models},
+        "",
     )
 
 
@@ -135,8 +175,9 @@ def _predict(stored: StoredModel, rows: Floats) -> Prediction:
     probabilities = stored.scorer.predict_proba(rows[0] if alone else rows)
     if alone:
         probabilities = probabilities[np.newaxis]
-    if len(stored.scorer.classes) != len(LETTERS):
-        by_letter = np.zeros((len(rows), len(LETTERS)))
-        by_letter[:, stored.scorer.classes] = probabilities
-        probabilities = by_letter
+    n_labels = len(stored.schema.labels.values)
+    if len(stored.scorer.classes) != n_labels:
+        by_label = np.zeros((len(rows), n_labels))
+        by_label[:, stored.scorer.classes] = probabilities
+        probabilities = by_label
     return Prediction(stored.model.title, probabilities.argmax(axis=1).tolist(), probabilities)

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from eeg_letters import __version__
+from eeg_letters.schema import Schema
 from eeg_letters.serving.api import openapi as api
 from eeg_letters.serving.open_inference import openapi as open_inference
 
 
-def document(lda_version: str = open_inference.EXAMPLE_VERSION) -> dict[str, Any]:
+def document(
+    schema: Schema,
+    columns: Sequence[str] = (),
+    lda_version: str = open_inference.EXAMPLE_VERSION,
+) -> dict[str, Any]:
     """OpenAPI 3.1 document, with an example of each body and answer.
 
     Parameters
     ----------
+    schema : Schema
+        What rows and answers have.
+    columns : sequence of str
+        Columns of the stored rows; empty where they are not known.
     lda_version : str
         The example of a model's version, which a reader can try where it is that of the model that
         is served.
@@ -27,12 +37,13 @@ def document(lda_version: str = open_inference.EXAMPLE_VERSION) -> dict[str, Any
         "info": {
             "title": "eeg-letters",
             "version": __version__,
-            "description": "Which letter was thought of, from the band powers of an EEG.",
+            "description": f"Which {schema.labels.noun} was thought of, from the band powers of an"
+            f" EEG: {schema.describe()}.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": {**api.paths(), **open_inference.paths(lda_version)},
+        "paths": {**api.paths(schema, columns), **open_inference.paths(schema, lda_version)},
         "components": {
-            "schemas": {**api.schemas(), **open_inference.schemas()},
+            "schemas": {**api.schemas(schema, columns), **open_inference.schemas(schema)},
             "responses": {**api.responses(), **open_inference.responses()},
         },
     }

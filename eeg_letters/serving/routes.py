@@ -15,12 +15,13 @@ from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.serving.web import reference
 from eeg_letters.serving.web.index import build_index
 from eeg_letters.serving.web.page import page
+from eeg_letters.settings import Settings
 
 
 def build_routes(
     inference: Inference,
     metrics: Metrics,
-    max_rows: int,
+    settings: Settings,
     openapi: Mapping[str, Any],
     schema: Mapping[str, Any],
 ) -> list[Route]:
@@ -32,8 +33,8 @@ def build_routes(
         What answers are made of.
     metrics : Metrics
         Told of every prediction.
-    max_rows : int
-        The most rows in one request.
+    settings : Settings
+        Limits.
     openapi : dict
         The OpenAPI document.
     schema : dict
@@ -50,13 +51,13 @@ def build_routes(
 
     healthy = fixed(Response(b"\n", b"text/plain; charset=utf-8"))
     return [
-        Route("/", ("GET",), build_index(page(), openapi)),
-        *api.build_routes(inference, metrics, max_rows, scheduler),
+        Route("/", ("GET",), build_index(page(inference), openapi)),
+        *api.build_routes(inference, metrics, settings, scheduler),
         Route("/livez", ("GET",), healthy, internal=True),
         Route("/readyz", ("GET",), healthy, internal=True),
         Route("/metrics", ("GET",), exposition, internal=True),
         Route("/docs.json", ("GET",), fixed(json_response(openapi))),
         Route("/schema.json", ("GET",), fixed(json_response(schema))),
         *reference.build_routes(),
-        *open_inference.build_routes(inference, metrics, max_rows, scheduler),
+        *open_inference.build_routes(inference, metrics, settings, scheduler),
     ]

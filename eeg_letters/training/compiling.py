@@ -6,8 +6,10 @@ import numpy as np
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 
 from eeg_letters.recordings.recording import Recording
+from eeg_letters.schema import Labels
 from eeg_letters.scoring.scorer import Floats, Scorer
 from eeg_letters.training.pipelines import to_frame
 
@@ -18,13 +20,15 @@ class CompilationError(Exception):
     """A scorer whose predictions differ from its pipeline's."""
 
 
-def compile_pipeline(pipeline: Pipeline) -> Scorer:
+def compile_pipeline(pipeline: Pipeline, labels: Labels) -> Scorer:
     """Compile a fitted pipeline of `eeg_letters.training.pipelines.build_pipeline`.
 
     Parameters
     ----------
     pipeline : sklearn.pipeline.Pipeline
         Preprocessing, then linear discriminant analysis or a multi-layer perceptron, fitted.
+    labels : Labels
+        The schema's, whose indexes the scorer gives.
 
     Returns
     -------
@@ -44,9 +48,12 @@ def compile_pipeline(pipeline: Pipeline) -> Scorer:
             raise TypeError(f"no compiled form of {type(classifier).__name__}")
     if len(classifier.classes_) == 2:
         weights[-1], biases[-1] = _two_outputs(weights[-1], biases[-1])
+    if isinstance(scaler := pipeline[0], StandardScaler):
+        biases[0] = biases[0] - (scaler.mean_ / scaler.scale_) @ weights[0]
+        weights[0] = weights[0] / scaler.scale_[:, np.newaxis]
     return Scorer(
         pipeline.steps[0][0],
-        np.asarray(classifier.classes_, np.int64),
+        np.searchsorted(labels.array, classifier.classes_),
         tuple(np.ascontiguousarray(weight, np.float64) for weight in weights),
         tuple(np.ascontiguousarray(bias, np.float64) for bias in biases),
     )
@@ -60,15 +67,15 @@ def check_scorer(scorer: Scorer, pipeline: Pipeline, recording: Recording) -> No
     CompilationError
         When a label differs, or a probability by more than `TOLERANCE`; names such a line.
     """
-    frame = to_frame(recording)
+    frame, labels = to_frame(recording), recording.schema.labels
     lines = list(recording.rows)
-    differ = scorer.predict(recording.band_powers) != pipeline.predict(frame)
+    differ = labels.array[scorer.predict(recording.features)] != pipeline.predict(frame)
     if differ.any():
         raise CompilationError(
             f"{recording.path}, line {lines[differ.argmax()]}: the compiled scorer and the"
             " pipeline give different labels"
         )
-    gaps = np.abs(scorer.predict_proba(recording.band_powers) - pipeline.predict_proba(frame))
+    gaps = np.abs(scorer.predict_proba(recording.features) - pipeline.predict_proba(frame))
     if not gaps.max() <= TOLERANCE:
         raise CompilationError(
             f"{recording.path}, line {lines[gaps.max(axis=1).argmax()]}: the probabilities of the"

@@ -1,4 +1,4 @@
-"""Evaluation: what a model predicts for rows whose letters are known, and how well."""
+"""Evaluation: what a model predicts for rows whose classes are known, and how well."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from scipy.stats import binomtest
 
-from eeg_letters.schema import LETTERS
 from eeg_letters.scoring.scorer import Floats, Scorer
 
 # Band powers this many rows apart are nearly uncorrelated: data/README.md.
 BLOCK_ROWS = 10
-# Letters before and after that count as recorded near a letter.
+# Classes before and after that count as recorded near a class.
 NEAR = 2
 CONFIDENCE_BINS = 15
 _RESAMPLES = 10_000
@@ -33,29 +32,29 @@ class Interval:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Predicted probabilities of rows, and their true letters.
+    """Predicted probabilities of rows, and their true classes.
 
     Attributes
     ----------
-    letters : ndarray of int64, shape (n_rows,)
-        The letters thought of, 0 is A.
-    probabilities : ndarray of float64, shape (n_rows, 26)
-        Of each letter; zero for those that the model was not trained on.
+    truth : ndarray of int64, shape (n_rows,)
+        Index of each row's class in the schema's labels.
+    probabilities : ndarray of float64, shape (n_rows, n_labels)
+        Of each of the schema's labels; zero for those that the model was not trained on.
     """
 
-    letters: NDArray[np.int64]
+    truth: NDArray[np.int64]
     probabilities: Floats
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
-        """The most probable letter of each row, shape (n_rows,)."""
+        """The most probable class of each row, shape (n_rows,)."""
         labels: NDArray[np.int64] = self.probabilities.argmax(axis=1)
         return labels
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """Whether each row's label is its letter, shape (n_rows,)."""
-        right: NDArray[np.bool_] = self.labels == self.letters
+        """Whether each row's label is its class, shape (n_rows,)."""
+        right: NDArray[np.bool_] = self.labels == self.truth
         return right
 
     @property
@@ -74,9 +73,9 @@ class Evaluation:
         """Interval of the accuracy, by a bootstrap of blocks.
 
         Neighbouring rows are nearly copies of each other, so that rows drawn one by one would make
-        the interval too narrow. Blocks of `BLOCK_ROWS` rows of a letter are drawn instead.
+        the interval too narrow. Blocks of `BLOCK_ROWS` rows of a class are drawn instead.
         """
-        right, sizes = _by_block(self.letters, self.right)
+        right, sizes = _by_block(self.truth, self.right)
         rng = np.random.default_rng(0)
         # In batches: for a long recording, all at once would not fit into memory.
         shares = np.empty((_RESAMPLES // _RESAMPLES_AT_ONCE, _RESAMPLES_AT_ONCE))
@@ -87,21 +86,22 @@ class Evaluation:
         return Interval(float(low), float(high))
 
     def confusion(self) -> NDArray[np.int64]:
-        """Rows by letter (down) and label (across), shape (26, 26)."""
-        counts = np.zeros((len(LETTERS), len(LETTERS)), np.int64)
-        np.add.at(counts, (self.letters, self.labels), 1)
+        """Rows by class (down) and label (across), shape (n_labels, n_labels)."""
+        n_labels = self.probabilities.shape[1]
+        counts = np.zeros((n_labels, n_labels), np.int64)
+        np.add.at(counts, (self.truth, self.labels), 1)
         return counts
 
-    def by_letter(self) -> list[LetterScore]:
-        """Scores of each letter that was thought of, or predicted."""
+    def by_class(self) -> list[ClassScore]:
+        """Scores of each class that rows have, or are labelled with."""
         counts = self.confusion()
         found = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
-        return [_score_letter(counts, int(letter)) for letter in found]
+        return [_score_class(counts, int(place)) for place in found]
 
     @property
     def log_loss(self) -> float:
-        """Mean of -log2 of the probability of the true letter, in bits."""
-        given = self.probabilities[np.arange(len(self.letters)), self.letters]
+        """Mean of -log2 of the probability of the true class, in bits."""
+        given = self.probabilities[np.arange(len(self.truth)), self.truth]
         return float(-np.log2(np.maximum(given, np.finfo(np.float64).eps)).mean())
 
     def calibration(self) -> Calibration:
@@ -117,29 +117,29 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class LetterScore:
-    """Scores of one letter.
+class ClassScore:
+    """Scores of one class.
 
     Attributes
     ----------
-    letter : int
-        0 is A.
+    place : int
+        Its index in the schema's labels.
     rows : int
-        Rows on which it was thought of.
+        Rows that are of it.
     recall : float or None
         Share of its rows that are labelled with it; None where it has none.
     precision : float or None
         Share of the rows labelled with it that are its own; None where there are none.
     f1 : float
         Harmonic mean of recall and precision: twice the rows labelled rightly by the rows of the
-        letter and those of the label together.
+        class and those of the label together.
     mistake : int or None
-        The letter that most of its other rows are labelled with, the first of equals.
+        The class that most of its other rows are labelled with, the first of equals.
     mistaken : int
         How many rows that is.
     """
 
-    letter: int
+    place: int
     rows: int
     recall: float | None
     precision: float | None
@@ -175,14 +175,14 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Nearby:
-    """Of the misclassified rows, how many get a letter recorded near their own.
+    """Of the misclassified rows, how many get a class recorded near their own.
 
     Attributes
     ----------
     rows : int
         How many are labelled wrongly.
     share : float
-        Share of them whose label is at most `NEAR` letters from theirs in the order of recording.
+        Share of them whose label is at most `NEAR` classes from theirs in the order of recording.
     by_chance : float
         The same if wrong labels were drawn by lot.
     """
@@ -212,7 +212,11 @@ class Agreement:
 
 
 def evaluate(
-    scorer: Scorer, band_powers: Floats, letters: NDArray[np.int64], temperature: float = 1.0
+    scorer: Scorer,
+    features: Floats,
+    truth: NDArray[np.int64],
+    n_labels: int,
+    temperature: float = 1.0,
 ) -> Evaluation:
     """Evaluate a scorer on rows.
 
@@ -220,39 +224,41 @@ def evaluate(
     ----------
     scorer : Scorer
         The model.
-    band_powers : ndarray of float64, shape (n_rows, 160)
-        Finite band powers, none negative.
-    letters : ndarray of int64, shape (n_rows,)
-        The letters thought of.
+    features : ndarray of float64, shape (n_rows, n_features)
+        Finite; no band power is negative.
+    truth : ndarray of int64, shape (n_rows,)
+        Index of each row's class in the schema's labels.
+    n_labels : int
+        How many labels the schema has.
     temperature : float
         What the scorer's logits are divided by first.
     """
-    probabilities = np.zeros((len(letters), len(LETTERS)))
-    probabilities[:, scorer.classes] = softmax(scorer.logits(band_powers) / temperature, axis=1)
-    return Evaluation(letters, probabilities)
+    probabilities = np.zeros((len(truth), n_labels))
+    probabilities[:, scorer.classes] = softmax(scorer.logits(features) / temperature, axis=1)
+    return Evaluation(truth, probabilities)
 
 
 def nearby_mistakes(evaluation: Evaluation, order: Sequence[int]) -> Nearby | None:
-    """Whether mistakes fall on letters that were recorded shortly before or after the true one.
+    """Whether mistakes fall on classes that were recorded shortly before or after the true one.
 
     Parameters
     ----------
     evaluation : Evaluation
         A model on rows.
     order : sequence of int
-        Letters in the order in which they were recorded.
+        Classes in the order in which they were recorded.
 
     Returns
     -------
     Nearby or None
-        None where no row of these letters is labelled wrongly, or all letters are near.
+        None where no row of these classes is labelled wrongly, or all classes are near.
     """
-    place = np.full(len(LETTERS), -1)
+    place = np.full(evaluation.probabilities.shape[1], -1)
     place[list(order)] = np.arange(len(order))
-    wrong = ~evaluation.right & (place[evaluation.letters] >= 0) & (place[evaluation.labels] >= 0)
+    wrong = ~evaluation.right & (place[evaluation.truth] >= 0) & (place[evaluation.labels] >= 0)
     if not wrong.any() or len(order) <= 2 * NEAR + 1:
         return None
-    own = place[evaluation.letters[wrong]]
+    own = place[evaluation.truth[wrong]]
     near = np.abs(own - place[evaluation.labels[wrong]]) <= NEAR
     others = np.minimum(own, NEAR) + np.minimum(len(order) - 1 - own, NEAR)
     return Nearby(len(near), float(near.mean()), float(others.mean() / (len(order) - 1)))
@@ -271,14 +277,14 @@ def compare(first: Evaluation, second: Evaluation) -> Agreement:
     return Agreement(both, first_alone, second_alone, neither, p_value)
 
 
-def _score_letter(counts: NDArray[np.int64], letter: int) -> LetterScore:
-    right, rows = int(counts[letter, letter]), int(counts[letter].sum())
-    labelled = int(counts[:, letter].sum())
-    others = counts[letter].copy()
-    others[letter] = 0
+def _score_class(counts: NDArray[np.int64], place: int) -> ClassScore:
+    right, rows = int(counts[place, place]), int(counts[place].sum())
+    labelled = int(counts[:, place].sum())
+    others = counts[place].copy()
+    others[place] = 0
     mistake = int(others.argmax())
-    return LetterScore(
-        letter,
+    return ClassScore(
+        place,
         rows,
         right / rows if rows else None,
         right / labelled if labelled else None,
@@ -289,12 +295,12 @@ def _score_letter(counts: NDArray[np.int64], letter: int) -> LetterScore:
 
 
 def _by_block(
-    letters: NDArray[np.int64], right: NDArray[np.bool_]
+    truth: NDArray[np.int64], right: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Correct rows, and all rows, in each run of at most `BLOCK_ROWS` rows of a letter."""
+    """Correct rows, and all rows, in each run of at most `BLOCK_ROWS` rows of a class."""
     starts: list[int] = []
-    for row, letter in enumerate(letters):
-        if not starts or letter != letters[starts[-1]] or row - starts[-1] == BLOCK_ROWS:
+    for row, place in enumerate(truth):
+        if not starts or place != truth[starts[-1]] or row - starts[-1] == BLOCK_ROWS:
             starts.append(row)
-    sizes = np.diff([*starts, len(letters)])
+    sizes = np.diff([*starts, len(truth)])
     return np.add.reduceat(right.astype(np.int64), starts), sizes

@@ -17,10 +17,10 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 
 from eeg_letters import __version__
-from eeg_letters.errors import RecordingError
+from eeg_letters.errors import RecordingError, UserError
 from eeg_letters.models import Model
 from eeg_letters.recordings.recording import Recording
-from eeg_letters.schema import FEATURES, LETTER_COLUMN, LETTERS
+from eeg_letters.schema import MAX_CLASSES, Features
 from eeg_letters.scoring.scorer import PREPROCESSING, Scorer
 from eeg_letters.scoring.store import PIPELINE_FILE, SCORER_FILE, Entry
 from eeg_letters.training.calibration import calibrate, fit_temperature
@@ -32,8 +32,11 @@ from eeg_letters.training.pipelines import build_pipeline, fit, to_frame
 Progress = Callable[[str, int, float], None]
 
 
-# Tries every preprocessing.
+# Tries each preprocessing that fits the features.
 AUTO = "auto"
+# The first is the choice where no estimate can be made.
+OF_POWERS = ("log1p", "l2")
+OF_OTHERS = ("standardise", "l2")
 PREPROCESSING_CHOICES = (AUTO, *PREPROCESSING)
 
 
@@ -55,7 +58,7 @@ class TrainedModel:
         Time the fit took.
     tried : dict of str to Evaluation
         By each preprocessing that was tried, what the same pipeline, fitted to the first half of
-        each letter's rows of the training recording, says of the second halves. Not calibrated.
+        each class's rows of the training recording, says of the second halves. Not calibrated.
         Empty where there are too few rows.
     estimate : Evaluation or None
         By the one that was chosen, calibrated. One number, the temperature, was fitted to the
@@ -90,20 +93,43 @@ def check_trainable(recording: Recording) -> None:
     Raises
     ------
     RecordingError
-        When it has rows of fewer than two letters, or no more rows than letters.
+        When it has rows of fewer than two classes, of too many, or no more rows than classes.
     """
-    classes = np.unique(recording.letters)
+    labels = recording.schema.labels
+    classes = np.unique(recording.labels)
+    where = f"{recording.path}, column {recording.label_column}"
     if len(classes) < 2:
         line = next(iter(recording.rows))
         raise RecordingError(
-            f"{recording.path}, column {LETTER_COLUMN}: all rows from line {line} on are of the"
-            f" letter {LETTERS[classes[0]]}; training takes two letters or more"
+            f"{where}: all rows from line {line} on are of the {labels.noun}"
+            f" {labels.names[classes[0]]}; training takes two {labels.plural} or more"
+        )
+    if len(classes) > MAX_CLASSES:
+        raise RecordingError(
+            f"{where}: {len(classes)} classes; training takes {MAX_CLASSES} at most"
         )
     if len(recording) <= len(classes):
         raise RecordingError(
-            f"{recording.path}, column {LETTER_COLUMN}: {len(recording)} rows of"
-            f" {len(classes)} letters; training takes more rows than letters"
+            f"{where}: {len(recording)} rows of {len(classes)} {labels.plural}; training takes more"
+            f" rows than {labels.plural}"
         )
+
+
+def candidates(features: Features, preprocessing: str) -> tuple[str, ...]:
+    """What to try of the preprocessing that is asked for, one of `PREPROCESSING_CHOICES`.
+
+    Raises
+    ------
+    UserError
+        When it does not fit the features.
+    """
+    fitting = OF_POWERS if features.are_powers else OF_OTHERS
+    if preprocessing == AUTO:
+        return fitting
+    if preprocessing not in fitting:
+        what = "band powers" if features.are_powers else "features that are no band powers"
+        raise UserError(f"--preprocessing {preprocessing}: {what} take {' or '.join(fitting)}")
+    return (preprocessing,)
 
 
 def train(
@@ -134,12 +160,14 @@ def train(
     eeg_letters.training.compiling.CompilationError
         When the compiled scorer differs from the pipeline on any row of either recording.
     """
-    candidates = tuple(PREPROCESSING) if preprocessing == AUTO else (preprocessing,)
-    halves = _fit_first_halves(model, candidates, training, progress)
-    second = ~first_rows(training.letters)
-    held_out = training.band_powers[second], training.letters[second]
+    labels = training.schema.labels
+    n_labels = len(labels.values)
+    tries = candidates(training.schema.features, preprocessing)
+    halves = _fit_first_halves(model, tries, training, progress)
+    second = ~first_rows(training.labels)
+    held_out = training.features[second], training.labels[second], n_labels
     tried = {name: evaluate(scorer, *held_out) for name, scorer in halves.items()}
-    chosen = max(tried, key=lambda name: tried[name].accuracy, default=candidates[0])
+    chosen = max(tried, key=lambda name: tried[name].accuracy, default=tries[0])
     temperature, estimate = 1.0, None
     if halves:
         half = halves[chosen]
@@ -151,9 +179,10 @@ def train(
     everything = np.ones(len(training), bool)
     pipeline = fit_pipeline(model, chosen, training, everything, partial(progress, model.title))
     fit_seconds = time.perf_counter() - started
-    uncalibrated = evaluate(compile_pipeline(pipeline), test.band_powers, test.letters)
+    held_test = test.features, test.labels, n_labels
+    uncalibrated = evaluate(compile_pipeline(pipeline, labels), *held_test)
     calibrate(pipeline, temperature)
-    scorer = compile_pipeline(pipeline)
+    scorer = compile_pipeline(pipeline, labels)
     for recording in (training, test):
         check_scorer(scorer, pipeline, recording)
     return TrainedModel(
@@ -166,7 +195,7 @@ def train(
         tried,
         estimate,
         uncalibrated,
-        evaluate(scorer, test.band_powers, test.letters),
+        evaluate(scorer, *held_test),
     )
 
 
@@ -182,14 +211,13 @@ def make_entry(trained: TrainedModel, training: Recording, test: Recording) -> E
         trained.model,
         {name: buffer.getvalue() for name, buffer in files.items()},
         {
+            "schema": training.schema.to_metadata(),
             "preprocessing": trained.preprocessing,
             "temperature": trained.temperature,
             "accuracy": {name: found.accuracy for name, found in evaluations.items()},
             "calibration_error": {
                 name: found.calibration().error for name, found in evaluations.items()
             },
-            "classes": trained.scorer.classes.tolist(),
-            "feature_names": list(FEATURES),
             "training": {"sha256": training.sha256, "rows": len(training)},
             "test": {"sha256": test.sha256, "rows": len(test)},
             "versions": {
@@ -235,10 +263,12 @@ def fit_pipeline(
     """
     pipeline = build_pipeline(model, preprocessing)
     try:
-        fit(pipeline, to_frame(recording)[rows], recording.letters[rows], on_epoch)
+        labels = recording.schema.labels.array[recording.labels[rows]]
+        fit(pipeline, to_frame(recording)[rows], labels, on_epoch)
     except IndexError:  # scikit-learn's, where discriminant analysis finds no variance
         raise RecordingError(
-            f"{recording.path}: {model.title} cannot be fitted: the rows of a letter do not differ"
+            f"{recording.path}: {model.title} cannot be fitted: the rows of a"
+            f" {recording.schema.labels.noun} do not differ"
         ) from None
     except (ValueError, np.linalg.LinAlgError) as error:
         raise RecordingError(
@@ -247,41 +277,42 @@ def fit_pipeline(
     return pipeline
 
 
-def first_rows(letters: NDArray[np.int64], most: int | None = None) -> NDArray[np.bool_]:
-    """Mask of the first rows of each letter.
+def first_rows(labels: NDArray[np.int64], most: int | None = None) -> NDArray[np.bool_]:
+    """Mask of the first rows of each class.
 
     Neighbouring rows are nearly copies of each other, so that rows held out at random would be
     known.
 
     Parameters
     ----------
-    letters : ndarray of int64, shape (n_rows,)
-        Letter of each row.
+    labels : ndarray of int64, shape (n_rows,)
+        Class of each row.
     most : int, optional
-        At most as many rows of each letter; by default half of them, rounded up.
+        At most as many rows of each class; by default half of them, rounded up.
 
     Returns
     -------
     ndarray of bool, shape (n_rows,)
     """
-    first = np.zeros(len(letters), bool)
-    for letter in np.unique(letters):
-        rows = np.flatnonzero(letters == letter)
+    first = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
         first[rows[: (len(rows) + 1) // 2 if most is None else most]] = True
     return first
 
 
 def _fit_first_halves(
-    model: Model, candidates: Sequence[str], recording: Recording, progress: Progress
+    model: Model, tries: Sequence[str], recording: Recording, progress: Progress
 ) -> dict[str, Scorer]:
-    first = first_rows(recording.letters)
-    if first.all() or first.sum() <= len(np.unique(recording.letters)):
+    first = first_rows(recording.labels)
+    if first.all() or first.sum() <= len(np.unique(recording.labels)):
         return {}
     return {
         name: compile_pipeline(
             fit_pipeline(
                 model, name, recording, first, partial(progress, f"{model.title}, estimate, {name}")
-            )
+            ),
+            recording.schema.labels,
         )
-        for name in candidates
+        for name in tries
     }

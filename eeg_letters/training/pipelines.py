@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
-from typing import TextIO, cast
+from typing import Any, TextIO, cast
 
 import numpy as np
 import pandas as pd
@@ -15,12 +15,11 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer, Normalizer
+from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
 from threadpoolctl import threadpool_limits
 
 from eeg_letters.models import LDA, MLP, Model
 from eeg_letters.recordings.recording import Recording
-from eeg_letters.schema import FEATURES
 
 MAX_ITERATIONS = 1000
 
@@ -33,8 +32,9 @@ def build_pipeline(model: Model, preprocessing: str) -> Pipeline:
     model : Model
         Which of the models.
     preprocessing : str
-        ``"l2"`` scales a row to unit length, ``"log1p"`` takes the logarithm of one plus each band
-        power; the names of `eeg_letters.scoring.scorer.PREPROCESSING`.
+        ``"log1p"`` takes the logarithm of one plus each feature, ``"l2"`` scales a row to unit
+        length, ``"standardise"`` subtracts each feature's mean and divides by its standard
+        deviation; the names of `eeg_letters.scoring.scorer.PREPROCESSING`.
 
     Returns
     -------
@@ -43,6 +43,7 @@ def build_pipeline(model: Model, preprocessing: str) -> Pipeline:
     transformers = {
         "l2": lambda: Normalizer(norm="l2"),
         "log1p": lambda: FunctionTransformer(np.log1p, feature_names_out="one-to-one"),
+        "standardise": lambda: StandardScaler(),
     }
     classifiers = {
         LDA: lambda: LinearDiscriminantAnalysis(),
@@ -61,14 +62,14 @@ def build_pipeline(model: Model, preprocessing: str) -> Pipeline:
 
 
 def to_frame(recording: Recording) -> pd.DataFrame:
-    """Band powers of a recording with named columns, shape (n_rows, 160)."""
-    return pd.DataFrame(recording.band_powers, columns=list(FEATURES))
+    """Features of a recording with named columns, shape (n_rows, n_features)."""
+    return pd.DataFrame(recording.features, columns=list(recording.schema.features.names))
 
 
 def fit(
     pipeline: Pipeline,
     frame: pd.DataFrame,
-    letters: NDArray[np.int64],
+    labels: NDArray[Any],
     on_epoch: Callable[[int, float], None],
 ) -> None:
     """Fit a pipeline in place.
@@ -77,10 +78,10 @@ def fit(
     ----------
     pipeline : sklearn.pipeline.Pipeline
         From `build_pipeline`.
-    frame : pandas.DataFrame of float64, shape (n_rows, 160)
-        Band powers, from `to_frame`.
-    letters : ndarray of int64, shape (n_rows,)
-        Labels, of at least two letters.
+    frame : pandas.DataFrame of float64, shape (n_rows, n_features)
+        From `to_frame`.
+    labels : ndarray of int64 or text, shape (n_rows,)
+        Labels, of at least two classes.
     on_epoch : callable
         Told the number of each epoch of the perceptron and its loss.
 
@@ -102,7 +103,7 @@ def fit(
         warnings.filterwarnings("error", message="Training interrupted", category=UserWarning)
         try:
             classifier.set_params(**verbose)
-            pipeline.fit(frame, letters)
+            pipeline.fit(frame, labels)
         except UserWarning:
             raise KeyboardInterrupt from None
         finally:

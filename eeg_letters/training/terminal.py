@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eeg_letters.recordings.recording import Recording
+from eeg_letters.schema import listed
 from eeg_letters.training.fitting import Progress as OnEpoch
 from eeg_letters.training.fitting import TrainedModel
 from eeg_letters.training.report.experiments import Count
@@ -60,19 +61,26 @@ def _progress(
 
 
 def recordings_used(training: Recording, test: Recording) -> Text:
-    """File, number of rows and number of letters of each recording."""
-    told = (
-        f"{did} on {recording.path}: {len(recording)} rows of {np.unique(recording.letters).size}"
-        " letters"
+    """File, rows and classes of each recording, the features, and the columns without a use."""
+    schema = training.schema
+    told = [
+        f"{did} on {recording.path}: {len(recording)} rows of"
+        f" {np.unique(recording.labels).size} {schema.labels.plural}"
         for did, recording in (("Trained", training), ("Tested", test))
-    )
+    ]
+    told.append(f"Features: {schema.features.describe()}")
+    told += [
+        f"Unused columns of {recording.path}: {listed(recording.unused)}"
+        for recording in (training, test)
+        if recording.unused
+    ]
     return Text("\n".join(told))
 
 
-def accuracy_table(trained: Sequence[TrainedModel]) -> Table:
-    """Preprocessing, accuracy and calibration error of each model."""
+def accuracy_table(trained: Sequence[TrainedModel], noun: str) -> Table:
+    """Preprocessing, accuracy and calibration error of each model; `noun` is a class or letter."""
     caption = [
-        "Estimate: first half of each letter's rows predicts the second half.",
+        f"Estimate: first half of each {noun}'s rows predicts the second half.",
         "Calibration error: how far off probabilities are, on the test recording.",
     ]
     caption += [model.unsettled for model in trained if model.unsettled]

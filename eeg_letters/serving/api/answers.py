@@ -7,32 +7,41 @@ from typing import Any
 
 import orjson
 
-from eeg_letters.schema import LETTERS
+from eeg_letters.schema import Labels
 from eeg_letters.serving.inference import Prediction
 
 
-def as_json(predictions: Sequence[Prediction]) -> bytes:
-    """For each row an object of label, letter and probabilities by the model's title.
+def as_json(predictions: Sequence[Prediction], labels: Labels) -> bytes:
+    """For each row an object of label and probabilities by the model's title.
+
+    Where labels are letters, the letter is there as well.
 
     Parameters
     ----------
     predictions : sequence of Prediction
         One a model, all of the same rows, at least one.
+    labels : Labels
+        What classes are called.
 
     Returns
     -------
     bytes
         The objects with commas between them.
     """
-    rows: list[dict[str, Any]] = [{} for _ in predictions[0].labels]
+    rows: list[dict[str, Any]] = [{} for _ in predictions[0].classes]
+    values, names = labels.values, labels.names if labels.are_letters else None
     for prediction in predictions:
         title = prediction.title
-        for row, label, probabilities in zip(
-            rows, prediction.labels, prediction.probabilities, strict=True
+        for row, place, probabilities in zip(
+            rows, prediction.classes, prediction.probabilities, strict=True
         ):
-            row[title] = {
-                "label": label,
-                "letter": LETTERS[label],
-                "probabilities": probabilities,
-            }
+            row[title] = (
+                {"label": values[place], "probabilities": probabilities}
+                if names is None
+                else {
+                    "label": values[place],
+                    "letter": names[place],
+                    "probabilities": probabilities,
+                }
+            )
     return orjson.dumps(rows, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]

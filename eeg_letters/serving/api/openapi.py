@@ -2,30 +2,90 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any
 
 from eeg_letters import __version__
 from eeg_letters.errors import Problem
 from eeg_letters.models import MODELS
-from eeg_letters.schema import COLUMNS, FEATURES, LETTERS
+from eeg_letters.schema import LETTER_COLUMN, LINE_COLUMN, LabelKind, Schema
 
 _PREDICTIONS = "Predictions"
 _SERVICE = "Service"
 _EXAMPLE_LINE = 232
-EXAMPLE_LABEL = 3
-EXAMPLE_ROW = [round(0.5 + 0.01 * number, 2) for number in range(len(FEATURES))]
-EXAMPLE_PROBABILITIES = [0.75 if label == EXAMPLE_LABEL else 0.01 for label in range(len(LETTERS))]
+# The most classes that a schema lists.
+_MOST_LISTED = 100
 
 
-def paths() -> dict[str, Any]:
-    """What the document has under ``paths``."""
+@dataclass(frozen=True)
+class Example:
+    """A row of a schema, and an answer to it.
+
+    Attributes
+    ----------
+    schema : Schema
+        What rows and answers have.
+    """
+
+    schema: Schema
+
+    @property
+    def row(self) -> list[float]:
+        """The features."""
+        return [round(0.5 + 0.01 * number, 2) for number in range(len(self.schema.features))]
+
+    @cached_property
+    def place(self) -> int:
+        """Index of the likeliest class."""
+        return min(3, len(self.schema.labels.values) - 1)
+
+    @property
+    def label(self) -> int | str:
+        """The likeliest label."""
+        return self.schema.labels.values[self.place]
+
+    @property
+    def probabilities(self) -> list[float]:
+        """Of each class."""
+        n_labels = len(self.schema.labels.values)
+        rest = round(0.25 / (n_labels - 1), 5)
+        return [0.75 if place == self.place else rest for place in range(n_labels)]
+
+
+def label_schema(schema: Schema) -> dict[str, Any]:
+    """The JSON schema of a label."""
+    labels = schema.labels
+    if labels.are_letters:
+        return {"type": "integer", "minimum": 0, "maximum": len(labels.values) - 1}
+    kind = {"type": "string" if labels.kind is LabelKind.TEXT else "integer"}
+    return {**kind, "enum": list(labels.values)} if len(labels.values) <= _MOST_LISTED else kind
+
+
+def feature_schema(schema: Schema) -> dict[str, Any]:
+    """The JSON schema of a feature."""
+    return {"type": "number", **({"minimum": 0} if schema.features.are_powers else {})}
+
+
+def paths(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
+    """What the document has under ``paths``.
+
+    Parameters
+    ----------
+    schema : Schema
+        What rows and answers have.
+    columns : sequence of str
+        Columns of the stored rows; empty where they are not known.
+    """
+    example = Example(schema)
     by_line = [
         {
             "name": "line",
             "in": "path",
             "required": True,
-            "description": f"The row's number in the column {COLUMNS[0]}.",
+            "description": f"The row's number in the column {LINE_COLUMN}.",
             "schema": {"type": "integer", "format": "int64"},
             "example": _EXAMPLE_LINE,
         }
@@ -37,9 +97,13 @@ def paths() -> dict[str, Any]:
             (
                 "The row as the recording has it",
                 "StoredRow",
-                dict(zip(COLUMNS, _stored(), strict=True)),
+                _stored(example, columns),
             ),
-            ("One label a model; 0 is A", "Prediction", _by_model("prediction", EXAMPLE_LABEL)),
+            (
+                f"One label a model{'; 0 is A' if schema.labels.are_letters else ''}",
+                "Prediction",
+                _by_model("prediction", example.label),
+            ),
             (
                 "Share of the stored rows labelled rightly, by model",
                 "Score",
@@ -56,23 +120,25 @@ def paths() -> dict[str, Any]:
             [400, 404],
             by_line,
         ),
-        "/score": _both("score", "Accuracy over all stored rows", score, []),
+        "/score": _both("score", "Accuracy over all stored rows", score, [404]),
         "/predict": {
             "post": _operation(
                 "predict",
                 "Predictions of both models for rows of your own",
                 _answer(
-                    "For each row, the prediction of each model", "Predictions", _predictions()
+                    "For each row, the prediction of each model",
+                    "Predictions",
+                    _predictions(example),
                 ),
                 [400, 408, 413, 415, 422],
-                body=_json_body({"$ref": "#/components/schemas/Rows"}, {"rows": [EXAMPLE_ROW]}),
+                body=_json_body({"$ref": "#/components/schemas/Rows"}, {"rows": [example.row]}),
             )
         },
         "/models": {
             "get": _operation(
                 "models",
                 "Both models, with the metadata that training stored",
-                _answer("One object a model", "Models", _models()),
+                _answer("One object a model", "Models", _models(example)),
                 [],
             )
         },
@@ -83,7 +149,7 @@ def paths() -> dict[str, Any]:
                 _answer(
                     "Line numbers, true labels, and labels by model, in the same order",
                     "StoredPredictions",
-                    _stored_predictions(),
+                    _stored_predictions(example),
                 ),
                 [],
             )
@@ -179,24 +245,28 @@ def _index() -> dict[str, Any]:
     return item
 
 
-def _stored() -> list[str]:
-    return [str(_EXAMPLE_LINE), str(EXAMPLE_LABEL), *map(str, EXAMPLE_ROW)]
+def _stored(example: Example, columns: Sequence[str]) -> dict[str, str]:
+    row = {LINE_COLUMN: str(_EXAMPLE_LINE), LETTER_COLUMN: str(example.label)}
+    row |= dict(zip(example.schema.features.names, map(str, example.row), strict=True))
+    return {name: row.get(name, "…") for name in columns or row}
 
 
-def _by_model(prefix: str, value: float) -> dict[str, float]:
+def _by_model(prefix: str, value: float | str) -> dict[str, float | str]:
     return {f"{prefix} {model.title}": value for model in MODELS}
 
 
-def _predictions() -> dict[str, Any]:
+def _predictions(example: Example) -> dict[str, Any]:
+    labels = example.schema.labels
     answer = {
-        "label": EXAMPLE_LABEL,
-        "letter": LETTERS[EXAMPLE_LABEL],
-        "probabilities": EXAMPLE_PROBABILITIES,
+        "label": example.label,
+        **({"letter": labels.names[example.place]} if labels.are_letters else {}),
+        "probabilities": example.probabilities,
     }
     return {"predictions": [{model.title: answer for model in MODELS}]}
 
 
-def _models() -> list[dict[str, Any]]:
+def _models(example: Example) -> list[dict[str, Any]]:
+    features, labels = example.schema.features, example.schema.labels
     recording = {"sha256": "0123456789abcdef" * 4, "rows": 1300}
     return [
         {
@@ -205,9 +275,13 @@ def _models() -> list[dict[str, Any]]:
             "version": "0123456789abcdef",
             "accuracy": {"test": 0.7, "blocked": 0.75},
             "calibration_error": {"test": 0.13, "blocked": 0.02},
-            "classes": list(range(len(LETTERS))),
-            "feature_names": list(FEATURES),
-            "preprocessing": "log1p",
+            "classes": list(labels.values),
+            "class_names": list(labels.names),
+            "labels": labels.kind.value,
+            "feature_names": list(features.names),
+            "electrodes": list(features.electrodes),
+            "bands": list(features.bands),
+            "preprocessing": "log1p" if features.are_powers else "standardise",
             "temperature": 1.5,
             "training": recording,
             "test": recording,
@@ -217,11 +291,11 @@ def _models() -> list[dict[str, Any]]:
     ]
 
 
-def _stored_predictions() -> dict[str, Any]:
+def _stored_predictions(example: Example) -> dict[str, Any]:
     return {
         "lines": [_EXAMPLE_LINE],
-        "truth": [EXAMPLE_LABEL],
-        "labels": {model.title: [EXAMPLE_LABEL] for model in MODELS},
+        "truth": [example.label],
+        "labels": {model.title: [example.label] for model in MODELS},
     }
 
 
@@ -235,33 +309,39 @@ def exactly(properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def schemas() -> dict[str, Any]:
-    """What the document has under ``components/schemas``."""
-    number = {"type": "number", "minimum": 0}
+def schemas(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
+    """What the document has under ``components/schemas``; parameters are those of `paths`."""
+    features, labels = schema.features, schema.labels
+    number = feature_schema(schema)
     string = {"type": "string"}
-    label = {"type": "integer", "minimum": 0, "maximum": len(LETTERS) - 1}
+    label = label_schema(schema)
+    letter = {"letter": {"type": "string", "enum": list(labels.names)}}
     share = {"type": "number", "minimum": 0, "maximum": 1}
     answer = exactly(
         {
             "label": label,
-            "letter": {"type": "string", "enum": list(LETTERS)},
+            **(letter if labels.are_letters else {}),
             "probabilities": {
-                "description": "By letter, A first.",
+                "description": "By letter, A first."
+                if labels.are_letters
+                else "By class, in the order of `class_names` of `/models`.",
                 "type": "array",
                 "items": share,
-                "minItems": len(LETTERS),
-                "maxItems": len(LETTERS),
+                "minItems": len(labels.values),
+                "maxItems": len(labels.values),
             },
         }
     )
     row_list = {
-        "description": f"Band powers in the order {FEATURES[0]} … {FEATURES[-1]}.",
+        "description": f"{'Band powers' if features.are_powers else 'Features'} in the order"
+        f" {features.names[0]} … {features.names[-1]}.",
         "type": "array",
         "items": number,
-        "minItems": len(FEATURES),
-        "maxItems": len(FEATURES),
+        "minItems": len(features),
+        "maxItems": len(features),
     }
-    labels = {"type": "array", "items": label}
+    label_list = {"type": "array", "items": label}
+    or_null = {"type": "array", "items": {"type": ["string", "null"]}}
     recording = exactly({"sha256": string, "rows": {"type": "integer", "minimum": 0}})
     stored_model = {
         "type": "object",
@@ -279,7 +359,7 @@ def schemas() -> dict[str, Any]:
             "version": {**string, "description": "Digest of all that is stored of the model."},
             "accuracy": {
                 "description": "test: over the test recording of training. blocked: first half of"
-                " each letter's rows of the training recording predicts the second half.",
+                f" each {labels.noun}'s rows of the training recording predicts the second half.",
                 "type": "object",
                 "properties": {"test": share, "blocked": share},
             },
@@ -288,12 +368,23 @@ def schemas() -> dict[str, Any]:
                 "type": "object",
                 "properties": {"test": share, "blocked": share},
             },
-            "classes": {**labels, "description": "Labels that it was trained on."},
+            "classes": {**label_list, "description": "Labels that it was trained on."},
+            "class_names": {
+                "description": "What the probabilities of a row are of, in order.",
+                "type": "array",
+                "items": string,
+            },
+            "labels": {
+                "description": "What labels are.",
+                "enum": [kind.value for kind in LabelKind],
+            },
             "feature_names": {
                 "description": "What the numbers of a row are, in order.",
                 "type": "array",
                 "items": string,
             },
+            "electrodes": {**or_null, "description": "Electrode of each feature, if named."},
+            "bands": {**or_null, "description": "Band of each feature, if named."},
             "preprocessing": {**string, "description": "What is done to a row first."},
             "temperature": {**number, "description": "What logits are divided by."},
             "training": {**recording, "description": "What it was trained on."},
@@ -310,10 +401,10 @@ def schemas() -> dict[str, Any]:
     by_model = {model.title: {"$ref": "#/components/schemas/Answer"} for model in MODELS}
     return {
         "Line": exactly({"line": {"type": "integer", "format": "int64"}}),
-        "StoredRow": exactly({name: {"type": ["string", "number"]} for name in COLUMNS}),
+        "StoredRow": _stored_row(columns),
         "Prediction": exactly({f"prediction {model.title}": label for model in MODELS}),
         "Score": exactly({f"Score {model.title}": share for model in MODELS}),
-        "Row": {"oneOf": [row_list, exactly(dict.fromkeys(FEATURES, number))]},
+        "Row": {"oneOf": [row_list, exactly(dict.fromkeys(features.names, number))]},
         "Rows": exactly({"rows": {"type": "array", "items": {"$ref": "#/components/schemas/Row"}}}),
         "Answer": answer,
         "Predictions": exactly({"predictions": {"type": "array", "items": exactly(by_model)}}),
@@ -339,8 +430,12 @@ def schemas() -> dict[str, Any]:
                     "type": "array",
                     "items": {"type": "integer", "minimum": 0},
                 },
-                "truth": labels,
-                "labels": exactly({model.title: labels for model in MODELS}),
+                "truth": label_list,
+                "labels": {
+                    "type": "object",
+                    "properties": {model.title: label_list for model in MODELS},
+                    "additionalProperties": False,
+                },
             }
         ),
         "Problem": exactly(
@@ -354,13 +449,20 @@ def schemas() -> dict[str, Any]:
     }
 
 
+def _stored_row(columns: Sequence[str]) -> dict[str, Any]:
+    value = {"type": ["string", "number"]}
+    if not columns:
+        return {"type": "object", "additionalProperties": value}
+    return exactly(dict.fromkeys(columns, value))
+
+
 def responses() -> dict[str, Any]:
     """What the document has under ``components/responses``."""
     descriptions = {
         400: "The path or the body cannot be parsed",
-        404: "No stored row has that line number",
+        404: "No stored row has that line number, or there are no stored rows",
         408: "The body did not arrive in time",
-        413: "The body is too large, or has too many rows",
+        413: "The body is too large, or has too many rows, or its answer would be too large",
         415: "The body is not declared as application/json, or is compressed",
         422: "The body is JSON, but not what is asked for; the detail names row and feature",
         431: "The path and the headers are too large, or the headers too many",

@@ -8,13 +8,17 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from eeg_letters.errors import Problem
 from eeg_letters.serving.api.answers import as_json
-from eeg_letters.serving.api.rows import PART_BYTES, parse_member, parse_rows
+from eeg_letters.serving.api.rows import PART_BYTES, RowParser, parse_member, row_limit
 from eeg_letters.serving.asgi import Body, Request, Response, Route, fixed, json_response
 from eeg_letters.serving.inference import Inference
 from eeg_letters.serving.scheduling import FairScheduler
 from eeg_letters.serving.telemetry.metrics import Metrics
+from eeg_letters.settings import Settings
 
 BOTH = ("GET", "POST")
 Answer = TypeVar("Answer")
@@ -25,35 +29,50 @@ _MOST_DIGITS = 400
 LINE_BYTES = 1024
 # What `/models` tells of what training wrote down, where it is there.
 MODEL_FACTS = (
-    *("accuracy", "calibration_error", "classes", "feature_names", "preprocessing", "temperature"),
+    *("accuracy", "calibration_error", "preprocessing", "temperature"),
     *("training", "test", "versions"),
+)
+NO_ROWS = (
+    "The service has no stored rows: it was started without a recording that fits its models;"
+    " EEG_TEST_DATA names one."
 )
 
 
 def build_routes(
-    inference: Inference, metrics: Metrics, max_rows: int, scheduler: FairScheduler
+    inference: Inference, metrics: Metrics, settings: Settings, scheduler: FairScheduler
 ) -> list[Route]:
     """The routes of our own.
 
     Parameters are those of `eeg_letters.serving.routes.build_routes`; the scheduler is shared with
     all other routes.
     """
+    labels = inference.schema.labels
+    parser = RowParser(inference.schema.features)
+    limit = row_limit(settings, len(labels.values), len(inference.models))
+
+    def stored(look_up: Callable[[int], Answer], number: str) -> Answer:
+        if inference.no_rows:
+            raise Problem(HTTPStatus.NOT_FOUND, NO_ROWS)
+        return _stored(look_up, number)
 
     async def line(request: Request) -> Response:
-        return Response(_stored(inference.lines.__getitem__, _line_of(request)))
+        return Response(stored(inference.lines.__getitem__, _line_of(request)))
 
     async def prediction(request: Request) -> Response:
-        answer = _stored(inference.prediction, _line_of(request))
-        metrics.count_predictions([label] for label in answer.values())
-        return json_response(answer)
+        classes = stored(inference.classify, _line_of(request))
+        metrics.count_predictions([place] for place in classes)
+        return json_response(inference.name(classes))
+
+    async def no_score(_: Request) -> Response:
+        raise Problem(HTTPStatus.NOT_FOUND, NO_ROWS)
 
     async def predict(request: Request) -> Response:
         parts: list[bytes] = []
-        for rows in parse_rows(request.body, max_rows):
+        for rows in parser.parse(request.body, limit):
             predictions = inference.predict(rows)
-            metrics.count_predictions(prediction.labels for prediction in predictions)
-            if predictions[0].labels:
-                parts.append(as_json(predictions))
+            metrics.count_predictions(prediction.classes for prediction in predictions)
+            if predictions[0].classes:
+                parts.append(as_json(predictions, labels))
             if len(request.body) > PART_BYTES:
                 await scheduler.checkpoint()
         return Response(b'{"predictions":[%b]}' % b",".join(parts))
@@ -63,7 +82,9 @@ def build_routes(
         Route("/line", ("POST",), line, Body.JSON, max_body_bytes=LINE_BYTES),
         Route("/prediction/{line}", BOTH, prediction),
         Route("/prediction", ("POST",), prediction, Body.JSON, max_body_bytes=LINE_BYTES),
-        Route("/score", BOTH, fixed(json_response(inference.score))),
+        Route(
+            "/score", BOTH, no_score if inference.no_rows else fixed(json_response(inference.score))
+        ),
         Route("/predict", ("POST",), predict, Body.JSON),
         Route("/models", ("GET",), fixed(json_response(_models(inference)))),
         Route("/predictions", ("GET",), fixed(_predictions(inference))),
@@ -71,11 +92,18 @@ def build_routes(
 
 
 def _models(inference: Inference) -> list[dict[str, Any]]:
+    features, labels = inference.schema.features, inference.schema.labels
     return [
         {
             "name": stored.model.name,
             "title": stored.model.title,
             "version": stored.version,
+            "feature_names": features.names,
+            "electrodes": features.electrodes,
+            "bands": features.bands,
+            "labels": labels.kind,
+            "classes": [labels.values[place] for place in stored.scorer.classes.tolist()],
+            "class_names": labels.names,
             **{name: stored.metadata[name] for name in MODEL_FACTS if name in stored.metadata},
         }
         for stored in inference.models
@@ -83,13 +111,17 @@ def _models(inference: Inference) -> list[dict[str, Any]]:
 
 
 def _predictions(inference: Inference) -> Response:
+    def labels(classes: NDArray[np.int64]) -> list[int] | list[str]:
+        found: list[int] | list[str] = inference.schema.labels.array[classes].tolist()
+        return found
+
     columns = {
         "lines": list(inference.rows),
-        "truth": inference.truth.tolist(),
-        "labels": {title: labels.tolist() for title, labels in inference.labels.items()},
+        "truth": labels(inference.truth),
+        "labels": {title: labels(classes) for title, classes in inference.classes.items()},
     }
     # A line number may have more digits than orjson writes.
-    return Response(json.dumps(columns, separators=(",", ":")).encode())
+    return Response(json.dumps(columns, separators=(",", ":"), ensure_ascii=False).encode())
 
 
 def _stored(look_up: Callable[[int], Answer], number: str) -> Answer:

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import orjson
 
-from eeg_letters.schema import LETTERS
+from eeg_letters.schema import LabelKind, Labels
 from eeg_letters.serving.asgi import Header, Response
 from eeg_letters.serving.inference import Prediction
 from eeg_letters.serving.open_inference.requests import HEADER_LENGTH, InferenceRequest
 
 BINARY = b"application/octet-stream"
-
-_LETTERS_JSON = [b'"%b"' % letter.encode() for letter in LETTERS]
-_LETTERS_BINARY = [len(letter).to_bytes(4, "little") + letter.encode() for letter in LETTERS]
 
 
 @dataclass(frozen=True)
@@ -121,13 +117,15 @@ class Answer:
         ]
 
 
-def outputs_of(model: int, prefix: str = "") -> list[Output]:
-    """The three tensors that a model answers with.
+def outputs_of(model: int, labels: Labels, prefix: str = "") -> list[Output]:
+    """The tensors that a model answers with: label, letter if it is one, and probabilities.
 
     Parameters
     ----------
     model : int
         Place of the model among the predictions.
+    labels : Labels
+        What classes are called.
     prefix : str
         What their names begin with.
 
@@ -135,13 +133,17 @@ def outputs_of(model: int, prefix: str = "") -> list[Output]:
     -------
     list of Output
     """
+    if labels.kind is LabelKind.TEXT:
+        of_label = _texts(f"{prefix}label", model, labels.names)
+    else:
+        of_label = _numbers(f"{prefix}label", model, labels)
     return [
-        Output(f"{prefix}label", "INT64", None, model, _labels_json, _labels_binary),
-        Output(f"{prefix}letter", "BYTES", None, model, _letters_json, _letters_binary),
+        of_label,
+        *([_texts(f"{prefix}letter", model, labels.names)] if labels.are_letters else []),
         Output(
             f"{prefix}probabilities",
             "FP64",
-            len(LETTERS),
+            len(labels.values),
             model,
             _probabilities_json,
             _probabilities_binary,
@@ -149,20 +151,30 @@ def outputs_of(model: int, prefix: str = "") -> list[Output]:
     ]
 
 
-def _labels_json(prediction: Prediction) -> bytes:
-    return orjson.dumps(prediction.labels)[1:-1]
+def _numbers(name: str, model: int, labels: Labels) -> Output:
+    values = labels.array.astype("<i8")
+
+    def as_json(prediction: Prediction) -> bytes:
+        return orjson.dumps(values[prediction.classes], option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+
+    def as_binary(prediction: Prediction) -> bytes:
+        return values[prediction.classes].tobytes()
+
+    return Output(name, "INT64", None, model, as_json, as_binary)
 
 
-def _labels_binary(prediction: Prediction) -> bytes:
-    return np.array(prediction.labels, "<i8").tobytes()
+def _texts(name: str, model: int, names: Sequence[str]) -> Output:
+    in_json = [orjson.dumps(text) for text in names]
+    encoded = [text.encode() for text in names]
+    in_binary = [len(text).to_bytes(4, "little") + text for text in encoded]
 
+    def as_json(prediction: Prediction) -> bytes:
+        return b",".join([in_json[place] for place in prediction.classes])
 
-def _letters_json(prediction: Prediction) -> bytes:
-    return b",".join([_LETTERS_JSON[label] for label in prediction.labels])
+    def as_binary(prediction: Prediction) -> bytes:
+        return b"".join([in_binary[place] for place in prediction.classes])
 
-
-def _letters_binary(prediction: Prediction) -> bytes:
-    return b"".join([_LETTERS_BINARY[label] for label in prediction.labels])
+    return Output(name, "BYTES", None, model, as_json, as_binary)
 
 
 def _probabilities_json(prediction: Prediction) -> bytes:

@@ -5,13 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from eeg_letters.models import ENSEMBLE, LDA, MODELS
-from eeg_letters.schema import FEATURES, LETTERS
-from eeg_letters.serving.api.openapi import (
-    EXAMPLE_LABEL,
-    EXAMPLE_PROBABILITIES,
-    EXAMPLE_ROW,
-    exactly,
-)
+from eeg_letters.schema import LabelKind, Schema
+from eeg_letters.serving.api.openapi import Example, exactly, feature_schema
 from eeg_letters.serving.open_inference.answers import BINARY
 from eeg_letters.serving.open_inference.requests import INPUT, INPUT_TYPES
 
@@ -29,7 +24,7 @@ _PROBLEMS = {
 }
 
 
-def paths(lda_version: str) -> dict[str, Any]:
+def paths(schema: Schema, lda_version: str) -> dict[str, Any]:
     """What the document has under ``paths``; the version is the examples'."""
     found: dict[str, Any] = {
         "/v2": {"get": _operation("v2Server", "The server and its extensions", "V2Server")},
@@ -76,7 +71,7 @@ def paths(lda_version: str) -> dict[str, Any]:
             "Predictions of a model for rows of your own",
             "V2Response",
             [400, 404, 408, 413, 415],
-            _response(lda_version),
+            _response(Example(schema), lda_version),
         )
         binary = BINARY.decode()
         infer["responses"]["200"]["content"][binary] = {"schema": {"type": "string"}}
@@ -89,7 +84,7 @@ def paths(lda_version: str) -> dict[str, Any]:
             "content": {
                 "application/json": {
                     "schema": {"$ref": "#/components/schemas/V2Request"},
-                    "example": _request(),
+                    "example": _request(Example(schema)),
                 }
             },
         }
@@ -97,7 +92,7 @@ def paths(lda_version: str) -> dict[str, Any]:
     return found
 
 
-def schemas() -> dict[str, Any]:
+def schemas(schema: Schema) -> dict[str, Any]:
     """What the document has under ``components/schemas``."""
     string = {"type": "string"}
     whole = {"type": "integer"}
@@ -109,8 +104,8 @@ def schemas() -> dict[str, Any]:
         "shape": {"type": "array", "items": whole},
         "parameters": {"type": "object", "additionalProperties": scalar},
     }
-    number = {"type": "number", "minimum": 0}
-    row = {"type": "array", "items": number, "minItems": len(FEATURES), "maxItems": len(FEATURES)}
+    number, width = feature_schema(schema), len(schema.features)
+    row = {"type": "array", "items": number, "minItems": width, "maxItems": width}
     tensor_schema = {
         "type": "object",
         "properties": tensor,
@@ -150,11 +145,11 @@ def schemas() -> dict[str, Any]:
                             "name": {"const": INPUT},
                             "datatype": {"enum": list(INPUT_TYPES)},
                             "shape": {
-                                "description": "[rows, band powers]",
+                                "description": "[rows, features]",
                                 "type": "array",
                                 "prefixItems": [
                                     {"type": "integer", "minimum": 0},
-                                    {"const": len(FEATURES)},
+                                    {"const": width},
                                 ],
                                 "minItems": 2,
                                 "maxItems": 2,
@@ -249,17 +244,21 @@ def _path(name: str, schema: dict[str, Any], example: str) -> dict[str, Any]:
     }
 
 
-def _request() -> dict[str, Any]:
-    tensor = {"name": INPUT, "datatype": "FP64", "shape": [1, len(FEATURES)], "data": EXAMPLE_ROW}
+def _request(example: Example) -> dict[str, Any]:
+    row = example.row
+    tensor = {"name": INPUT, "datatype": "FP64", "shape": [1, len(row)], "data": row}
     return {"id": "42", "inputs": [tensor]}
 
 
-def _response(version: str) -> dict[str, Any]:
-    tensors = (
-        ("label", "INT64", [1], [EXAMPLE_LABEL]),
-        ("letter", "BYTES", [1], [LETTERS[EXAMPLE_LABEL]]),
-        ("probabilities", "FP64", [1, len(LETTERS)], EXAMPLE_PROBABILITIES),
-    )
+def _response(example: Example, version: str) -> dict[str, Any]:
+    labels, probabilities = example.schema.labels, example.probabilities
+    of_label = "BYTES" if labels.kind is LabelKind.TEXT else "INT64"
+    letter: Any = ("letter", "BYTES", [1], [labels.names[example.place]])
+    tensors: list[Any] = [
+        ("label", of_label, [1], [example.label]),
+        *([letter] if labels.are_letters else []),
+        ("probabilities", "FP64", [1, len(probabilities)], probabilities),
+    ]
     return {
         "model_name": LDA.name,
         "model_version": version,

@@ -17,18 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import orjson
 import simdjson
+from numpy.typing import NDArray
 
 from eeg_letters.errors import Problem
-from eeg_letters.schema import FEATURES
 from eeg_letters.scoring.scorer import Floats
-from eeg_letters.serving.api.rows import (
-    PART_BYTES,
-    cut,
-    not_negative,
-    only_numbers,
-    parse_lists,
-    position,
-)
+from eeg_letters.serving.api.rows import PART_BYTES, RowLimit, RowParser, cut
 
 INPUT = "rows"
 _FP64: np.dtype[Any] = np.dtype("<f8")
@@ -42,7 +35,6 @@ PART_ROWS = 128
 # Names of tensors, and whether in binary.
 Outputs = tuple[tuple[str, bool], ...]
 
-_WIDTH = len(FEATURES)
 _NUMBER_TYPES = frozenset({float, int})
 _BACKSLASH = ord("\\")
 _KEY = b'"data"'
@@ -71,9 +63,8 @@ class InferenceRequest:
         Number of its rows.
     in_parts : bool
         Whether it is so large that others should be answered between the parts.
-    rows : iterator of ndarray of float64, shape (some, 160)
-        Finite band powers, in the order of the body; raises `Problem` 400 or 422, naming row and
-        feature.
+    rows : iterator of ndarray of float64, shape (some, n_features)
+        Finite, in the order of the body; raises `Problem` 400 or 422, naming row and feature.
     """
 
     id: str | None
@@ -85,7 +76,11 @@ class InferenceRequest:
 
 
 def parse_request(
-    body: bytes, header_length: bytes | None, names: tuple[str, ...], max_rows: int
+    body: bytes,
+    header_length: bytes | None,
+    names: tuple[str, ...],
+    parser: RowParser,
+    limit: RowLimit,
 ) -> InferenceRequest:
     """An inference request, in JSON alone or with its tensor in binary after the JSON.
 
@@ -97,7 +92,9 @@ def parse_request(
         Value of the header `HEADER_LENGTH`, if there is one.
     names : tuple of str
         What the model can answer with.
-    max_rows : int
+    parser : RowParser
+        Of the model's features.
+    limit : RowLimit
         The most rows that are taken.
 
     Returns
@@ -111,7 +108,7 @@ def parse_request(
     """
     length = len(body) if header_length is None else _length(header_length, len(body))
     text = body if length == len(body) else body[:length]
-    document, numbers = _read_document(text)
+    document, numbers = _read_document(text, parser)
     tensor = _only_input(document)
     datatype = tensor.get("datatype")
     dtype = INPUT_TYPES.get(datatype) if isinstance(datatype, str) else None
@@ -120,7 +117,7 @@ def parse_request(
             f'Input "{INPUT}": the datatype is {_written(datatype)}; it must be one of'
             f" {', '.join(INPUT_TYPES)}."
         )
-    n_rows = _n_rows(tensor.get("shape"), max_rows)
+    n_rows = _n_rows(tensor.get("shape"), parser.width, limit)
     size = _parameters(tensor).get("binary_data_size")
     kept = _parameters(document)
     all_binary = kept.pop("binary_data_output", False) is True
@@ -135,11 +132,11 @@ def parse_request(
             )
         if numbers is None:
             raise _refused(f'Input "{INPUT}": the member "data" is missing.')
-        rows = _json_rows(numbers, n_rows, dtype)
+        rows = _json_rows(numbers, n_rows, dtype, parser)
     else:
         if "data" in tensor:
             raise _refused(f'Input "{INPUT}" has both "data" and "binary_data_size".')
-        rows = _binary_rows(body, length, size, n_rows, dtype)
+        rows = _binary_rows(body, length, size, n_rows, dtype, parser)
     return InferenceRequest(
         request_id,
         _dumps(kept) if kept else b"",
@@ -171,21 +168,22 @@ def _length(header: bytes, size: int) -> int:
     return int(digits)
 
 
-def _read_document(text: bytes) -> tuple[dict[str, Any], Any]:
+def _read_document(text: bytes, parser: RowParser) -> tuple[dict[str, Any], Any]:
     """The document, and its numbers: a list, or where they are in a large body; None if missing."""
     if len(text) > PART_BYTES:
         # To parse a large body at once would keep all other requests waiting. Its numbers are
         # nearly all there is: they are cut out, and a token takes their place.
         numbers = _find_numbers(text)
         if numbers and len(text) - (numbers.after - numbers.before) <= PART_BYTES:
-            document = _parse(text[: numbers.before] + _NUMBERS_JSON + text[numbers.after :])
+            head, tail = text[: numbers.before], text[numbers.after :]
+            document = _parse(head + _NUMBERS_JSON + tail, parser)
             if _only_input(document).get("data") == _NUMBERS:
                 return document, numbers
         raise _refused(
             f'The JSON, apart from a list of numbers or of rows in "data", is longer than'
             f" {PART_BYTES} bytes."
         )
-    document = _parse(text)
+    document = _parse(text, parser)
     tensor = _only_input(document)
     data = tensor.get("data")
     if "data" in tensor and not isinstance(data, list):
@@ -212,25 +210,25 @@ def _find_numbers(text: bytes) -> _Numbers | None:
     return _Numbers(text, before, end - 1, found.start() + 1, found.end(), True)
 
 
-def _parse(text: bytes) -> dict[str, Any]:
+def _parse(text: bytes, parser: RowParser) -> dict[str, Any]:
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise _refused(
             f"The body is not JSON: line {error.lineno}, column {error.colno}"
-            f"{_culprit(text, error.pos)}: {error.msg}."
+            f"{_culprit(text, error.pos, parser)}: {error.msg}."
         ) from None
     if not isinstance(document, dict):
         raise _refused("The body must be a JSON object.")
     return document
 
 
-def _culprit(text: bytes, fault: int) -> str:
+def _culprit(text: bytes, fault: int, parser: RowParser) -> str:
     # Many JSON writers write NaN and Infinity, which JSON does not have: say which value it was.
     numbers = _find_numbers(text) if text.isascii() else None
     if numbers is None or not numbers.start <= fault < numbers.end:
         return ""
-    return f" ({position(text.count(b',', numbers.start, fault))})"
+    return f" ({parser.position(text.count(b',', numbers.start, fault))})"
 
 
 def _only_input(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -244,7 +242,7 @@ def _only_input(document: Mapping[str, Any]) -> dict[str, Any]:
     return tensor
 
 
-def _n_rows(shape: Any, max_rows: int) -> int:
+def _n_rows(shape: Any, width: int, limit: RowLimit) -> int:
     # To JSON Schema 2.0 is a whole number, and true is none.
     if (
         not isinstance(shape, list)
@@ -252,17 +250,11 @@ def _n_rows(shape: Any, max_rows: int) -> int:
         or type(shape[0]) not in (int, float)
         or shape[0] < 0
         or shape[0] != shape[0] // 1
-        or shape[1] != _WIDTH
+        or shape[1] != width
     ):
-        raise _refused(
-            f'Input "{INPUT}": the shape is {_written(shape)}; it must be [n, {_WIDTH}].'
-        )
+        raise _refused(f'Input "{INPUT}": the shape is {_written(shape)}; it must be [n, {width}].')
     n_rows = int(shape[0])
-    if n_rows > max_rows:
-        raise Problem(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"There are more than {max_rows} rows; send them in several requests.",
-        )
+    limit.check(n_rows)
     return n_rows
 
 
@@ -298,9 +290,9 @@ def _requested(asked: Any, names: tuple[str, ...], all_binary: bool) -> Outputs:
 
 
 def _binary_rows(
-    body: bytes, start: int, size: Any, n_rows: int, dtype: np.dtype[Any]
+    body: bytes, start: int, size: Any, n_rows: int, dtype: np.dtype[Any], parser: RowParser
 ) -> Iterator[Floats]:
-    needed = n_rows * _WIDTH * dtype.itemsize
+    needed = n_rows * parser.width * dtype.itemsize
     if type(size) is not int or size != needed:
         raise _refused(
             f'Input "{INPUT}": "binary_data_size" is {_written(size)}; its shape and datatype need'
@@ -308,20 +300,26 @@ def _binary_rows(
         )
     if len(body) - start != size:
         raise _refused(f"After the JSON there are {len(body) - start} bytes, not {size}.")
-    tensor = np.frombuffer(body, dtype, n_rows * _WIDTH, start).reshape(n_rows, _WIDTH)
-    return (
-        not_negative(_finite(np.array(tensor[first : first + PART_ROWS], np.float64), first), first)
-        for first in range(0, n_rows, PART_ROWS)
-    )
+    values = np.frombuffer(body, dtype, n_rows * parser.width, start)
+    return _tensor_rows(values.reshape(n_rows, parser.width), parser)
+
+
+def _tensor_rows(tensor: NDArray[Any], parser: RowParser) -> Iterator[Floats]:
+    for first in range(0, len(tensor), PART_ROWS):
+        rows = np.array(tensor[first : first + PART_ROWS], np.float64)
+        _check_finite(rows, first, parser)
+        parser.check(rows, first)
+        yield rows
 
 
 def _json_rows(
-    numbers: _Numbers | list[Any], n_rows: int, dtype: np.dtype[Any]
+    numbers: _Numbers | list[Any], n_rows: int, dtype: np.dtype[Any], parser: RowParser
 ) -> Iterator[Floats]:
-    needed = n_rows * _WIDTH
+    width = parser.width
+    needed = n_rows * width
     read = done = 0
     rest: list[Floats] = []
-    for values in _parts(numbers):
+    for values in _parts(numbers, parser):
         if read and not values.size:
             raise _refused("The data is not JSON: no value after a comma.")
         read += values.size
@@ -330,36 +328,40 @@ def _json_rows(
         if rest:
             values = np.concatenate((*rest, values))
         rest = []
-        if begun := read % _WIDTH:
+        if begun := read % width:
             rest = [values[-begun:]]
             values = values[:-begun]
-        rows = values.reshape(-1, _WIDTH)
-        yield not_negative(rows if dtype is _FP64 else _rounded(rows, dtype, done), done)
+        rows = values.reshape(-1, width)
+        if dtype is not _FP64:
+            rows = _rounded(rows, dtype)
+            _check_finite(rows, done, parser)
+        parser.check(rows, done)
+        yield rows
         done += len(rows)
     if read != needed:
         count = f"{read}" if read < needed else f"more than {needed}"
         raise _refused(f'Input "{INPUT}": the data has {count} values; its shape needs {needed}.')
 
 
-def _parts(numbers: _Numbers | list[Any]) -> Iterator[Floats]:
+def _parts(numbers: _Numbers | list[Any], parser: RowParser) -> Iterator[Floats]:
     if not isinstance(numbers, _Numbers):
-        yield _to_floats(numbers, 0, bool(numbers) and isinstance(numbers[0], list))
+        yield _to_floats(numbers, 0, bool(numbers) and isinstance(numbers[0], list), parser)
         return
     read = 0
     text, by_row = numbers.text, numbers.by_row
     between = _BETWEEN_ROWS if by_row else _BETWEEN_NUMBERS
     for part in cut(text, numbers.start, numbers.end, between):
-        values = _flat(parse_lists(part)) if by_row else _parse_flat(part)
+        values = _flat(parser.parse_lists(part)) if by_row else _parse_flat(part)
         if values is None:
-            values = _parse_any(part, read, by_row)
+            values = _parse_any(part, read, by_row, parser)
         read += values.size
         yield values
 
 
-def _rounded(rows: Floats, dtype: np.dtype[Any], first: int) -> Floats:
+def _rounded(rows: Floats, dtype: np.dtype[Any]) -> Floats:
     # So that a number is the same one in JSON and in binary.
     with np.errstate(over="ignore"):
-        return _finite(rows.astype(dtype).astype(np.float64), first)
+        return rows.astype(dtype).astype(np.float64)
 
 
 def _flat(rows: Floats | None) -> Floats | None:
@@ -377,37 +379,35 @@ def _parse_flat(part: bytes) -> Floats | None:
         return None
 
 
-def _parse_any(part: bytes, first: int, by_row: bool) -> Floats:
+def _parse_any(part: bytes, first: int, by_row: bool, parser: RowParser) -> Floats:
     # Whatever simdjson does not take: names what is wrong.
     try:
         values = orjson.loads(part)
     except orjson.JSONDecodeError as error:
-        place = position(first + part.count(b",", 0, error.pos))
+        place = parser.position(first + part.count(b",", 0, error.pos))
         raise _refused(f"{place}: the data is not JSON: {error.msg}.") from None
-    return _to_floats(values, first, by_row)
+    return _to_floats(values, first, by_row, parser)
 
 
-def _to_floats(values: list[Any], first: int, by_row: bool) -> Floats:
+def _to_floats(values: list[Any], first: int, by_row: bool, parser: RowParser) -> Floats:
+    width = parser.width
     if by_row:
-        for number, row in enumerate(values, first // _WIDTH):
+        for number, row in enumerate(values, first // width):
             if not isinstance(row, list):
                 raise _refused(f"Row {number} is {_written(row)}, and no list of numbers.")
-            if len(row) != _WIDTH:
-                raise _refused(f"Row {number} has {len(row)} values; a row has {_WIDTH}.")
+            if len(row) != width:
+                raise _refused(f"Row {number} has {len(row)} values; a row has {width}.")
         values = [value for row in values for value in row]
     if not _NUMBER_TYPES.issuperset(map(type, values)):
-        only_numbers(values, first)
+        parser.only_numbers(values, first)
     return np.frombuffer(array("d", values))
 
 
-def _finite(rows: Floats, first: int) -> Floats:
+def _check_finite(rows: Floats, first: int, parser: RowParser) -> None:
     finite = np.isfinite(rows)
     if not finite.all():
-        row, feature = divmod(int(finite.argmin()), _WIDTH)
-        raise _refused(
-            f"{position((first + row) * _WIDTH + feature)}: the value is not a finite number."
-        )
-    return rows
+        place = parser.position(first * parser.width + int(finite.argmin()))
+        raise _refused(f"{place}: the value is not a finite number.")
 
 
 def _dumps(value: Any) -> bytes:

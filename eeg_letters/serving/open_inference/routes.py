@@ -8,17 +8,21 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
+import orjson
+
 from eeg_letters import __version__
 from eeg_letters.errors import Problem
 from eeg_letters.models import ENSEMBLE
-from eeg_letters.schema import FEATURES, LETTERS
+from eeg_letters.schema import Schema
 from eeg_letters.scoring.store import StoredModel
+from eeg_letters.serving.api.rows import RowLimit, RowParser, row_limit
 from eeg_letters.serving.asgi import Body, Request, Response, Route, fixed, json_response
 from eeg_letters.serving.inference import Inference
 from eeg_letters.serving.open_inference.answers import Answer, Output, outputs_of
 from eeg_letters.serving.open_inference.requests import HEADER_LENGTH, INPUT, Outputs, parse_request
 from eeg_letters.serving.scheduling import FairScheduler
 from eeg_letters.serving.telemetry.metrics import Metrics
+from eeg_letters.settings import Settings
 
 # The first segment of all its paths.
 PREFIX = "v2"
@@ -36,6 +40,7 @@ class _Served:
     name: str
     version: str
     inference: Inference
+    limit: RowLimit
     outputs: dict[str, Output]
     # For each stored model its place among the predictions, or None.
     places: list[int | None]
@@ -55,14 +60,15 @@ class _Served:
 
 
 def build_routes(
-    inference: Inference, metrics: Metrics, max_rows: int, scheduler: FairScheduler
+    inference: Inference, metrics: Metrics, settings: Settings, scheduler: FairScheduler
 ) -> list[Route]:
     """The routes of the protocol.
 
     Parameters are those of `eeg_letters.serving.routes.build_routes`; the scheduler is shared with
     all other routes.
     """
-    served = {model.name: model for model in _all_served(inference)}
+    parser = RowParser(inference.schema.features)
+    served = {model.name: model for model in _all_served(inference, settings)}
     names = {name: (*model.outputs,) for name, model in served.items()}
 
     def find(name: str, version: str | None = None) -> _Served:
@@ -85,14 +91,14 @@ def build_routes(
     async def infer(request: Request) -> Response:
         model = find(*request.parameters)
         length = request.headers.get(HEADER_LENGTH)
-        asked = parse_request(request.body, length, names[model.name], max_rows)
+        asked = parse_request(request.body, length, names[model.name], parser, model.limit)
         answer = model.answers.get(asked.outputs) or model.answer(asked.outputs)
         parts = []
         for rows in asked.rows:
             if len(rows):
                 predictions = model.inference.predict(rows)
                 metrics.count_predictions(
-                    () if place is None else predictions[place].labels for place in model.places
+                    () if place is None else predictions[place].classes for place in model.places
                 )
                 parts.append(answer.write(predictions))
             if asked.in_parts:
@@ -136,30 +142,40 @@ def refusal(problem: Problem) -> Response:
     return replace(json_response({"error": problem.detail}), status=status, headers=problem.headers)
 
 
-def _all_served(inference: Inference) -> list[_Served]:
-    singles = [_single(inference, place) for place in range(len(inference.models))]
-    return [*singles, _ensemble(inference)]
+def _all_served(inference: Inference, settings: Settings) -> list[_Served]:
+    singles = [_single(inference, place, settings) for place in range(len(inference.models))]
+    return [*singles, _ensemble(inference, settings)]
 
 
-def _single(inference: Inference, place: int) -> _Served:
+def _single(inference: Inference, place: int, settings: Settings) -> _Served:
     stored = inference.models[place]
-    outputs = outputs_of(0)
+    labels = stored.schema.labels
+    outputs = outputs_of(0, labels)
     return _Served(
         stored.model.name,
         stored.version,
         replace(inference, models=[stored]),
+        row_limit(settings, len(labels.values), 1),
         {output.name: output for output in outputs},
         [0 if other == place else None for other in range(len(inference.models))],
-        _metadata(stored.model.name, stored.version, PLATFORM, outputs, _parameters(stored)),
+        _metadata(
+            stored.model.name,
+            stored.version,
+            PLATFORM,
+            stored.schema,
+            outputs,
+            _parameters(stored),
+        ),
     )
 
 
-def _ensemble(inference: Inference) -> _Served:
+def _ensemble(inference: Inference, settings: Settings) -> _Served:
+    labels = inference.schema.labels
     outputs: list[Output] = []
     parameters: dict[str, str | float] = {}
     for place, stored in enumerate(inference.models):
         prefix = f"{stored.model.name}."
-        outputs += outputs_of(place, prefix)
+        outputs += outputs_of(place, labels, prefix)
         of_model = {"version": stored.version, **_parameters(stored)}
         parameters |= {prefix + name: value for name, value in of_model.items()}
     versions = " ".join(stored.version for stored in inference.models)
@@ -168,9 +184,10 @@ def _ensemble(inference: Inference) -> _Served:
         ENSEMBLE,
         version,
         inference,
+        row_limit(settings, len(labels.values), len(inference.models)),
         {output.name: output for output in outputs},
         [*range(len(inference.models))],
-        _metadata(ENSEMBLE, version, ENSEMBLE_PLATFORM, outputs, parameters),
+        _metadata(ENSEMBLE, version, ENSEMBLE_PLATFORM, inference.schema, outputs, parameters),
     )
 
 
@@ -190,6 +207,7 @@ def _metadata(
     name: str,
     version: str,
     platform: str,
+    schema: Schema,
     outputs: list[Output],
     parameters: Mapping[str, str | float],
 ) -> Response:
@@ -201,13 +219,16 @@ def _metadata(
             "shape": output.shape,
         }
         if output.width is not None:
-            tensor["parameters"] = {"letters": ",".join(LETTERS)}
+            names = orjson.dumps(schema.labels.names).decode()
+            tensor["parameters"] = {"class_names": names}
+            if schema.labels.are_letters:
+                tensor["parameters"]["letters"] = ",".join(schema.labels.names)
         tensors.append(tensor)
     rows = {
         "name": INPUT,
         "datatype": "FP64",
-        "shape": [-1, len(FEATURES)],
-        "parameters": {"feature_names": ",".join(FEATURES)},
+        "shape": [-1, len(schema.features)],
+        "parameters": {"feature_names": ",".join(schema.features.names)},
     }
     return json_response(
         {

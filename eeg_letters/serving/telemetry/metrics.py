@@ -17,13 +17,13 @@ from prometheus_client.core import (
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from eeg_letters.schema import LETTERS
+from eeg_letters.schema import Labels
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
 # Route template, method and status of an answer.
-Labels = tuple[str, str, int]
+Answered = tuple[str, str, int]
 
 
 class _Series:
@@ -41,40 +41,43 @@ class Metrics(Collector):
     ----------
     versions : dict of str to str
         Version of each model by its title, in the order of the answers.
+    labels : Labels
+        What classes are called.
 
     Attributes
     ----------
     in_flight : int
         Requests being answered.
     predictions : list of list of int
-        For each model, how often it gave each letter.
+        For each model, how often it gave each class.
     rows_scored : int
         Rows that were labelled, by one model or all of them.
     """
 
-    def __init__(self, versions: Mapping[str, str]) -> None:
+    def __init__(self, versions: Mapping[str, str], labels: Labels) -> None:
         self._versions = versions
-        self._series: defaultdict[Labels, _Series] = defaultdict(_Series)
+        self._labels = labels
+        self._series: defaultdict[Answered, _Series] = defaultdict(_Series)
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
         self.in_flight = 0
-        self.predictions = [[0] * len(LETTERS) for _ in versions]
+        self.predictions = [[0] * len(labels.names) for _ in versions]
         self.rows_scored = 0
 
-    def observe(self, labels: Labels, seconds: float) -> None:
+    def observe(self, labels: Answered, seconds: float) -> None:
         """Count an answer and how long it took."""
         series = self._series[labels]
         series.buckets[bisect_left(BUCKETS, seconds)] += 1
         series.seconds += seconds
 
-    def count_predictions(self, labels_by_model: Iterable[Sequence[int]]) -> None:
-        """Count rows by the labels that each model gave them; none where a model was not asked."""
+    def count_predictions(self, classes_by_model: Iterable[Sequence[int]]) -> None:
+        """Count rows by the class that each model gave them; none where a model was not asked."""
         rows = 0
-        for counts, labels in zip(self.predictions, labels_by_model, strict=True):
-            rows = max(rows, len(labels))
-            for label in labels:
-                counts[label] += 1
+        for counts, classes in zip(self.predictions, classes_by_model, strict=True):
+            rows = max(rows, len(classes))
+            for place in classes:
+                counts[place] += 1
         self.rows_scored += rows
 
     def exposition(self) -> bytes:
@@ -104,13 +107,15 @@ class Metrics(Collector):
             cumulative = list(zip(bounds, accumulate(series.buckets), strict=True))
             durations.add_metric((route,), cumulative, series.seconds)
         predictions = CounterMetricFamily(
-            "eeg_predictions", "Rows by the letter a model gave them.", labels=("model", "letter")
+            "eeg_predictions",
+            f"Rows by the {self._labels.noun} a model gave them.",
+            labels=("model", self._labels.noun),
         )
         info = InfoMetricFamily("eeg_model", "The models that answer.", labels=("model",))
         for (model, version), counts in zip(self._versions.items(), self.predictions, strict=True):
             info.add_metric((model,), {"version": version})
-            for letter, count in zip(LETTERS, counts, strict=True):
-                predictions.add_metric((model, letter), count)
+            for name, count in zip(self._labels.names, counts, strict=True):
+                predictions.add_metric((model, name), count)
         yield from (requests, durations, predictions, info)
         yield GaugeMetricFamily(
             "eeg_http_requests_in_flight", "Requests being answered.", self.in_flight

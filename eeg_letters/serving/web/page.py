@@ -6,13 +6,15 @@ import re
 from base64 import b64encode
 from hashlib import sha256
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 import orjson
 
 from eeg_letters.montage import flat_positions
-from eeg_letters.schema import ELECTRODES
+from eeg_letters.schema import LABEL_COLUMNS, LINE_COLUMN, Features
 from eeg_letters.serving.asgi import Response
+from eeg_letters.serving.inference import Inference
 
 _LINKED = re.compile(
     r'<link rel="stylesheet" href="(?P<style>\w+\.css)">'
@@ -20,9 +22,15 @@ _LINKED = re.compile(
 )
 
 
-def page() -> Response:
+def page(inference: Inference) -> Response:
     """The page, with a Content-Security-Policy that allows only its own scripts and host."""
-    text = _LINKED.sub(_joined, _read("index.html"))
+    served = _as_script(_served(inference))
+
+    def joined(link: re.Match[str]) -> str:
+        tag = link.lastgroup
+        return f"<{tag}>{_read(link[tag or '']).replace('{served}', served)}</{tag}>"
+
+    text = _LINKED.sub(joined, _read("index.html"))
     policy = (
         "default-src 'none'; connect-src 'self'; img-src data:;"
         f" script-src {_digests(text, 'script')}; style-src {_digests(text, 'style')};"
@@ -39,21 +47,42 @@ def _read(name: str) -> str:
     return files("eeg_letters.serving.web").joinpath("page", name).read_text(encoding="utf-8")
 
 
-def _joined(link: re.Match[str]) -> str:
-    tag = link.lastgroup
-    text = _read(link[tag or ""]).replace("{places}", _places())
-    return f"<{tag}>{text}</{tag}>"
+def _served(inference: Inference) -> dict[str, Any]:
+    features, labels = inference.schema.features, inference.schema.labels
+    known = {place for stored in inference.models for place in stored.scorer.classes.tolist()}
+    known |= set(inference.truth.tolist())
+    return {
+        "features": features.names,
+        "electrodes": features.electrodes,
+        "bands": features.bands,
+        "arePowers": features.are_powers,
+        "described": features.describe(),
+        "places": _places(features),
+        "labels": labels.values,
+        "names": labels.names,
+        # Of letters there may be some that no row has.
+        "shown": sorted(known),
+        "noun": labels.noun,
+        "nouns": labels.plural,
+        "areLetters": labels.are_letters,
+        "lineColumn": LINE_COLUMN,
+        "labelColumns": [*filter(None, [inference.schema.label_column]), *LABEL_COLUMNS],
+        "hasRows": not inference.no_rows,
+        "labelColumn": inference.label_column,
+    }
 
 
-def _places() -> str:
-    flat = flat_positions()
-    right, front = (flat / np.linalg.norm(flat[ELECTRODES.index("T8")])).T.round(3)
-    return orjson.dumps(
-        {
-            electrode: [x, y]
-            for electrode, x, y in zip(ELECTRODES, right.tolist(), (-front).tolist(), strict=True)
-        }
-    ).decode()
+def _places(features: Features) -> dict[str, list[float]]:
+    unit = np.linalg.norm(flat_positions(["T8"]))
+    flat = flat_positions(features.placed) / unit * [1, -1]
+    # Adding zero makes 0.0 of -0.0.
+    places = (flat.round(3) + 0.0).tolist()
+    return dict(zip(features.placed, places, strict=True))
+
+
+def _as_script(value: Any) -> str:
+    # A name may have what ends a script in HTML.
+    return orjson.dumps(value).decode().replace("<", "\\u003c")
 
 
 def _digests(text: str, tag: str) -> str:
