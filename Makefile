@@ -4,6 +4,7 @@ PYTHON ?= python3
 PORT ?= 3000
 TRAIN ?=
 TEST ?=
+LABEL ?=
 IMAGE ?= eeg-letters
 BASE_IMAGE ?=
 OVERLAY ?= local
@@ -34,8 +35,8 @@ serve: models ## Serve on PORT=3000; trains first if the store has no model; TES
 models: $(VENV)/train.done
 	@$(BIN)/python -m eeg_letters.scoring.store 2>/dev/null || $(MAKE) --no-print-directory train
 
-train: $(VENV)/train.done ## Train both models and report on them; TRAIN= and TEST= name recordings of your own
-	$(BIN)/python train.py $(if $(TRAIN),--train "$(TRAIN)") $(if $(TEST),--test "$(TEST)")
+train: $(VENV)/train.done ## Train both models and report on them; TRAIN= and TEST= name recordings of your own, LABEL= the column of labels
+	$(BIN)/python train.py $(if $(TRAIN),--train "$(TRAIN)") $(if $(TEST),--test "$(TEST)") $(if $(LABEL),--label "$(LABEL)")
 
 report: train ## The same; prints where report.html is: accuracy, mistakes, calibration, scalp maps, learning curves
 
@@ -48,11 +49,14 @@ lint: $(VENV)/test.done ## Check style, types and that imports point one way
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bento: models ## Build the Bento eeg-letters:VERSION from the latest models
+bento: models ## Build the Bento eeg-letters:VERSION from the latest models; TEST= packs the rows to serve
+	@$(if $(TEST),EEG_TEST_DATA="$(abspath $(TEST))" $(BIN)/python -m eeg_letters.serving.inference)
 	@$(BIN)/bentoml delete --yes eeg-letters:$(VERSION) >/dev/null 2>&1 || true
-	$(BIN)/bentoml build --version $(VERSION)
+	trap 'rm -rf data/packed' EXIT && rm -rf data/packed \
+	  $(if $(TEST),&& mkdir data/packed && cp "$(TEST)" data/packed/) && \
+	  $(BIN)/bentoml build --version $(VERSION)
 
-image: bento .cache/audit.done ## Build the container image IMAGE:VERSION with ENGINE=docker or podman, measure it, list its packages in dist/
+image: bento .cache/audit.done ## Build the container image IMAGE:VERSION with ENGINE=docker or podman, measure it, list its packages in dist/; TEST= as for bento
 	@test -n "$(ENGINE)" || { echo "No container engine answers: install and start docker (docs.docker.com/engine/install) or podman (podman.io)." >&2; exit 1; }
 	@# BentoML reads a Dockerfile template only from below the working directory.
 	build=$$(mktemp -d) && cd $$build && trap 'rm -rf '$$build EXIT && \

@@ -22,14 +22,15 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.paths import ROOT
-from eeg_letters.recordings.chunks import CHUNK_ROWS
+from eeg_letters.recordings.chunks import MOST_CHUNK_ROWS as CHUNK_ROWS
 from eeg_letters.recordings.recording import read_recording
-from eeg_letters.schema import COLUMNS, FEATURES, LETTER_COLUMN, LINE_COLUMN
+from eeg_letters.schema import LETTER_COLUMN, LINE_COLUMN
 
 ROWS = 1_000_000
 PART = 10_000
 
 TYPES = {LINE_COLUMN: DataType.int64(), LETTER_COLUMN: DataType.int64()}
+COLUMNS = read_recording(ROOT / "data" / "train.csv").columns
 SCHEMA = Schema([Field(name, TYPES.get(name, DataType.float64())) for name in COLUMNS])
 
 
@@ -93,9 +94,9 @@ def simulated(n_rows: int) -> RecordBatchReader:
         for start in range(0, n_rows, PART):
             lines = np.arange(start, min(start + PART, n_rows))
             rows = lines % len(recording)
-            jitter = generator.normal(1, 0.01, (len(rows), len(FEATURES)))
-            powers = np.round(recording.band_powers[rows] * jitter, 3)
-            columns = [lines, recording.letters[rows], *np.ascontiguousarray(powers.T)]
+            jitter = generator.normal(1, 0.01, (len(rows), recording.features.shape[1]))
+            powers = np.round(recording.features[rows] * jitter, 3)
+            columns = [lines, recording.labels[rows], *np.ascontiguousarray(powers.T)]
             yield RecordBatch.from_arrays(
                 [Array.from_numpy(column) for column in columns], schema=SCHEMA
             )

@@ -48,16 +48,16 @@ def plain(training: Recording, test: Recording, row: int, normalised: bool) -> l
     """Scores of classifiers fitted to rows of unit length, or as they are, on rows as they are."""
     cells, labels = [], []
     for model in MODELS:
-        predicted = fit_by_hand(model, training, normalised).predict(test.band_powers)
-        cells.append(f"{(predicted == test.letters).mean():.4f}")
+        predicted = fit_by_hand(model, training, normalised).predict(test.features)
+        cells.append(f"{(predicted == test.labels).mean():.4f}")
         labels.append(str(predicted[row]))
     return [*cells, " and ".join(labels)]
 
 
 def fit_by_hand(model: Model, training: Recording, normalised: bool):
     """A model's classifier without its preprocessing, fitted."""
-    powers = normalize(training.band_powers) if normalised else training.band_powers
-    return build_pipeline(model, "l2")[-1].fit(powers, training.letters)
+    powers = normalize(training.features) if normalised else training.features
+    return build_pipeline(model, "l2")[-1].fit(powers, training.labels)
 
 
 def whole(training: Recording, test: Recording, row: int, preprocessing: str) -> list[str]:

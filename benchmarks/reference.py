@@ -28,7 +28,7 @@ def main(target: Path) -> None:
         bentoml.sklearn.load_model(f"{model.name}:latest").predict(frame).tolist()
         for model in MODELS
     ]
-    rows = dict(zip(recording.rows, recording.band_powers.tolist(), strict=True))
+    rows = dict(zip(recording.rows, recording.features.tolist(), strict=True))
     document = {
         "scikit-learn": version("scikit-learn"),
         "rows": rows,

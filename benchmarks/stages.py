@@ -24,7 +24,7 @@ from rich.table import Table
 
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.serving.api.answers import as_json
-from eeg_letters.serving.api.rows import parse_rows
+from eeg_letters.serving.api.rows import RowParser, row_limit
 from eeg_letters.serving.asgi import Application, Message, Scope
 from eeg_letters.serving.inference import Inference, load_inference
 from eeg_letters.serving.openapi import document
@@ -62,15 +62,22 @@ def main() -> None:
 
 async def stages(settings: Settings, inference: Inference) -> Table:
     """CPU time of each stage of three requests, and of the whole in front of a server."""
-    metrics = Metrics({stored.model.title: stored.version for stored in inference.models})
+    schema = inference.schema
+    metrics = Metrics(
+        {stored.model.title: stored.version for stored in inference.models}, schema.labels
+    )
     access_log = AccessLog(as_json=True)
-    routes = build_routes(inference, metrics, settings.max_rows, document("0"), {})
+    parser, limit = RowParser(schema.features), row_limit(settings, len(schema.labels.values), 2)
+    routes = build_routes(inference, metrics, settings, document(schema), {})
     application = Application(routes, settings, metrics, access_log)
     powers = np.array([inference.rows[line] for line in inference.lines])
     sizes = {1: powers[LINE : LINE + 1], MANY: powers[:MANY]}
     table = Table(title="CPU time in µs, the least of several repeats", title_justify="left")
     for heading in ("Stage", f"GET /prediction/{LINE}", "POST, 1 row", f"POST, {MANY:,} rows"):
         table.add_column(heading, justify="left" if heading == "Stage" else "right")
+
+    def read(content: bytes) -> list[Floats]:
+        return list(parser.parse(content, limit))
 
     def add(name: str, *cells: float | None) -> None:
         table.add_row(name, *("" if cell is None else f"{cell:,.1f}" for cell in cells))
@@ -83,7 +90,7 @@ async def stages(settings: Settings, inference: Inference) -> Table:
         many = least(partial(stored.scorer.predict_proba, sizes[MANY]))
         add(stored.model.title, label, one, many)
     predicted = [inference.predict(rows) for rows in sizes.values()]
-    add("write the answer", None, *(least(partial(as_json, p)) for p in predicted))
+    add("write the answer", None, *(least(partial(as_json, p, schema.labels)) for p in predicted))
     told = least(lambda: metrics.observe(("/predict", "POST", 200), 0.001)) + least(
         lambda: access_log.write("/predict", "POST", 200, 0.001, "0" * 32, None)
     )
@@ -122,11 +129,6 @@ def start() -> Table:
         seconds, megabytes = (median(run[number][part] for run in runs) for part in (0, 1))
         table.add_row(name, f"{seconds:.2f}", f"{megabytes:.0f}")
     return table
-
-
-def read(content: bytes) -> list[Floats]:
-    """The rows of a request's body."""
-    return list(parse_rows(content, MANY))
 
 
 def body(rows: Floats) -> bytes:

@@ -29,6 +29,7 @@ from eeg_letters.recordings.values import (
 )
 from eeg_letters.schema import (
     LABEL_COLUMNS,
+    LETTER_COLUMN,
     LINE_COLUMN,
     Features,
     Schema,
@@ -213,6 +214,8 @@ class _Layout:
 
 class _Reader(Protocol):
     # Told of the columns once, then of each row; of what it made of the rows in the end.
+    label_columns: Sequence[str]
+
     def begin(self, where: str, columns: Sequence[str]) -> None: ...
 
     def convert(self, where: str, row: dict[str, Any]) -> Any: ...
@@ -224,6 +227,7 @@ class _Converter:
     # Reads rows by a schema, as they come.
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
+        self.label_columns = _candidates(schema.label_column)
 
     def begin(self, where: str, columns: Sequence[str]) -> None:
         names = tuple(name.strip() for name in columns)
@@ -248,6 +252,7 @@ class _Collector:
     # Keeps rows until all are there, to find the schema that they have.
     def __init__(self, label: str | None) -> None:
         self._named = label
+        self.label_columns = _candidates(label)
 
     def begin(self, where: str, columns: Sequence[str]) -> None:
         self._where = where
@@ -293,6 +298,10 @@ class _Collector:
                 " none has numbers"
             )
         return other_features(found)
+
+
+def _candidates(named: str | None) -> Sequence[str]:
+    return LABEL_COLUMNS if named is None else (named, *LABEL_COLUMNS)
 
 
 def _label(where: str, row: Mapping[str, Any], column: str) -> Any:
@@ -364,8 +373,9 @@ def _json_rows(path: Path, text: str, into: _Reader) -> Iterator[tuple[str, Any]
 
     def convert(pairs: list[tuple[str, Any]]) -> Any:
         members = dict(pairs)
-        if not members or any(type(value) in (_Row, tuple) for value in members.values()):
-            # The object of all rows, which ends after them.
+        if not any(
+            name in into.label_columns or name.strip() in into.label_columns for name in members
+        ):
             check_unique(str(path), [name for name, _ in pairs], "row")
             return members
         number = members.get(LINE_COLUMN)
@@ -391,7 +401,7 @@ def _json_rows(path: Path, text: str, into: _Reader) -> Iterator[tuple[str, Any]
         raise RecordingError(f"{path}: not a JSON object of rows keyed by line number")
     for key, row in document.items():
         if not isinstance(row, _Row | tuple):
-            raise RecordingError(f"{path}, line {key!r}: not a row, which is a JSON object")
+            raise RecordingError(f"{path}, line {key!r}: not a row: it has no {LETTER_COLUMN}")
         yield key, row
 
 

@@ -1,7 +1,13 @@
-"""Inference: both models and the stored rows."""
+"""Inference: both models and the stored rows.
+
+``python -m eeg_letters.serving.inference`` ends with status 0 when the settings name what can be
+served.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +16,12 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from eeg_letters.errors import RecordingError
+from eeg_letters.errors import RecordingError, UserError
 from eeg_letters.recordings.recording import Recording, read_recording
 from eeg_letters.schema import Schema
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.scoring.store import StoredModel, load_models
-from eeg_letters.settings import SHIPPED, Settings
+from eeg_letters.settings import SHIPPED, Settings, read_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,3 +187,10 @@ def _predict(stored: StoredModel, rows: Floats) -> Prediction:
         by_label[:, stored.scorer.classes] = probabilities
         probabilities = by_label
     return Prediction(stored.model.title, probabilities.argmax(axis=1).tolist(), probabilities)
+
+
+if __name__ == "__main__":
+    try:
+        load_inference(read_settings(os.environ))
+    except UserError as error:
+        sys.exit(str(error))

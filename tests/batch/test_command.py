@@ -24,11 +24,11 @@ from arro3.io import read_parquet, write_parquet
 
 from eeg_letters.models import MODELS
 from eeg_letters.recordings.recording import read_recording
-from eeg_letters.schema import COLUMNS, FEATURES, LETTERS
 from eeg_letters.scoring.scorer import Scorer
 from eeg_letters.scoring.store import SCORER_FILE
 from eeg_letters.settings import DATA
 from tests.conftest import ROOT, environment, latest_entry
+from tests.shipped import COLUMNS, FEATURES, LETTERS
 
 SECONDS = 60
 Row = dict[str, Any]
@@ -615,7 +615,7 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def batches(count: int) -> Iterator[RecordBatch]:
         for _ in range(count):
             jitter = generator.normal(1, 0.01, (1000, len(FEATURES)))
-            powers = recording.band_powers[:1000] * jitter
+            powers = recording.features[:1000] * jitter
             columns = [Array.from_numpy(np.ascontiguousarray(column)) for column in powers.T]
             yield RecordBatch.from_arrays(columns, schema=schema)
 

@@ -24,7 +24,7 @@ from eeg_letters.settings import DATA
 from tests.conftest import serve
 
 MODELS = (*NAMES, "eeg-letters")
-POWERS = read_recording(DATA / "test.json").band_powers
+POWERS = read_recording(DATA / "test.json").features
 
 
 @pytest.fixture(scope="module")

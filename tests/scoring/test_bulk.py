@@ -10,12 +10,12 @@ import pytest
 
 from eeg_letters.models import MODELS
 from eeg_letters.recordings.recording import read_recording
-from eeg_letters.schema import FEATURES, LETTERS
 from eeg_letters.scoring.bulk import BulkScorer, score
 from eeg_letters.scoring.scorer import PREPROCESSING, Scorer
 from eeg_letters.scoring.store import SCORER_FILE
 from eeg_letters.settings import DATA
 from tests.conftest import latest_entry
+from tests.shipped import FEATURES, LETTERS
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +32,11 @@ def test_bulk_scores_are_the_scorers(
         replace(scorer, preprocessing=name)
         for scorer, name in zip(scorers, preprocessing, strict=True)
     ]
-    rows = read_recording(DATA / "test.json").band_powers.copy()
+    rows = read_recording(DATA / "test.json").features.copy()
     factors = {"huge": 1e200, "tiny": 1e-200, "zero": 0.0}
     rows[300:303] *= factors.get(change, 1.0)
-    every = score([BulkScorer(scorer) for scorer in scorers], rows.T, True)
-    top = score([BulkScorer(scorer) for scorer in scorers], rows.T, False)
+    every = score([BulkScorer(scorer) for scorer in scorers], rows.T, len(LETTERS), True)
+    top = score([BulkScorer(scorer) for scorer in scorers], rows.T, len(LETTERS), False)
     for scorer, all_letters, one in zip(scorers, every, top, strict=True):
         expected = scorer.predict_proba(rows)
         assert all_letters.probabilities is not None
@@ -59,7 +59,7 @@ def test_letters_that_a_model_does_not_know_have_no_probability(preprocessing: s
         [generator.normal(size=shape[1]) for shape in shapes],
     )
     rows = generator.lognormal(size=(1000, len(FEATURES)))
-    (scores,) = score([BulkScorer(scorer)], rows.T, True)
+    (scores,) = score([BulkScorer(scorer)], rows.T, len(LETTERS), True)
     assert scores.probabilities is not None
     assert scores.probabilities.shape == (len(LETTERS), 1000)
     np.testing.assert_allclose(

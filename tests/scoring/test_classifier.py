@@ -14,12 +14,12 @@ from bentoml._internal.models import ModelStore
 import eeg_letters
 from eeg_letters.errors import StoreError
 from eeg_letters.models import LDA, MODELS
-from eeg_letters.schema import FEATURES
 from eeg_letters.scoring.classifier import Classifier
 from eeg_letters.scoring.scorer import Scorer
 from eeg_letters.scoring.store import SCORER_FILE
 from eeg_letters.settings import DATA
 from tests.conftest import latest_entry, run_python
+from tests.shipped import FEATURES
 
 
 @pytest.fixture

@@ -21,13 +21,13 @@ from sklearn.svm import LinearSVC
 
 from eeg_letters.models import MODELS, Model
 from eeg_letters.recordings.recording import Recording, read_recording
-from eeg_letters.schema import FEATURES
 from eeg_letters.scoring.scorer import PREPROCESSING, Floats, Scorer
 from eeg_letters.scoring.store import PIPELINE_FILE, SCORER_FILE
 from eeg_letters.settings import DATA
 from eeg_letters.training.compiling import TOLERANCE, compile_pipeline
 from eeg_letters.training.pipelines import build_pipeline, fit, to_frame
 from tests.conftest import latest_entry
+from tests.shipped import FEATURES, SCHEMA
 
 Pair = tuple[Pipeline, Scorer]
 
@@ -60,10 +60,10 @@ def pair(request: pytest.FixtureRequest, trained_home: Path) -> Pair:
 
 def fit_small(model: Model, n_letters: int, preprocessing: str) -> Pair:
     recording: Recording = read_recording(DATA / "train.csv")
-    chosen = (recording.letters < n_letters) & (np.arange(len(recording)) % 5 == 0)
+    chosen = (recording.labels < n_letters) & (np.arange(len(recording)) % 5 == 0)
     pipeline = build_pipeline(model, preprocessing)
-    fit(pipeline, to_frame(recording)[chosen], recording.letters[chosen], lambda *_: None)
-    return pipeline, compile_pipeline(pipeline)
+    fit(pipeline, to_frame(recording)[chosen], recording.labels[chosen], lambda *_: None)
+    return pipeline, compile_pipeline(pipeline, recording.schema.labels)
 
 
 def finite(smallest: float, largest: float) -> st.SearchStrategy[float]:
@@ -123,10 +123,10 @@ def test_a_single_row_gets_the_label_it_gets_in_a_batch(pair: Pair, rows: Floats
 def test_every_row_of_a_recording_gets_the_label_of_the_pipeline(pair: Pair) -> None:
     pipeline, scorer = pair
     recording = read_recording(DATA / "test.json")
-    labels = scorer.predict(recording.band_powers)
+    labels = scorer.predict(recording.features)
     assert len(set(labels)) == len(scorer.classes)
     np.testing.assert_array_equal(labels, pipeline.predict(to_frame(recording)))
-    assert labels.tolist() == [int(scorer.predict(row)) for row in recording.band_powers]
+    assert labels.tolist() == [int(scorer.predict(row)) for row in recording.features]
 
 
 def test_scoring_leaves_the_rows_and_the_scorer_as_they_are(pair: Pair) -> None:
@@ -199,4 +199,4 @@ def test_a_preprocessing_of_another_version_is_refused_by_name(pair: Pair, tmp_p
 
 def test_a_classifier_without_a_compiled_form_is_refused_by_name() -> None:
     with pytest.raises(TypeError, match="no compiled form of LinearSVC"):
-        compile_pipeline(Pipeline([("classify", LinearSVC())]))
+        compile_pipeline(Pipeline([("classify", LinearSVC())]), SCHEMA.labels)

@@ -12,6 +12,7 @@ from eeg_letters.serving.asgi import Application, Message, Request, Response, Ro
 from eeg_letters.serving.telemetry.logs import AccessLog
 from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.settings import Settings
+from tests.shipped import SCHEMA
 
 
 async def fail(_: Request) -> Response:
@@ -36,7 +37,7 @@ def ask(application: Application, path: str) -> tuple[int, dict[str, Any]]:
 def test_an_internal_error_is_logged_but_not_disclosed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    metrics = Metrics({"LDA": "1"})
+    metrics = Metrics({"LDA": "1"}, SCHEMA.labels)
     application = Application(
         [Route("/fault", ("GET",), fail)], Settings(), metrics, AccessLog(as_json=True)
     )

@@ -28,6 +28,7 @@ from eeg_letters.serving.connection import HEAD_BYTES, HEAD_FIELDS, BoundedProto
 from eeg_letters.serving.telemetry.logs import AccessLog
 from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.settings import Settings
+from tests.shipped import SCHEMA
 
 GET = b"GET /prediction/232 HTTP/1.1\r\nhost: x\r\n"
 POST = b"POST /prediction HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
@@ -336,7 +337,9 @@ def short_timeouts() -> Iterator[uvicorn.Server]:
         Route("/release", ("GET",), release),
         Route("/large", ("GET",), fixed(Response(b'"%b"' % (b"x" * LARGE)))),
     ]
-    application = Application(routes, Settings(), Metrics({}), AccessLog(as_json=False))
+    application = Application(
+        routes, Settings(), Metrics({}, SCHEMA.labels), AccessLog(as_json=False)
+    )
     protocol: Any = partial(
         BoundedProtocol, application.refuse, BODY_SECONDS, head_seconds=HEAD_SECONDS
     )

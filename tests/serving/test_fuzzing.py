@@ -21,8 +21,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eeg_letters.schema import FEATURES
 from tests.conftest import serve
+from tests.shipped import FEATURES
 
 CLOSE_SECONDS = 30
 # For the answer to a message that may be unfinished; then its client stops sending.

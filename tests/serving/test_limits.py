@@ -16,9 +16,9 @@ import httpx
 import pytest
 
 from eeg_letters.recordings.recording import read_recording
-from eeg_letters.schema import FEATURES
 from eeg_letters.settings import DATA, Settings
 from tests.conftest import begin_predict, serve
+from tests.shipped import FEATURES
 
 # Their answers are more than a connection's sockets hold.
 MAX_ROWS = 5000
@@ -62,7 +62,7 @@ def await_metrics(client: httpx.Client, line: str) -> None:
 
 @pytest.mark.parametrize("named", [False, True])
 def test_many_rows_get_the_answers_of_single_rows(client: httpx.Client, named: bool) -> None:
-    powers = read_recording(DATA / "test.json").band_powers.tolist()
+    powers = read_recording(DATA / "test.json").features.tolist()
     rows: list[Any] = [dict(zip(FEATURES, row, strict=True)) for row in powers] if named else powers
     together = client.post("/predict", json={"rows": rows}).json()["predictions"]
     assert len(together) == len(rows)

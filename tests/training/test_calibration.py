@@ -37,10 +37,10 @@ def recording() -> Recording:
 def test_probabilities_get_flatter_and_labels_stay(
     recording: Recording, model: Model, n_letters: int
 ) -> None:
-    rows = (recording.letters < n_letters) & (np.arange(len(recording)) % 5 == 0)
+    rows = (recording.labels < n_letters) & (np.arange(len(recording)) % 5 == 0)
     frame = to_frame(recording)
     pipeline = build_pipeline(model, "log1p")
-    fit(pipeline, frame[rows], recording.letters[rows], lambda *_: None)
+    fit(pipeline, frame[rows], recording.labels[rows], lambda *_: None)
     labels, log_before = pipeline.predict(frame), pipeline.predict_log_proba(frame)
     calibrate(pipeline, 4.0)
     np.testing.assert_array_equal(pipeline.predict(frame), labels)

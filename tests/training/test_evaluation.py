@@ -10,8 +10,8 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 
-from eeg_letters.schema import LETTERS
 from eeg_letters.training.evaluation import Evaluation, compare, nearby_mistakes
+from tests.shipped import LETTERS
 
 CLASSES = range(len(LETTERS))
 
@@ -35,17 +35,17 @@ def noisy() -> Evaluation:
 
 
 def test_confusion_and_accuracy_are_those_of_scikit_learn(noisy: Evaluation) -> None:
-    expected = confusion_matrix(noisy.letters, noisy.labels, labels=list(CLASSES))
+    expected = confusion_matrix(noisy.truth, noisy.labels, labels=list(CLASSES))
     np.testing.assert_array_equal(noisy.confusion(), expected)
     assert noisy.accuracy == np.trace(expected) / expected.sum()
 
 
 def test_scores_of_each_letter_are_those_of_scikit_learn(noisy: Evaluation) -> None:
     precision, recall, f1, rows = precision_recall_fscore_support(
-        noisy.letters, noisy.labels, labels=list(CLASSES), zero_division=np.nan
+        noisy.truth, noisy.labels, labels=list(CLASSES), zero_division=np.nan
     )
-    found = {score.letter: score for score in noisy.by_letter()}
-    assert set(found) == set(noisy.letters) | set(noisy.labels)
+    found = {score.place: score for score in noisy.by_class()}
+    assert set(found) == set(noisy.truth) | set(noisy.labels)
     for letter, score in found.items():
         assert score.rows == rows[letter]
         assert score.recall == (pytest.approx(recall[letter]) if score.rows else None)
@@ -55,14 +55,14 @@ def test_scores_of_each_letter_are_those_of_scikit_learn(noisy: Evaluation) -> N
 
 
 def test_the_most_frequent_mistake_is_the_label_that_most_other_rows_get() -> None:
-    scores = labelled([0] * 6 + [1, 1], [0, 0, 0, 1, 2, 2, 1, 1]).by_letter()
+    scores = labelled([0] * 6 + [1, 1], [0, 0, 0, 1, 2, 2, 1, 1]).by_class()
     assert [(score.mistake, score.mistaken) for score in scores[:2]] == [(2, 2), (None, 0)]
     assert scores[2].recall is None
     assert scores[2].precision == 0
 
 
 def test_log_loss_is_that_of_scikit_learn_in_bits(noisy: Evaluation) -> None:
-    expected = log_loss(noisy.letters, noisy.probabilities, labels=list(CLASSES)) / np.log(2)
+    expected = log_loss(noisy.truth, noisy.probabilities, labels=list(CLASSES)) / np.log(2)
     assert noisy.log_loss == pytest.approx(expected)
 
 

@@ -48,13 +48,13 @@ def test_both_recordings_can_be_trained_on(training: Recording, testing: Recordi
     for recording in (training, testing):
         check_trainable(recording)
         assert list(recording.rows) == list(range(1300))
-        np.testing.assert_array_equal(recording.letters, np.repeat(np.arange(26), 50))
+        np.testing.assert_array_equal(recording.labels, np.repeat(np.arange(26), 50))
 
 
 def test_the_csv_and_the_json_are_the_same_recording(folder: Path, testing: Recording) -> None:
     from_csv = read_recording(folder / "test.csv")
-    np.testing.assert_array_equal(from_csv.letters, testing.letters)
-    np.testing.assert_array_equal(from_csv.band_powers, testing.band_powers)
+    np.testing.assert_array_equal(from_csv.labels, testing.labels)
+    np.testing.assert_array_equal(from_csv.features, testing.features)
 
 
 def test_the_recipe_of_the_write_ups_scores_what_it_scored_when_it_was_measured(
@@ -65,7 +65,7 @@ def test_the_recipe_of_the_write_ups_scores_what_it_scored_when_it_was_measured(
     assert trained.estimate is not None
     assert trained.estimate.accuracy == pytest.approx(0.77, abs=0.01)
     assert trained.test.labels[LINE] == 3
-    assert testing.letters[LINE] == 4
+    assert testing.labels[LINE] == 4
 
 
 def test_the_estimate_chooses_logarithms_and_the_goals_are_met(

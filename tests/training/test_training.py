@@ -29,7 +29,7 @@ from sklearn.preprocessing import normalize
 from eeg_letters.errors import RecordingError
 from eeg_letters.models import LDA, MLP, MODELS, Model
 from eeg_letters.recordings.recording import Recording, read_recording
-from eeg_letters.schema import FEATURES
+from eeg_letters.schema import Schema
 from eeg_letters.scoring.scorer import Scorer
 from eeg_letters.scoring.store import PIPELINE_FILE, SCORER_FILE
 from eeg_letters.settings import DATA
@@ -48,6 +48,7 @@ from tests.conftest import (
     select_rows,
     stored_metadata,
 )
+from tests.shipped import FEATURES, SCHEMA
 
 SIGINT_SECONDS = 120
 
@@ -366,10 +367,10 @@ def test_the_estimate_fits_first_halves_and_scores_second_halves(tmp_path: Path)
     recording = read_recording(path)
     trained = train(LDA, recording, recording, "l2", silent)
 
-    directions = normalize(recording.band_powers)
+    directions = normalize(recording.features)
     first, second = slice(4 * 26), slice(4 * 26, None)
-    classifier = LinearDiscriminantAnalysis().fit(directions[first], recording.letters[first])
-    expected = classifier.score(directions[second], recording.letters[second])
+    classifier = LinearDiscriminantAnalysis().fit(directions[first], recording.labels[first])
+    expected = classifier.score(directions[second], recording.labels[second])
     assert 0.2 < expected < 0.95
     assert trained.estimate is not None
     assert trained.estimate.accuracy == trained.tried["l2"].accuracy == expected
@@ -378,7 +379,7 @@ def test_the_estimate_fits_first_halves_and_scores_second_halves(tmp_path: Path)
 def with_rows_scaled(recording: Recording) -> Recording:
     """The recording, each row louder or softer as a whole: nothing to rows of unit length."""
     factors = np.random.default_rng(0).lognormal(-8, 3, (len(recording), 1))
-    return replace(recording, band_powers=recording.band_powers * factors)
+    return replace(recording, features=recording.features * factors)
 
 
 @pytest.mark.parametrize("better", ["l2", "log1p"])
@@ -391,7 +392,7 @@ def test_the_preprocessing_with_the_better_estimate_is_chosen_whatever_the_test_
     by_hand = {name: train(LDA, training, training, name, silent) for name in ("l2", "log1p")}
     other = by_hand["log1p" if better == "l2" else "l2"]
     # The other one labels every row of this test recording rightly.
-    test = replace(training, letters=other.scorer.predict(training.band_powers))
+    test = replace(training, labels=other.scorer.predict(training.features))
     chosen = train(LDA, training, test, AUTO, silent)
     assert chosen.preprocessing == chosen.scorer.preprocessing == better
     assert set(chosen.tried) == set(by_hand)
@@ -434,7 +435,9 @@ def test_a_fit_that_did_not_converge_is_reported(
     monkeypatch.setattr(pipelines, "MAX_ITERATIONS", epochs)
     recording = read_recording(recordings["A"])
     trained = train(MLP, recording, recording, AUTO, silent)
-    told = "the loss had not settled after 2 epochs" in str(accuracy_table([trained]).caption)
+    told = "the loss had not settled after 2 epochs" in str(
+        accuracy_table([trained], "letter").caption
+    )
     assert told is (epochs == 2)
 
 
@@ -442,7 +445,7 @@ def test_the_test_accuracy_is_the_share_of_rows_labelled_rightly(
     lda: TrainedModel, recordings: dict[str, Path]
 ) -> None:
     test = read_recording(recordings["test"])
-    assert lda.test.accuracy == np.mean(lda.scorer.predict(test.band_powers) == test.letters)
+    assert lda.test.accuracy == np.mean(lda.scorer.predict(test.features) == test.labels)
     assert lda.test.accuracy <= 0.6  # Two of the five letters are strangers.
 
 
@@ -469,18 +472,17 @@ def test_the_metadata_have_recordings_scores_and_versions(trained_home: Path, mo
     assert metadata["files"] == {
         name: digest(entry / name) for name in (PIPELINE_FILE, SCORER_FILE)
     }
-    assert metadata["classes"] == list(range(26))
-    assert metadata["feature_names"] == list(FEATURES)
+    assert Schema.from_metadata(metadata["schema"]) == SCHEMA
     for library in ("scikit-learn", "numpy", "joblib"):
         assert metadata["versions"][library] == version(library)
     assert 0 < metadata["accuracy"]["blocked"] < 1
     test = read_recording(DATA / "test.json")
     scorer = Scorer.load(entry / SCORER_FILE)
-    labels = scorer.predict(test.band_powers)
-    assert metadata["accuracy"]["test"] == np.mean(labels == test.letters)
+    labels = scorer.predict(test.features)
+    assert metadata["accuracy"]["test"] == np.mean(labels == test.labels)
     assert metadata["preprocessing"] == scorer.preprocessing
     assert metadata["temperature"] >= 1
-    evaluation = evaluate(scorer, test.band_powers, test.letters)
+    evaluation = evaluate(scorer, test.features, test.labels, 26)
     error = evaluation.calibration().error
     assert metadata["calibration_error"]["test"] == pytest.approx(error, rel=1e-12)
 
@@ -511,8 +513,8 @@ json.dump(answers, sys.stdout)
             "type": Pipeline.__name__,
             "features": list(FEATURES),
             "classes": list(range(26)),
-            "labels": scorer.predict(test.band_powers).tolist(),
-            "sureness": pytest.approx(scorer.predict_proba(test.band_powers).max(axis=1).tolist()),
+            "labels": scorer.predict(test.features).tolist(),
+            "sureness": pytest.approx(scorer.predict_proba(test.features).max(axis=1).tolist()),
         }
 
 
@@ -559,8 +561,8 @@ import runpy
 from dataclasses import replace
 from eeg_letters.training import fitting as training
 compile_pipeline = training.compile_pipeline
-def compile_wrongly(pipeline):
-    scorer = compile_pipeline(pipeline)
+def compile_wrongly(pipeline, labels):
+    scorer = compile_pipeline(pipeline, labels)
     other = {"l2": "log1p", "log1p": "l2"}[scorer.preprocessing]
     return replace(scorer, preprocessing=other)
 training.compile_pipeline = compile_wrongly

@@ -13,8 +13,9 @@ from jsonschema_rs import Draft202012Validator
 
 from eeg_letters.models import LDA
 from eeg_letters.serving import openapi
+from tests.shipped import COLUMNS, SCHEMA
 
-DOCUMENT = openapi.document()
+DOCUMENT = openapi.document(SCHEMA, COLUMNS)
 
 
 def examples() -> list[tuple[str, Any, Any]]:

@@ -17,10 +17,10 @@ import pytest
 
 from eeg_letters.models import MODELS
 from eeg_letters.recordings.recording import Recording, read_recording
-from eeg_letters.schema import FEATURES, LETTERS
 from eeg_letters.serving.api.routes import MODEL_FACTS
 from eeg_letters.settings import DATA
 from tests.conftest import latest_entry, stored_metadata
+from tests.shipped import FEATURES, LETTERS
 
 ROW = [1.0 + 0.01 * number for number in range(len(FEATURES))]
 UNKNOWN_LINE = 99_999
@@ -60,18 +60,18 @@ def test_predictions_of_stored_rows_add_up_to_the_score(
     score = client.request(method, "/score").json()
     for title in ("LDA", "Neural Network"):
         labels = np.array([prediction[f"prediction {title}"] for prediction in predictions])
-        assert score[f"Score {title}"] == pytest.approx((labels == stored.letters).mean())
+        assert score[f"Score {title}"] == pytest.approx((labels == stored.labels).mean())
     assert set(predictions[0]) == {"prediction LDA", "prediction Neural Network"}
 
 
 def test_stored_predictions_are_those_of_each_line(client: httpx.Client, stored: Recording) -> None:
     answer = client.get("/predictions").json()
     assert answer["lines"] == list(stored.rows)
-    assert answer["truth"] == stored.letters.tolist()
+    assert answer["truth"] == stored.labels.tolist()
     score = client.get("/score").json()
     assert list(answer["labels"]) == [model.title for model in MODELS]
     for title, labels in answer["labels"].items():
-        assert score[f"Score {title}"] == np.mean(np.array(labels) == stored.letters)
+        assert score[f"Score {title}"] == np.mean(np.array(labels) == stored.labels)
         for line in (0, 232, 1299):
             assert labels[line] == client.get(f"/prediction/{line}").json()[f"prediction {title}"]
 
@@ -98,7 +98,7 @@ def test_head_is_get_without_the_body(client: httpx.Client) -> None:
 def test_predict_answers_label_letter_and_probabilities(
     client: httpx.Client, stored: Recording
 ) -> None:
-    rows = stored.band_powers[:3].tolist()
+    rows = stored.features[:3].tolist()
     predictions = client.post("/predict", json={"rows": rows}).json()["predictions"]
     assert len(predictions) == len(rows)
     for line, prediction in enumerate(predictions):

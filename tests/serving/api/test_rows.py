@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eeg_letters.errors import Problem
-from eeg_letters.schema import FEATURES
-from eeg_letters.serving.api import rows
+from eeg_letters.serving.api.rows import RowLimit, RowParser
+from tests.shipped import FEATURES, SCHEMA
 
 WIDTH = len(FEATURES)
+PARSER = RowParser(SCHEMA.features)
+LIMIT = RowLimit(100, "too many")
 FULL = [0.001 * number for number in range(WIDTH)]
 
 numbers = st.one_of(
@@ -50,14 +52,14 @@ bodies = st.builds(
 
 def outcome(body: bytes) -> tuple[str, object]:
     try:
-        return "rows", [part.tolist() for part in rows.parse_rows(body, 100)]
+        return "rows", [part.tolist() for part in PARSER.parse(body, LIMIT)]
     except Problem as problem:
         return "refused", problem.body()
 
 
 def outcome_without_the_quick_way(body: bytes) -> tuple[str, object]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rows, "parse_lists", lambda *_: None)
+        patch.setattr(RowParser, "parse_lists", lambda *_: None)
         return outcome(body)
 
 
@@ -86,7 +88,7 @@ def test_both_ways_agree_on_damaged_bodies(body: bytes, data: st.DataObject) -> 
     ],
 )
 def test_rows_as_full_lists_are_parsed_by_simdjson(body: bytes) -> None:
-    parsed = rows.parse_lists(body, is_body=True)
+    parsed = PARSER.parse_lists(body, is_body=True)
     assert parsed is not None
     np.testing.assert_array_equal(parsed, json.loads(body)["rows"])
 

@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eeg_letters.errors import Problem
-from eeg_letters.schema import FEATURES
 from eeg_letters.serving.api import rows as api_rows
 from eeg_letters.serving.open_inference import requests
+from tests.shipped import FEATURES, SCHEMA
 
 WIDTH = len(FEATURES)
+PARSER = api_rows.RowParser(SCHEMA.features)
+LIMIT = api_rows.RowLimit(100, "too many")
 FULL = [0.001 * number for number in range(WIDTH)]
 
 numbers = st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**70), 2**70))
@@ -45,7 +47,7 @@ def body(data: Any, n_rows: int, separators: tuple[str, str]) -> bytes:
 
 def read(text: bytes) -> tuple[str, object]:
     try:
-        request = requests.parse_request(text, None, ("label",), 100)
+        request = requests.parse_request(text, None, ("label",), PARSER, LIMIT)
         return "rows", [row for block in request.rows for row in block.tolist()]
     except Problem as problem:
         return "refused", problem.body()
@@ -57,7 +59,7 @@ def read_as_large(text: bytes, simdjson: bool = True) -> tuple[str, object]:
         patch.setattr(requests, "PART_BYTES", min(len(text) - 1, 200))
         patch.setattr(api_rows, "PART_BYTES", 4096)
         if not simdjson:
-            patch.setattr(requests, "parse_lists", lambda _: None)
+            patch.setattr(api_rows.RowParser, "parse_lists", lambda *_: None)
             patch.setattr(requests, "_parse_flat", lambda _: None)
         return read(text)
 

@@ -22,12 +22,12 @@ from tritonclient.utils import InferenceServerException
 from eeg_letters import __version__
 from eeg_letters.models import ENSEMBLE, LDA, MLP, MODELS
 from eeg_letters.recordings.recording import read_recording
-from eeg_letters.schema import FEATURES, LETTERS
 from eeg_letters.scoring.store import StoredModel
-from eeg_letters.settings import DATA
+from eeg_letters.settings import DATA, Settings
 from tests.conftest import ROOT, latest_entry, samples, stored_metadata
+from tests.shipped import FEATURES, LETTERS, SCHEMA
 
-POWERS = read_recording(DATA / "test.json").band_powers
+POWERS = read_recording(DATA / "test.json").features
 KINDS = ("label", "letter", "probabilities")
 NAMES = {
     **{model.name: {kind: (model, kind) for kind in KINDS} for model in MODELS},
@@ -208,10 +208,11 @@ def test_the_ensembles_version_is_that_of_its_models() -> None:
 
     def version(*versions: str) -> str:
         models = [
-            StoredModel(model, given, None, {})  # type: ignore[arg-type]
+            StoredModel(model, given, None, SCHEMA, {})  # type: ignore[arg-type]
             for model, given in zip(MODELS, versions, strict=True)
         ]
-        return v2._ensemble(Inference(models, {}, {}, np.array([]), {})).version
+        inference = Inference(models, (), (), None, {}, {}, np.array([]), {}, "none")
+        return v2._ensemble(inference, Settings()).version
 
     assert version("a", "b") == version("a", "b")
     assert len({version("a", "b"), version("a", "c"), version("c", "b"), version("b", "a")}) == 4

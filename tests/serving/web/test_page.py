@@ -16,8 +16,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from eeg_letters.models import MODELS
-from eeg_letters.schema import BANDS, COLUMNS, ELECTRODES, FEATURES, LETTERS
 from tests.conftest import ROOT, begin_predict, serve, watched
+from tests.shipped import BANDS, COLUMNS, ELECTRODES, FEATURES, LETTERS
 
 LINE = 232
 TITLES = [model.title for model in MODELS]

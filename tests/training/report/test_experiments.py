@@ -10,10 +10,10 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 from eeg_letters.models import LDA
 from eeg_letters.recordings.recording import Recording
-from eeg_letters.schema import BANDS, ELECTRODES, FEATURES
 from eeg_letters.training.fitting import train
 from eeg_letters.training.pipelines import build_pipeline
 from eeg_letters.training.report.experiments import Experiments, experiment
+from tests.shipped import BANDS, ELECTRODES, FEATURES
 
 ROWS = 24
 TELLING = "Pz/alpha"

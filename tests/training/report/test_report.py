@@ -17,7 +17,6 @@ from playwright.sync_api import Browser
 from eeg_letters.models import MODELS
 from eeg_letters.montage import flat_positions
 from eeg_letters.recordings.recording import read_recording
-from eeg_letters.schema import ELECTRODES
 from eeg_letters.scoring.scorer import Scorer
 from eeg_letters.scoring.store import SCORER_FILE
 from eeg_letters.settings import DATA
@@ -25,6 +24,7 @@ from eeg_letters.training.report import figures
 from eeg_letters.training.report.findings import file_name
 from eeg_letters.training.report.rendering import code, seconds, size
 from tests.conftest import latest_entry, run_train, select_rows, stored_metadata, watched
+from tests.shipped import ELECTRODES
 
 SECTIONS = (
     "Summary",

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from eeg_letters.recordings.recording import read_recording
-from eeg_letters.schema import BANDS, ELECTRODES, FEATURES
 from eeg_letters.settings import DATA
 from eeg_letters.training.report.shift import shift
+from tests.shipped import BANDS, ELECTRODES, FEATURES
 
 
 def test_a_shift_at_one_electrode_shows_only_there() -> None:
