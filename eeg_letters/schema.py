@@ -444,7 +444,7 @@ def difference(one: Schema, other: Schema) -> str | None:
         if wanted != found:
             return f"column {found} in place of {wanted}"
     if len(one.features) != len(other.features):
-        return f"{len(other.features)} features in place of {len(one.features)}"
+        return f"{counted(len(other.features), 'feature')} in place of {len(one.features)}"
     if one.labels != other.labels:
         return (
             f"the {other.labels.plural} {listed(other.labels.names)} in place of the"

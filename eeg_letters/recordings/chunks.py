@@ -192,7 +192,8 @@ def find_columns(where: str, names: Sequence[str], schema: Schema, keep: Sequenc
     check_unique(where, stripped, "column")
     try:
         features = schema.features.spelled(stripped)
-        label = find_label_column(stripped, schema.label_column)
+        rest = [name for name in stripped if name not in features]
+        label = find_label_column(rest, schema.label_column)
     except SchemaError as error:
         raise RecordingError(f"{where}, {error}") from None
     for name in keep:

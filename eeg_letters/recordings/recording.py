@@ -233,8 +233,9 @@ class _Converter:
         names = tuple(name.strip() for name in columns)
         check_unique(where, names, "column")
         try:
-            label = find_label_column(names, self._schema.label_column)
             spelled = self._schema.features.spelled(names)
+            rest = [name for name in names if name not in spelled]
+            label = find_label_column(rest, self._schema.label_column)
         except SchemaError as error:
             raise RecordingError(f"{where}, {error}") from None
         if label is None:
