@@ -45,10 +45,10 @@ class Cost:
     rows_seconds: float
 
 
-def measure_cost(trained: TrainedModel, entry: Entry, band_powers: Floats) -> Cost:
-    """Measure a model on this machine; `band_powers` are rows to score, shape (n_rows, 160)."""
+def measure_cost(trained: TrainedModel, entry: Entry, features: Floats) -> Cost:
+    """Measure a model on this machine; `features` are rows to score, (n_rows, n_features)."""
     classifier = trained.pipeline[-1]
-    many = np.resize(band_powers, (MANY_ROWS, band_powers.shape[1]))
+    many = np.resize(features, (MANY_ROWS, features.shape[1]))
     with threadpool_limits(1):
         row, rows = (
             _seconds(trained.scorer, powers, turns)

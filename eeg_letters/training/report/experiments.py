@@ -19,7 +19,6 @@ from threadpoolctl import threadpool_limits
 from eeg_letters.errors import OutputError, RecordingError
 from eeg_letters.models import LDA, Model
 from eeg_letters.recordings.recording import Recording
-from eeg_letters.schema import BANDS, ELECTRODES, FEATURES, LETTERS
 from eeg_letters.scoring.scorer import Floats, Scorer
 from eeg_letters.training.compiling import compile_pipeline
 from eeg_letters.training.evaluation import Evaluation, evaluate
@@ -147,7 +146,7 @@ def experiment(
     ]
     jobs.sort(key=lambda job: (job.model == LDA, -job.size))
     results: dict[tuple[str, Model], list[Any]] = {}
-    cores = 1 if len(training.letters) < _FEW_ROWS else -1
+    cores = 1 if len(training.labels) < _FEW_ROWS else -1
     for job, result in zip(jobs, _run(jobs, cores, count), strict=True):
         results.setdefault((job.kind, job.model), []).append(result)
 
@@ -156,25 +155,25 @@ def experiment(
         points = [point for point in results.get(("learning", model.model), []) if point]
         if points:
             points.sort(key=lambda point: point.rows_per_letter)
-            most = int(np.bincount(training.letters).max())
+            most = int(np.bincount(training.labels).max())
             learning[model.model] = [*points, LearningPoint(most, None, model.test)]
         folds = results.get(("fold", model.model), [])
         if folds and None not in folds:
             shuffled[model.model] = _join(folds, training)
         groups = results.get(("shuffle", model.model), [])
         if groups:
-            importance[model.model] = _importance(dict(groups), model.scorer, _known(model, test))
+            importance[model.model] = _importance(dict(groups), model, test)
     return Experiments(learning, shuffled, importance)
 
 
 def _learning_jobs(model: TrainedModel, training: Recording, test: Recording) -> Iterator[_Job]:
-    half = first_rows(training.letters)
+    half = first_rows(training.labels)
     if half.all():
         return
-    largest = int(np.bincount(training.letters[half]).max())
+    largest = int(np.bincount(training.labels[half]).max())
     for size in sorted({-(-largest * point // POINTS) for point in range(1, POINTS + 1)}):
-        rows = half & first_rows(training.letters, size)
-        if rows.sum() > len(np.unique(training.letters)):
+        rows = half & first_rows(training.labels, size)
+        if rows.sum() > len(np.unique(training.labels)):
             work = partial(_learn, model.model, model.preprocessing, training, test, rows, size)
             yield _Job("learning", model.model, work, int(rows.sum()))
 
@@ -190,20 +189,20 @@ def _learn(
     scorer = _fit(model, preprocessing, training, rows)
     if scorer is None:
         return None
-    held_out = ~first_rows(training.letters)
+    held_out, n_labels = ~first_rows(training.labels), len(training.schema.labels.values)
     return LearningPoint(
         size,
-        evaluate(scorer, training.band_powers[held_out], training.letters[held_out]),
-        evaluate(scorer, test.band_powers, test.letters),
+        evaluate(scorer, training.features[held_out], training.labels[held_out], n_labels),
+        evaluate(scorer, test.features, test.labels, n_labels),
     )
 
 
 def _fold_jobs(model: TrainedModel, training: Recording) -> Iterator[_Job]:
-    _, counts = np.unique(training.letters, return_counts=True)
+    _, counts = np.unique(training.labels, return_counts=True)
     if counts.min() < FOLDS:
         return
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    for rows, held_out in folds.split(training.band_powers, training.letters):
+    for rows, held_out in folds.split(training.features, training.labels):
         work = partial(_score_fold, model.model, model.preprocessing, training, held_out)
         yield _Job("fold", model.model, work, len(rows))
 
@@ -211,50 +210,59 @@ def _fold_jobs(model: TrainedModel, training: Recording) -> Iterator[_Job]:
 def _score_fold(
     model: Model, preprocessing: str, training: Recording, held_out: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], Floats] | None:
-    rows = np.ones(len(training.letters), bool)
+    rows = np.ones(len(training.labels), bool)
     rows[held_out] = False
     scorer = _fit(model, preprocessing, training, rows)
     if scorer is None:
         return None
-    found = evaluate(scorer, training.band_powers[held_out], training.letters[held_out])
+    n_labels = len(training.schema.labels.values)
+    found = evaluate(scorer, training.features[held_out], training.labels[held_out], n_labels)
     return held_out, found.probabilities
 
 
 def _join(folds: Sequence[tuple[NDArray[np.int64], Floats]], training: Recording) -> Evaluation:
-    probabilities = np.empty((len(training.letters), len(LETTERS)))
+    probabilities = np.empty((len(training.labels), len(training.schema.labels.values)))
     for held_out, found in folds:
         probabilities[held_out] = found
-    return Evaluation(training.letters, probabilities)
+    return Evaluation(training.labels, probabilities)
 
 
 def _fit(
     model: Model, preprocessing: str, training: Recording, rows: NDArray[np.bool_]
 ) -> Scorer | None:
     try:
-        return compile_pipeline(fit_pipeline(model, preprocessing, training, rows, lambda *_: None))
+        pipeline = fit_pipeline(model, preprocessing, training, rows, lambda *_: None)
+        return compile_pipeline(pipeline, training.schema.labels)
     except RecordingError:  # There is less to learn from in some rows than in all of them.
         return None
 
 
 def _known(model: TrainedModel, test: Recording) -> Evaluated:
-    known = np.isin(test.letters, model.scorer.classes)
-    return test.band_powers[known], test.letters[known]
+    known = np.isin(test.labels, model.scorer.classes)
+    return test.features[known], test.labels[known]
 
 
 def _shuffle_jobs(model: TrainedModel, test: Recording) -> Iterator[_Job]:
     known = _known(model, test)
     if not len(known[1]):
         return
-    features = np.arange(len(FEATURES)).reshape(len(ELECTRODES), len(BANDS))
-    groups = {band: features[:, [place]] for place, band in enumerate(BANDS)}
+    features, bands = test.schema.features.grid, test.schema.features.band_names
+    groups = {band: features[:, [place]] for place, band in enumerate(bands)}
     groups |= {"electrodes": features, "bands": features.T}
     for name, together in groups.items():
-        work = partial(_shuffle, name, together, model.scorer, *known)
+        work = partial(
+            _shuffle, name, together, model.scorer, *known, model.test.probabilities.shape[1]
+        )
         yield _Job("shuffle", model.model, work, 0)
 
 
 def _shuffle(
-    name: str, groups: NDArray[np.int64], scorer: Scorer, powers: Floats, letters: NDArray[np.int64]
+    name: str,
+    groups: NDArray[np.int64],
+    scorer: Scorer,
+    powers: Floats,
+    letters: NDArray[np.int64],
+    n_labels: int,
 ) -> tuple[str, Floats]:
     """Log loss and accuracy with each group of features shuffled, shape (n_groups, 2)."""
     rng = np.random.default_rng(0)
@@ -265,16 +273,16 @@ def _shuffle(
             for turn, order in enumerate(orders):
                 shuffled = powers.copy()
                 shuffled[:, features] = powers[order][:, features]
-                evaluation = evaluate(scorer, shuffled, letters)
+                evaluation = evaluate(scorer, shuffled, letters, n_labels)
                 found[group, turn] = evaluation.log_loss, evaluation.accuracy
     return name, found.mean(axis=1)
 
 
-def _importance(groups: Mapping[str, Floats], scorer: Scorer, known: Evaluated) -> Importance:
-    whole = evaluate(scorer, *known)
+def _importance(groups: Mapping[str, Floats], model: TrainedModel, test: Recording) -> Importance:
+    whole = evaluate(model.scorer, *_known(model, test), model.test.probabilities.shape[1])
     rise = {name: found[:, 0] - whole.log_loss for name, found in groups.items()}
     return Importance(
-        np.column_stack([rise[band] for band in BANDS]),
+        np.column_stack([rise[band] for band in test.schema.features.band_names]),
         rise["electrodes"],
         rise["bands"],
         groups["bands"][:, 1],

@@ -20,7 +20,6 @@ from scipy.interpolate import RBFInterpolator
 
 from eeg_letters.models import LDA, MLP, Model
 from eeg_letters.montage import flat_positions, on_sphere, positions
-from eeg_letters.schema import ELECTRODES, LETTERS
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.training.evaluation import Calibration, Evaluation
 from eeg_letters.training.report.experiments import LearningPoint
@@ -100,13 +99,15 @@ def distribution(band: str, training: Floats, test: Floats, limits: tuple[float,
     return _svg(figure, f"Distribution of {band} power in both recordings")
 
 
-def scalp_maps(values: Floats, names: Sequence[str], limit: float, what: str) -> list[str]:
+def scalp_maps(
+    electrodes: Sequence[str], values: Floats, names: Sequence[str], limit: float, what: str
+) -> list[str]:
     """Heads from above, nose up, with values interpolated between the electrodes.
 
     Parameters
     ----------
     values : ndarray of float64, shape (32, n_maps)
-        One for each of `ELECTRODES`.
+        One for each of the electrodes.
     names : sequence of str
         What each map is of.
     limit : float
@@ -114,14 +115,14 @@ def scalp_maps(values: Floats, names: Sequence[str], limit: float, what: str) ->
     what : str
         What the values are.
     """
-    fields = interpolate(values)
+    fields = interpolate(electrodes, values)
     return [
-        _scalp_map(fields[..., place], limit, f"Scalp map, {name}: {what}")
+        _scalp_map(electrodes, fields[..., place], limit, f"Scalp map, {name}: {what}")
         for place, name in enumerate(names)
     ]
 
 
-def interpolate(values: Floats) -> Floats:
+def interpolate(electrodes: Sequence[str], values: Floats) -> Floats:
     """Values of the electrodes, shape (32, n_maps), on a square around the flat head.
 
     Returns
@@ -133,7 +134,7 @@ def interpolate(values: Floats) -> Floats:
     grid = np.stack(np.meshgrid(across, across), axis=-1).reshape(-1, 2)
     # Biharmonic splines between the electrodes on the round head, for the flat one is stretched at
     # its rim. They hardly overshoot.
-    splines = RBFInterpolator(positions(), values, kernel="linear")
+    splines = RBFInterpolator(positions(electrodes), values, kernel="linear")
     fields = splines(on_sphere(grid)).reshape(_GRID, _GRID, -1)
     # Beyond the outermost electrodes nothing was measured, so nothing there may stand out.
     within: Floats = np.clip(fields, values.min(axis=0), values.max(axis=0))
@@ -141,7 +142,7 @@ def interpolate(values: Floats) -> Floats:
 
 
 @mpl.rc_context(_STYLE)
-def _scalp_map(field: Floats, limit: float, label: str) -> str:
+def _scalp_map(electrodes: Sequence[str], field: Floats, limit: float, label: str) -> str:
     figure, axes = _head(150)
     image = axes.imshow(
         _paint(field, limit),
@@ -151,16 +152,16 @@ def _scalp_map(field: Floats, limit: float, label: str) -> str:
     )
     image.set_clip_path(Circle((0, 0), _RIM, transform=axes.transData))
     _outline(axes)
-    axes.plot(*flat_positions().T, ".", color=TEXT, markersize=2.2, alpha=0.7)
+    axes.plot(*flat_positions(electrodes).T, ".", color=TEXT, markersize=2.2, alpha=0.7)
     return _svg(figure, label)
 
 
 @mpl.rc_context(_STYLE)
-def electrode_key() -> str:
+def electrode_key(electrodes: Sequence[str]) -> str:
     """A head with the names of the electrodes."""
     figure, axes = _head(300)
     _outline(axes)
-    for name, (right, front) in zip(ELECTRODES, flat_positions(), strict=True):
+    for name, (right, front) in zip(electrodes, flat_positions(electrodes), strict=True):
         axes.plot(right, front, ".", color=QUIET, markersize=4)
         if abs(right) < 0.9:
             axes.text(right, front - 0.1, name, ha="center", va="center", fontsize=9.5)
@@ -190,7 +191,7 @@ def colour_bar(limit: float, label: str) -> str:
 
 
 @mpl.rc_context(_STYLE)
-def confusion(model: Model, evaluation: Evaluation) -> str:
+def confusion(model: Model, evaluation: Evaluation, names: Sequence[str]) -> str:
     """Confusion matrix: rows by letter and label."""
     counts = evaluation.confusion()
     totals = np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -217,11 +218,11 @@ def confusion(model: Model, evaluation: Evaluation) -> str:
                 fontsize=9,
                 color=TEXT if share < 0.6 else ON_MIDDLE if share < 0.75 else BACK,
             )
-    axes.set_xlim(-0.5, len(LETTERS) - 0.5)
-    axes.set_ylim(len(LETTERS) - 0.5, -0.5)
+    axes.set_xlim(-0.5, len(names) - 0.5)
+    axes.set_ylim(len(names) - 0.5, -0.5)
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_ticks(range(len(LETTERS)), LETTERS)
-        axis.set_ticks(np.arange(-0.5, len(LETTERS)), minor=True)
+        axis.set_ticks(range(len(names)), names)
+        axis.set_ticks(np.arange(-0.5, len(names)), minor=True)
     axes.grid(which="minor", color=EDGE, linewidth=0.5)
     axes.set_axisbelow(True)
     axes.tick_params(which="both", length=0, labeltop=True, labelbottom=False)
@@ -232,7 +233,7 @@ def confusion(model: Model, evaluation: Evaluation) -> str:
     right = int(evaluation.right.sum())
     return _svg(
         figure,
-        f"Confusion matrix of {model.title}: {right} of {len(evaluation.letters)} rows are on"
+        f"Confusion matrix of {model.title}: {right} of {len(evaluation.truth)} rows are on"
         " the diagonal",
     )
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from eeg_letters.models import Model
 from eeg_letters.recordings.recording import Recording
-from eeg_letters.schema import LETTERS
 from eeg_letters.scoring.store import Entry, training_tag
 from eeg_letters.training.evaluation import NEAR, Agreement, compare, nearby_mistakes
 from eeg_letters.training.fitting import TrainedModel
@@ -75,15 +74,15 @@ class Findings:
     @property
     def strangers(self) -> int:
         """Rows of the test recording of letters that the models do not know."""
-        known = np.isin(self.test.letters, self.trained[0].scorer.classes)
+        known = np.isin(self.test.labels, self.trained[0].scorer.classes)
         return int((~known).sum())
 
     @property
     def rarest(self) -> tuple[str, int]:
         """The letter with the fewest rows in the training recording, and how many."""
-        letters, counts = np.unique(self.training.letters, return_counts=True)
+        letters, counts = np.unique(self.training.labels, return_counts=True)
         place = int(counts.argmin())
-        return LETTERS[letters[place]], int(counts[place])
+        return self.training.schema.labels.names[letters[place]], int(counts[place])
 
     @property
     def order(self) -> list[int]:
@@ -91,7 +90,7 @@ class Findings:
 
         Empty where a letter was recorded more than once.
         """
-        letters = self.training.letters
+        letters = self.training.labels
         runs: list[int] = letters[np.flatnonzero(np.diff(letters, prepend=-1))].tolist()
         return runs if len(runs) == len(set(runs)) else []
 
@@ -177,7 +176,7 @@ def investigate(
         compare(first.test, second.test),
         experiment(trained, training, test, count),
         {
-            model.model: measure_cost(model, entry, test.band_powers)
+            model.model: measure_cost(model, entry, test.features)
             for model, entry in zip(trained, entries, strict=True)
         },
         peak,

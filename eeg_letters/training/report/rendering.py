@@ -7,7 +7,6 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from eeg_letters.schema import LETTERS
 from eeg_letters.training.evaluation import Interval
 
 ABSENT = "–"
@@ -32,7 +31,6 @@ def render(template: str, **context: Any) -> str:
         "seconds": seconds,
         "size": size,
         "count": count,
-        "letter": letter,
         "code": code,
         "p_value": p_value,
     }
@@ -79,11 +77,6 @@ def size(number: int) -> str:
 def count(number: int) -> str:
     """A whole number with commas between thousands."""
     return f"{number:,}"
-
-
-def letter(number: int | None) -> str:
-    """The letter that a number stands for."""
-    return ABSENT if number is None else LETTERS[number]
 
 
 def code(text: str) -> str:

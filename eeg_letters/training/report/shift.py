@@ -8,7 +8,6 @@ import numpy as np
 from scipy.stats import ks_2samp
 
 from eeg_letters.recordings.recording import Recording
-from eeg_letters.schema import BANDS, ELECTRODES
 from eeg_letters.scoring.scorer import Floats
 
 # Recordings have three decimals; a power of zero has no logarithm.
@@ -21,12 +20,15 @@ class Shift:
 
     Attributes
     ----------
-    training, test : ndarray of float64, shape (n_rows, 32, 5)
+    training, test : ndarray of float64, shape (n_rows, n_electrodes, n_bands)
         Decimal logarithms of the band powers, none below that of `SMALLEST_POWER`.
+    bands : tuple of str
+        Names of the bands.
     """
 
     training: Floats
     test: Floats
+    bands: tuple[str, ...]
 
     def of_bands(self) -> list[BandShift]:
         """Over all electrodes, for each of the bands."""
@@ -39,7 +41,7 @@ class Shift:
             )
             for band, training, test in (
                 (band, self.training[..., place].ravel(), self.test[..., place].ravel())
-                for place, band in enumerate(BANDS)
+                for place, band in enumerate(self.bands)
             )
         ]
 
@@ -57,7 +59,7 @@ class BandShift:
     Attributes
     ----------
     band : str
-        One of `BANDS`.
+        Its name.
     training, test : float
         Median power, in the unit of the recordings (µV²).
     distance : float
@@ -78,10 +80,11 @@ class BandShift:
 
 def shift(training: Recording, test: Recording) -> Shift:
     """Compare two recordings."""
-    return Shift(*(_log_powers(recording) for recording in (training, test)))
+    bands = training.schema.features.band_names
+    return Shift(_log_powers(training), _log_powers(test), bands)
 
 
 def _log_powers(recording: Recording) -> Floats:
-    powers = recording.band_powers.reshape(-1, len(ELECTRODES), len(BANDS))
+    powers = recording.features[:, recording.schema.features.grid]
     logs: Floats = np.log10(np.maximum(powers, SMALLEST_POWER))
     return logs

@@ -9,7 +9,6 @@ import numpy as np
 
 from eeg_letters.atomic import atomic_write
 from eeg_letters.errors import OutputError
-from eeg_letters.schema import BANDS, ELECTRODES
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.training.evaluation import BLOCK_ROWS, CONFIDENCE_BINS
 from eeg_letters.training.report import figures
@@ -57,26 +56,29 @@ def render_card(findings: Findings) -> str:
 
 
 def _facts(findings: Findings) -> dict[str, Any]:
+    features, labels = findings.training.schema.features, findings.training.schema.labels
     return {
         "found": findings,
         "file_name": file_name,
-        "bands": BANDS,
-        "electrodes": ELECTRODES,
+        "bands": features.band_names,
+        "electrodes": features.electrode_names,
         "folds": FOLDS,
         "shuffles": SHUFFLES,
         "block_rows": BLOCK_ROWS,
         "bins": CONFIDENCE_BINS,
         "many_rows": MANY_ROWS,
         "letters": {
-            model.model: {score.letter: score for score in model.test.by_letter()}
+            model.model: {score.place: score for score in model.test.by_class()}
             for model in findings.trained
         },
+        "names": labels.names,
     }
 
 
 def _draw(findings: Findings) -> dict[str, Any]:
     """Figures by name, or by name and model; as SVG elements."""
     shift, experiments = findings.shift, findings.experiments
+    features, labels = findings.training.schema.features, findings.training.schema.labels
     models = [trained.model for trained in findings.trained]
     doublings = shift.doublings()
     strongest = _limit(doublings)
@@ -85,12 +87,18 @@ def _draw(findings: Findings) -> dict[str, Any]:
     least, most = (float(limit) for limit in np.quantile(everything, [0.001, 0.999]))
     limits = least - 0.1, most + 0.1
     drawn: dict[str, Any] = {
-        "key": figures.electrode_key(),
+        "key": figures.electrode_key(features.placed),
         "distributions": [
             figures.distribution(band, shift.training[..., place], shift.test[..., place], limits)
-            for place, band in enumerate(BANDS)
+            for place, band in enumerate(features.band_names)
         ],
-        "shift": figures.scalp_maps(doublings, BANDS, strongest, "change of the median power"),
+        "shift": figures.scalp_maps(
+            features.electrode_names,
+            doublings,
+            features.band_names,
+            strongest,
+            "change of the median power",
+        ),
         "shift_bar": figures.colour_bar(strongest, "doublings of the median, test by training"),
         "estimates": figures.estimates(
             [
@@ -112,7 +120,7 @@ def _draw(findings: Findings) -> dict[str, Any]:
     for trained in findings.trained:
         model = trained.model
         before, after = trained.uncalibrated_test.calibration(), trained.test.calibration()
-        drawn["confusion"][model] = figures.confusion(model, trained.test)
+        drawn["confusion"][model] = figures.confusion(model, trained.test, labels.names)
         drawn["reliability"][model] = figures.reliability(model, before, after)
         drawn["counts"][model] = figures.confidence_counts(model, before, after)
     for model, importance in experiments.importance.items():
@@ -120,9 +128,19 @@ def _draw(findings: Findings) -> dict[str, Any]:
         what = f"what {model.title} leans on"
         drawn["importance"][model] = {
             "maps": [
-                *figures.scalp_maps(importance.cells, BANDS, cells, what),
                 *figures.scalp_maps(
-                    importance.electrodes[:, np.newaxis], ["all bands"], electrodes, what
+                    features.electrode_names,
+                    importance.cells,
+                    features.band_names,
+                    cells,
+                    what,
+                ),
+                *figures.scalp_maps(
+                    features.electrode_names,
+                    importance.electrodes[:, np.newaxis],
+                    ["all bands"],
+                    electrodes,
+                    what,
                 ),
             ],
             "cells_bar": figures.colour_bar(cells, "one band: bits a row"),
