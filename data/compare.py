@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import io
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,56 +18,90 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from data.simulate import SMALLEST_POWER
 from eeg_letters.errors import UserError
 from eeg_letters.recordings.recording import Recording, read_recording
-from eeg_letters.schema import BANDS
-from eeg_letters.training.report.shift import SMALLEST_POWER
+from eeg_letters.schema import LABEL_COLUMNS
 
 ROWS_APART = (1, 2, 5)
+CORRELATION = "Correlation of rows"
+ABSENT = "-"
 
 
 def main() -> None:
     """Print a column of figures for each recording."""
     parser = argparse.ArgumentParser(prog="python -m data.compare", description="Compare EEG.")
     parser.add_argument("recordings", metavar="RECORDING", nargs="+", type=Path)
-    paths = parser.parse_args().recordings
-    columns = [figures(read_recording(path)) for path in paths]
+    parser.add_argument(
+        "--label",
+        metavar="COLUMN",
+        help=f"column that has the labels (by default {', '.join(LABEL_COLUMNS[:-1])} or"
+        f" {LABEL_COLUMNS[-1]})",
+    )
+    arguments = parser.parse_args()
+    paths = arguments.recordings
+    columns = [figures(read_recording(path, label=arguments.label)) for path in paths]
     table = Table()
     table.add_column("", no_wrap=True)
     for path in paths:
         table.add_column(Text(str(path)), justify="right", overflow="fold")
-    for name in columns[0]:
-        table.add_row(name, *(f"{column[name]:.3f}" for column in columns))
+    for name, values in side_by_side(columns):
+        table.add_row(
+            Text(name), *(ABSENT if value is None else f"{value:.3f}" for value in values)
+        )
     Console().print(table)
+
+
+def side_by_side(
+    columns: Sequence[dict[str, float]],
+) -> Iterator[tuple[str, list[float | None]]]:
+    """Every figure's name and its value in each column, correlations last.
+
+    Upper and lower case do not count: one recording has theta, another one Theta.
+    """
+    names = {name.casefold(): name for column in reversed(columns) for name in reversed(column)}
+    folded = [{name.casefold(): value for name, value in column.items()} for column in columns]
+    ordered = dict.fromkeys(key for column in folded for key in column)
+    for key in sorted(ordered, key=lambda key: key.startswith(CORRELATION.casefold())):
+        yield names[key], [column.get(key) for column in folded]
 
 
 def figures(recording: Recording) -> dict[str, float]:
     """What is compared, by name."""
-    powers = recording.band_powers
-    medians = {
-        f"Median power, {band}": float(np.median(powers[:, number :: len(BANDS)]))
-        for number, band in enumerate(BANDS)
-    }
     return {
-        "Median norm of a row": float(np.median(np.linalg.norm(powers, axis=1))),
-        **medians,
-        **{
-            f"Correlation of rows {apart} apart": correlation(recording, apart)
-            for apart in ROWS_APART
-        },
+        "Median norm of a row": float(np.median(np.linalg.norm(recording.features, axis=1))),
+        **medians(recording),
+        **{f"{CORRELATION} {apart} apart": correlation(recording, apart) for apart in ROWS_APART},
+    }
+
+
+def medians(recording: Recording) -> dict[str, float]:
+    """Median power of each band, or of all features where they are no band powers."""
+    features, values = recording.schema.features, recording.features
+    if not features.are_powers:
+        return {"Median of all features": float(np.median(values))}
+    bands = np.array(features.bands)
+    return {
+        f"Median power, {band}": float(np.median(values[:, bands == band]))
+        for band in features.band_names
     }
 
 
 def correlation(recording: Recording, apart: int) -> float:
-    """Correlation of the logarithms of band powers within a letter, some rows apart.
+    """Correlation of rows of one class, some rows apart.
 
-    NaN where no letter has rows so far apart that differ.
+    Of the logarithms of band powers; of other features, of each in units of its standard deviation.
+    NaN where no class has rows so far apart that differ.
     """
+    values: NDArray[np.float64] = recording.features
+    if recording.schema.features.are_powers:
+        values = np.log(np.maximum(values, SMALLEST_POWER))
+    else:
+        sds = values.std(axis=0)
+        values = values / np.where(sds > 0, sds, 1)
     products, squares = 0.0, 0.0
-    for letter in np.unique(recording.letters):
-        rows: NDArray[np.float64] = np.log(
-            np.maximum(recording.band_powers[recording.letters == letter], SMALLEST_POWER)
-        )
+    for label in np.unique(recording.labels):
+        rows = values[recording.labels == label]
         rows -= rows.mean(axis=0)
         products += float((rows[:-apart] * rows[apart:]).sum())
         squares += float(np.sqrt((rows[:-apart] ** 2).sum() * (rows[apart:] ** 2).sum()))
