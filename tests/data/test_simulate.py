@@ -78,6 +78,16 @@ def test_another_cap_is_read_with_the_schema_that_was_asked_for(tmp_path: Path) 
     assert not np.array_equal(both[0].features, both[1].features)
 
 
+def test_the_example_in_the_readme_is_simulated(tmp_path: Path) -> None:
+    readme = (DATA / "README.md").read_text()
+    (options,) = re.findall(r"data\.simulate DIRECTORY \\\n(.+?)```", readme, re.DOTALL)
+    train, test = simulate(tmp_path, *options.replace("\\\n", " ").split())
+    assert (
+        train.schema.describe() == "14 electrodes × 5 bands, 4 classes: feet, left, right, tongue"
+    )
+    assert len(train) == len(test) == 160
+
+
 @pytest.mark.parametrize(
     ("classes", "values"), [("769,770,-1", (-1, 769, 770)), ("4", (0, 1, 2, 3)), ("04,2", (2, 4))]
 )
