@@ -181,15 +181,15 @@ def parse_arguments() -> tuple[Path, Design]:
     )
     parser.add_argument(
         "--electrodes",
-        metavar="NAME,…",
+        metavar="NAMES",
         help="electrodes, such as AF3,F7,F3 (the 32 of the shipped recordings)",
     )
     parser.add_argument(
-        "--bands", metavar="NAME,…", help=f"bands, such as delta,theta ({','.join(BANDS)})"
+        "--bands", metavar="NAMES", help=f"bands, such as delta,theta ({','.join(BANDS)})"
     )
     parser.add_argument(
         "--classes",
-        metavar="NAME,…|N",
+        metavar="NAMES|N",
         help="classes in a column label: names such as left,right, whole numbers such as 769,770,"
         f" or how many, numbered from 0 (the letters, in a column {LETTER_COLUMN})",
     )
