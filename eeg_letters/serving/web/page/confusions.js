@@ -37,7 +37,7 @@ function confusions(title, found) {
 }
 
 function confusionTable(title, { byLabel }) {
-  const heading = (scope) => (label) => make("th", { scope, title: NAMES[label].length > 1 && NAMES[label] }, make("span", {}, NAMES[label]));
+  const heading = (scope) => (label) => make("th", { scope, title: NAMES[label].length > 1 && NAMES[label] }, make("span", {}, SHORT[label]));
   const rows = SHOWN.map((label) => {
     const { counts, right, rows: total } = byLabel.get(label) ?? { counts: new Map(), right: 0, rows: 0 };
     const cells = SHOWN.map((said) => {

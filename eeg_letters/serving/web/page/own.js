@@ -116,7 +116,7 @@ function showList(titles) {
   ]));
 }
 
-const named = (place) => make("span", { class: "cut", title: NAMES[place].length > 8 && NAMES[place] }, NAMES[place]);
+const named = (place) => make("span", { class: "cut", title: NAMES[place].length > 8 && NAMES[place] }, SHORT[place]);
 const hasLines = () => ownRows.some(({ line }) => line !== undefined);
 
 async function pick(place, focus = false) {

@@ -41,7 +41,7 @@ function makeReading(host, { titles }) {
 
   function nameColumn(at, place) {
     const { name, element } = columns[at];
-    name.textContent = NAMES[place];
+    name.textContent = columns.length > 4 ? SHORT[place] : NAMES[place];
     if (NAMES[place].length > 1) element.setAttribute("title", NAMES[place]);
     element.dataset.label = place;
   }
@@ -144,6 +144,6 @@ function makeReading(host, { titles }) {
 function fitNames(chart, count, longest) {
   new ResizeObserver(() => {
     const wide = Math.min(chart.clientWidth / count, 160);
-    chart.parentElement.parentElement.classList.toggle("turned", longest > 1 && wide < 8 * Math.min(longest, 12) + 4);
+    chart.parentElement.parentElement.classList.toggle("turned", longest > 1 && wide < 9.5 * Math.min(longest, 12) + 10);
   }).observe(chart);
 }

@@ -20,6 +20,15 @@ function shortened(name, most) {
   return `${signs.slice(0, most - 1 - end).join("")}…${end ? signs.slice(-end).join("") : ""}`;
 }
 
+// For places of a few signs: without the words that all long names begin with, for these tell nothing.
+const SHORT = (() => {
+  const names = SHOWN.map((place) => NAMES[place]);
+  let same = 0;
+  while (names.length > 1 && same < names[0].length && names.every((name) => name[same] === names[0][same])) same += 1;
+  const start = names[0].slice(0, same).search(/[\p{L}\p{N}]*$/u);
+  return LONGEST > 16 && start > 4 ? NAMES.map((name) => (name.startsWith(names[0].slice(0, start)) ? `…${name.slice(start)}` : name)) : NAMES;
+})();
+
 // The first few of many, with commas between them.
 function listed(names, most = 12, signs = 24) {
   const shown = names.slice(0, most).map((name) => shortened(name, signs)).join(", ");
@@ -30,7 +39,7 @@ const joined = (parts) => (parts.length < 2 ? parts.join("") : `${parts.slice(0,
 
 function describeServed() {
   const all = SERVED.areLetters && SHOWN.length === NAMES.length;
-  return `${SERVED.described}, ${COUNTED}${all ? "" : `: ${listed(SHOWN.map((place) => NAMES[place]), 8)}`}`;
+  return `${SERVED.described}, ${COUNTED}${all ? "" : `: ${listed(SHOWN.map((place) => SHORT[place]), 8)}`}`;
 }
 
 // The column of labels in an example.

@@ -23,7 +23,7 @@ function stretchesOf(runs, count) {
 // A name below its run only where there is room for some of it.
 function runName({ label, start, end }, count, runs) {
   const room = (1000 * (end - start)) / count;
-  return runs <= 80 && (NAMES[label].length === 1 || room >= 8 * Math.min(NAMES[label].length, 5)) ? NAMES[label] : "";
+  return runs <= 80 && (NAMES[label].length === 1 || room >= 8 * Math.min(NAMES[label].length, 5)) ? SHORT[label] : "";
 }
 
 // follow: whether moving along the strip goes to the line at once, or by Enter. tell: told of a place pointed at, or the
@@ -35,7 +35,7 @@ function makeStrip(host, { titles, lines, truth, said }, { label, follow, profil
   const wrong = titles.map((title) => said[title].map((answer, place) => answer !== truth[place]));
   const canvases = titles.map(() => make("canvas"));
   const cursor = make("span", { class: "cursor" });
-  const letters = make("div", { class: "letters" }, ...(runs.length > 300 ? [] : runs).map((run) =>
+  const letters = make("div", { class: "letters" }, ...(runs.length <= 80 || (stretches === runs && runs.length <= 150) ? runs : []).map((run) =>
     make("span", { "--at": `${(100 * run.start) / count}%`, "--wide": `${(100 * (run.end - run.start)) / count}%`, title: NAMES[run.label].length > 1 && NAMES[run.label] }, runName(run, count, runs.length))));
   const track = make("div", { class: "track", role: "slider", tabindex: 0, "aria-label": label, "aria-valuemin": 0, "aria-valuemax": count - 1 },
     ...canvases, letters, cursor);
