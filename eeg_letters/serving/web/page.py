@@ -12,10 +12,12 @@ import numpy as np
 import orjson
 
 from eeg_letters.montage import flat_positions
-from eeg_letters.schema import LABEL_COLUMNS, LINE_COLUMN, Features
+from eeg_letters.schema import LABEL_COLUMNS, LINE_COLUMN, Features, Schema, counted
 from eeg_letters.serving.asgi import Response
 from eeg_letters.serving.inference import Inference
 
+# Names that are any text are not among them: scripts alone put these on the page.
+_WORD = re.compile(r"\{(\w+)\}")
 _LINKED = re.compile(
     r'<link rel="stylesheet" href="(?P<style>\w+\.css)">'
     r'|<script src="(?P<script>\w+\.js)"></script>'
@@ -30,7 +32,8 @@ def page(inference: Inference) -> Response:
         tag = link.lastgroup
         return f"<{tag}>{_read(link[tag or '']).replace('{served}', served)}</{tag}>"
 
-    text = _LINKED.sub(joined, _read("index.html"))
+    words = _words(inference.schema)
+    text = _LINKED.sub(joined, _WORD.sub(lambda word: words[word[1]], _read("index.html")))
     policy = (
         "default-src 'none'; connect-src 'self'; img-src data:;"
         f" script-src {_digests(text, 'script')}; style-src {_digests(text, 'style')};"
@@ -45,6 +48,25 @@ def page(inference: Inference) -> Response:
 
 def _read(name: str) -> str:
     return files("eeg_letters.serving.web").joinpath("page", name).read_text(encoding="utf-8")
+
+
+def _words(schema: Schema) -> dict[str, str]:
+    features, labels = schema.features, schema.labels
+    source = "band powers" if features.are_powers else "features"
+    question = (
+        "Which letter was a person thinking of?"
+        if labels.are_letters
+        else "Which class does a stretch of EEG belong to?"
+    )
+    return {
+        "noun": labels.noun,
+        "Noun": labels.noun.capitalize(),
+        "nouns": labels.plural,
+        "question": f"{question} Two models read it from the {source} of an EEG."
+        if labels.are_letters
+        else f"{question} Two models tell by its {source}.",
+        "values": counted(len(features), "band power" if features.are_powers else "feature"),
+    }
 
 
 def _served(inference: Inference) -> dict[str, Any]:

@@ -4,6 +4,7 @@ const $ = (id) => document.getElementById(id);
 const percent = (share) => `${(100 * share).toFixed(1)}\u00a0%`;
 const whole = (number) => number.toLocaleString("en");
 const power = (value) => (value === 0 ? "0" : Math.abs(value) < 0.001 || Math.abs(value) >= 1e5 ? value.toExponential(1) : Number(value.toPrecision(3)).toString());
+const capital = (word) => word[0].toUpperCase() + word.slice(1);
 const plural = (number, one, many = `${one}s`) => `${whole(number)} ${number === 1 ? one : many}`;
 
 // Attributes; "text", event handlers ("onclick") and styles ("--x") as well.

@@ -1,10 +1,12 @@
 // Which view is open, by the address.
 
+const TITLE = document.title;
 const VIEWS = { line: "Stored lines", rows: "Your rows", models: "Models" };
 
 function open() {
   const asked = new URLSearchParams(location.search);
-  const view = asked.has("line") || !Object.hasOwn(VIEWS, asked.get("view")) ? "line" : asked.get("view");
+  const first = SERVED.hasRows || asked.has("line") ? "line" : "rows";
+  const view = asked.has("line") || !Object.hasOwn(VIEWS, asked.get("view")) ? first : asked.get("view");
   const within = $("main").contains(document.activeElement) && document.activeElement !== $("main");
   if (within && !$(`view-${view}`).contains(document.activeElement)) $("main").focus();
   for (const name of Object.keys(VIEWS)) $(`view-${name}`).hidden = name !== view;
@@ -12,7 +14,7 @@ function open() {
     if (link.dataset.view === view) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  document.title = `${VIEWS[view]} – EEG letters`;
+  document.title = `${VIEWS[view]} – ${TITLE}`;
   $("problem").replaceChildren();
   say("");
   if (view === "line") openLine(asked.get("line") ?? undefined);
@@ -27,7 +29,8 @@ function go(address, replace = false) {
 }
 
 function showCurl(line) {
-  const commands = ["score", `line/${line}`, `prediction/${line}`, "models", "predictions", `predict -H 'Content-Type: application/json' -d '{"rows": [[0.51, 0.118, …]]}'`];
+  const stored = SERVED.hasRows ? ["score", `line/${line}`, `prediction/${line}`] : [];
+  const commands = [...stored, "models", ...(SERVED.hasRows ? ["predictions"] : []), `predict -H 'Content-Type: application/json' -d '{"rows": [[${SERVED.features.length > 2 ? "0.51, 0.118, …" : SERVED.features.map(() => "0.51").join(", ")}]]}'`];
   $("curl").textContent = commands.map((command) => `curl ${location.origin}/${command}`).join("\n");
 }
 
@@ -39,5 +42,7 @@ document.addEventListener("click", (event) => {
   go(link.getAttribute("href"));
   scrollTo(0, 0);
 });
+$("served").textContent = describeServed();
+$("text-label").textContent = usualLabelColumn();
 showCurl(FIRST);
 open();

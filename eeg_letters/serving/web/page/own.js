@@ -1,6 +1,8 @@
 // The view of rows of one's own.
 
 const ROWS_A_REQUEST = 500;
+// Of many classes fewer rows, or the service would refuse each request for its many probabilities first.
+const CELLS_A_REQUEST = 100_000;
 const ROWS_A_PAGE = 100;
 const LARGEST_FILE = 64 * 1024 * 1024;
 const SHOWN_TEXT = 200_000;
@@ -12,11 +14,12 @@ let ownPage = 0;
 let ownPicked = 0;
 
 function openOwn() {
+  $("example").hidden = !SERVED.hasRows;
   $("example").textContent = shownLine === undefined ? "Take a stored line" : `Take stored line ${shownLine}`;
 }
 
 // One request after the other; what is too much for one is halved.
-async function predictAll(rows, signal, onProgress) {
+async function predictAll(rows, titles, signal, onProgress) {
   const answers = [];
   const size = async (from, count) => {
     try {
@@ -29,9 +32,10 @@ async function predictAll(rows, signal, onProgress) {
       await size(from + half, count - half);
     }
   };
-  for (let from = 0; from < rows.length; from += ROWS_A_REQUEST) {
+  const most = Math.min(ROWS_A_REQUEST, Math.max(1, Math.floor(CELLS_A_REQUEST / (NAMES.length * titles.length))));
+  for (let from = 0; from < rows.length; from += most) {
     onProgress(from);
-    await size(from, Math.min(ROWS_A_REQUEST, rows.length - from));
+    await size(from, Math.min(most, rows.length - from));
   }
   return answers;
 }
@@ -53,9 +57,10 @@ async function predictOwn() {
     const all = await overview();
     const text = ownText ?? $("text").value;
     try {
-      const rows = parseRows(text, all.features);
-      const answers = await predictAll(rows, signal, (done) => showProgress(done, rows.length));
-      ownRows = rows.map((row, at) => ({ powers: row.values, answers: answers[at], truth: row.truth, line: row.line }));
+      const { rows, ignored } = parseRows(text);
+      const answers = await predictAll(rows, all.titles, signal, (done) => showProgress(done, rows.length));
+      ownRows = rows.map((row, at) => ({ values: row.values, answers: answers[at], truth: row.truth, line: row.line }));
+      $("own-ignored").textContent = ignored.length ? `Ignored: ${listed(ignored)}.` : "";
     } catch (failure) {
       if (!(failure instanceof NotJSON)) throw failure;
       await ask("/predict", { body: failure.body, signal }).catch((refused) => { throw signal.aborted ? refused : inText(refused, [], 0); });
@@ -80,10 +85,10 @@ function showProgress(done, total) {
 
 function showOwnScore(titles) {
   const known = ownRows.filter(({ truth }) => truth !== undefined);
-  const agree = ownRows.filter(({ answers }) => answers[titles[0]].label === answers[titles[1]].label).length;
-  const right = titles.map((title) => `${title} ${whole(known.filter(({ answers, truth }) => answers[title].label === truth).length)}`);
+  const agree = ownRows.filter(({ answers }) => answers[titles[0]].said === answers[titles[1]].said).length;
+  const right = titles.map((title) => `${title} ${whole(known.filter(({ answers, truth }) => answers[title].said === truth).length)}`);
   const parts = [`${plural(ownRows.length, "row")}; the models agree on ${whole(agree)}.`];
-  if (known.length) parts.push(`Right, of ${whole(known.length)} whose letter is known: ${right.join(", ")}.`);
+  if (known.length) parts.push(`Right, of ${whole(known.length)} whose ${SERVED.noun} is known: ${right.join(", ")}.`);
   $("own-score").textContent = parts.join(" ");
   say(parts.join(" "));
 }
@@ -93,12 +98,12 @@ function showList(titles) {
   const lines = ownRows.slice(from, from + ROWS_A_PAGE).map(({ answers, truth, line }, at) => make("tr", { "data-place": from + at },
     make("td", {}, make("button", { type: "button", tabindex: from + at === ownPicked ? 0 : -1, "aria-label": `Row ${from + at + 1}` }, whole(from + at + 1))),
     ...(hasLines() ? [make("td", { class: "number" }, line ?? "")] : []),
-    make("td", {}, truth === undefined ? "–" : LETTERS[truth]),
+    make("td", {}, truth === undefined ? "–" : named(truth)),
     ...titles.map((title) => {
-      const { label, letter } = answers[title];
-      if (truth === undefined) return make("td", {}, letter);
-      const right = label === truth;
-      return make("td", { class: right ? "right" : "wrong" }, `${letter} `, make("span", { "aria-label": right ? "right" : "wrong", role: "img" }, right ? "✓" : "✗"));
+      const { said } = answers[title];
+      if (truth === undefined) return make("td", {}, named(said));
+      const right = said === truth;
+      return make("td", { class: right ? "right" : "wrong" }, named(said), " ", make("span", { "aria-label": right ? "right" : "wrong", role: "img" }, right ? "✓" : "✗"));
     })));
   const heads = ["Row", ...(hasLines() ? ["Line"] : []), "Truth", ...titles];
   $("own-list").replaceChildren(make("table", {}, make("thead", {}, make("tr", {}, ...heads.map((name) => make("th", { scope: "col" }, name)))), make("tbody", {}, ...lines)));
@@ -111,6 +116,7 @@ function showList(titles) {
   ]));
 }
 
+const named = (place) => make("span", { class: "cut", title: NAMES[place].length > 8 && NAMES[place] }, SHORT[place]);
 const hasLines = () => ownRows.some(({ line }) => line !== undefined);
 
 async function pick(place, focus = false) {

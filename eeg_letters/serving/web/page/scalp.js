@@ -1,8 +1,8 @@
-// Maps of band power over the scalp: spherical splines (Perrin et al. 1989) through the logarithms of 32 electrodes.
+// Maps of band power over the scalp: spherical splines (Perrin et al. 1989) through the logarithms of the powers.
 
-// From above: x to the right, y down; 1 is the ring through T7, T8 and Oz, which is drawn 90° from the vertex. From electrodes.py.
-const PLACES = JSON.parse('{places}');
-const HEAD = 1.36;  // The outline; FT9, FT10, TP9 and TP10 are at 1.25.
+// From above: x to the right, y down; 1 is the ring through T7, T8 and Oz, which is drawn 90° from the vertex.
+const PLACES = SERVED.places;
+const HEAD = 1.36;  // The outline; the lowest electrodes, such as TP9 and TP10, are at 1.25.
 const GRID = 192;  // Pixels of a map, and nodes at which the spline is worked out.
 const NODES = 48;
 
@@ -19,9 +19,13 @@ function viridis(share) {
   return VIRIDIS[below].map((part, index) => part + (VIRIDIS[below + 1][index] - part) * (place - below));
 }
 
+// Of other bands nothing is known; alpha's scale is the widest.
+const FOLDED = new Map(Object.entries(SCALES).map(([band, scale]) => [band.toLowerCase(), scale]));
+const usualScale = (band) => FOLDED.get(band.toLowerCase()) ?? SCALES.alpha;
+
 // Another scale, as wide, where most powers are far from the usual one: they are in another unit.
 function scaleFor(band, powers) {
-  const usual = SCALES[band] ?? SCALES.alpha;
+  const usual = usualScale(band);
   const positive = powers.filter((value) => value > 0).sort((one, other) => one - other);
   const inside = positive.filter((value) => value >= usual[0] / 3 && value <= usual[1] * 3).length;
   if (2 * inside >= positive.length) return usual;
@@ -83,10 +87,12 @@ function meansAround(electrodes) {
   });
 }
 
-// What each electrode weighs in each node of a coarse grid, and where each pixel lies between nodes: worked out once.
-let field;
+// What each electrode weighs in each node of a coarse grid, and where each pixel lies between nodes: worked out once for
+// the electrodes of a map, which may lack some that another has.
+const fields = new Map();
 function weights(electrodes) {
-  if (field) return field;
+  const key = electrodes.join();
+  if (fields.has(key)) return fields.get(key);
   const count = electrodes.length;
   const known = [...electrodes.map((name) => PLACES[name]), ...AROUND].map(onSphere);
   const values = [...electrodes.map((_, row) => electrodes.map((_, column) => Number(row === column))), ...meansAround(electrodes), electrodes.map(() => 0)];
@@ -114,8 +120,8 @@ function weights(electrodes) {
   }
   const [places, nodes] = [0, 1].map((part) => Uint32Array.from(pixels, (pixel) => pixel[part]));
   const [rights, downs] = [2, 3].map((part) => Float32Array.from(pixels, (pixel) => pixel[part]));
-  field = { table, count, places, nodes, rights, downs };
-  return field;
+  fields.set(key, { table, count, places, nodes, rights, downs });
+  return fields.get(key);
 }
 
 // Draws powers, one an electrode, on a canvas of GRID × GRID.

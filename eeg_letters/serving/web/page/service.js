@@ -1,9 +1,6 @@
 "use strict";
 // What the service answers, and sentences for when it does not.
 
-const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-const LINE_COLUMN = "Line";
-const LETTER_COLUMN = "# Letter";
 const PATIENCE = 3;
 
 class Failure extends Error {
@@ -50,29 +47,38 @@ async function ask(path, { body, signal } = {}) {
   }
 }
 
-const predict = (rows, signal) => ask("/predict", { body: JSON.stringify({ rows }), signal }).then((answer) => answer.predictions);
+// For each row what each model answers, by its title: the class and the probabilities.
+async function predict(rows, signal) {
+  const { predictions } = await ask("/predict", { body: JSON.stringify({ rows }), signal });
+  return predictions.map((row) => Object.fromEntries(Object.entries(row).map(([title, { label, probabilities }]) => [title, { said: CLASSES.get(label), probabilities }])));
+}
 
 // The models and what they say of all stored rows: asked once, again only if that failed.
 let everything;
 function overview() {
   everything ??= Promise.all([ask("/models"), ask("/predictions")]).then(([models, { lines, truth, labels }]) => {
     const titles = models.map(({ title }) => title);
-    return { models, titles, features: models[0].feature_names, lines, truth, labels, places: new Map(lines.map((line, place) => [line, place])) };
+    const places = (column = []) => column.map((label) => CLASSES.get(label));
+    return {
+      models, titles, lines, truth: places(truth),
+      said: Object.fromEntries(titles.map((title) => [title, places(labels[title])])),
+      places: new Map(lines.map((line, place) => [line, place])),
+    };
   });
   everything.catch(() => { everything = undefined; });
   return everything;
 }
 
-// A stored row: its band powers in the models' order, its letter, and the answers. Kept, so that stepping back is at once.
+// A stored row: its features in the models' order, its class, and the answers. Kept, so that stepping back is at once.
 const KEPT = 400;
 const kept = new Map();
 function storedRow(line) {
   if (!kept.has(line)) {
     if (kept.size >= KEPT) kept.delete(kept.keys().next().value);
-    const row = Promise.all([overview(), ask(`/line/${line}`)]).then(async ([{ features }, stored]) => {
-      const powers = features.map((name) => Number(stored[name]));
-      const [answers] = await predict([powers]);
-      return { powers, answers, truth: Number(stored[LETTER_COLUMN]) };
+    const row = Promise.all([overview(), ask(`/line/${line}`)]).then(async ([{ places, truth }, stored]) => {
+      const { values } = toRow(stored, "", 0);
+      const [answers] = await predict([values]);
+      return { values, answers, truth: truth[places.get(line)] };
     });
     row.catch(() => kept.delete(line));
     kept.set(line, row);

@@ -7,13 +7,16 @@ let shownLine;
 const lineToShow = ({ places, lines }) => shownLine ?? (places.has(FIRST) ? FIRST : lines[0]);
 
 async function openLine(given) {
+  for (const id of ["choose", "line-strip", "line-reading"]) $(id).hidden = !SERVED.hasRows;
+  $("line-absent").textContent = SERVED.hasRows ? "" : NO_ROWS;
+  if (!SERVED.hasRows) return;
   await inPlace("problem", async (signal) => {
     const all = await overview();
     if (signal.aborted) return;
     lineView ??= buildLine(all);
     const line = given ?? String(lineToShow(all));
     $("line").value = line;
-    document.title = `Line ${line} – EEG letters`;
+    document.title = `Line ${line} – ${TITLE}`;
     const place = all.places.get(Number(line));
     if (place === undefined || !/^\d+$/.test(line)) {
       lineView.reading.fade();
@@ -59,10 +62,10 @@ async function step(to) {
 
 const beside = (by) => ({ lines }, place) => Math.min(Math.max(place + by, 0), lines.length - 1);
 
-function nextDisagreement({ lines, labels, titles: [one, other] }, place) {
+function nextDisagreement({ lines, said, titles: [one, other] }, place) {
   for (let ahead = 1; ahead <= lines.length; ahead++) {
     const next = (place + ahead) % lines.length;
-    if (labels[one][next] !== labels[other][next]) return next;
+    if (said[one][next] !== said[other][next]) return next;
   }
   return undefined;
 }

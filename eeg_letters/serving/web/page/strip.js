@@ -1,6 +1,6 @@
-// A recording line by line: a lane a model, a mark for each wrong answer, letters below. Also the way to a line.
+// A recording line by line: a lane a model, a mark for each wrong answer, names of classes below. Also the way to a line.
 
-// Lines in sequence with the same letter.
+// Lines in sequence of the same class.
 function runsOf(truth) {
   const runs = [];
   truth.forEach((label, place) => {
@@ -11,16 +11,32 @@ function runsOf(truth) {
   return runs;
 }
 
+// The stretches whose share of right answers is drawn: the runs, or where classes follow each other in no order, so that a
+// run is hardly more than a line, forty of one length.
+function stretchesOf(runs, count) {
+  if (count >= 4 * runs.length || count < 40) return { stretches: runs, of: `run of one ${SERVED.noun}` };
+  const length = Math.ceil(count / 40);
+  const stretches = Array.from({ length: Math.ceil(count / length) }, (_, at) => ({ start: at * length, end: Math.min((at + 1) * length, count) }));
+  return { stretches, of: `stretch of ${plural(length, "line")}` };
+}
+
+// A name below its run only where there is room for some of it.
+function runName({ label, start, end }, count, runs) {
+  const room = (1000 * (end - start)) / count;
+  return runs <= 80 && (NAMES[label].length === 1 || room >= 8 * Math.min(NAMES[label].length, 5)) ? SHORT[label] : "";
+}
+
 // follow: whether moving along the strip goes to the line at once, or by Enter. tell: told of a place pointed at, or the
 // one where the strip is, and then its number.
-function makeStrip(host, { titles, lines, truth, labels }, { label, follow, profile, go, tell }) {
+function makeStrip(host, { titles, lines, truth, said }, { label, follow, profile, go, tell }) {
   const count = lines.length;
   const runs = runsOf(truth);
-  const wrong = titles.map((title) => labels[title].map((said, place) => said !== truth[place]));
+  const { stretches } = stretchesOf(runs, count);
+  const wrong = titles.map((title) => said[title].map((answer, place) => answer !== truth[place]));
   const canvases = titles.map(() => make("canvas"));
   const cursor = make("span", { class: "cursor" });
-  const letters = make("div", { class: "letters" }, ...runs.map(({ label, start, end }) =>
-    make("span", { "--at": `${(100 * start) / count}%`, "--wide": `${(100 * (end - start)) / count}%` }, runs.length <= 80 ? LETTERS[label] : "")));
+  const letters = make("div", { class: "letters" }, ...(runs.length <= 80 || (stretches === runs && runs.length <= 150) ? runs : []).map((run) =>
+    make("span", { "--at": `${(100 * run.start) / count}%`, "--wide": `${(100 * (run.end - run.start)) / count}%`, title: NAMES[run.label].length > 1 && NAMES[run.label] }, runName(run, count, runs.length))));
   const track = make("div", { class: "track", role: "slider", tabindex: 0, "aria-label": label, "aria-valuemin": 0, "aria-valuemax": count - 1 },
     ...canvases, letters, cursor);
   const names = titles.map((title, model) => make("span", { class: "lane-name" }, title, make("span", { class: "quiet" }, ` ${plural(wrong[model].filter(Boolean).length, "wrong", "wrong")}`)));
@@ -30,11 +46,11 @@ function makeStrip(host, { titles, lines, truth, labels }, { label, follow, prof
   let at = 0;
 
   function describe(place) {
-    const said = titles.map((title) => {
-      const label = labels[title][place];
-      return `${title} ${LETTERS[label]} ${label === truth[place] ? "✓" : "✗"}`;
+    const answers = titles.map((title) => {
+      const answer = said[title][place];
+      return `${title} ${NAMES[answer]} ${answer === truth[place] ? "✓" : "✗"}`;
     });
-    return `Line ${lines[place]}, truth ${LETTERS[truth[place]]}: ${said.join(", ")}`;
+    return `Line ${lines[place]}, truth ${NAMES[truth[place]]}: ${answers.join(", ")}`;
   }
 
   function draw() {
@@ -59,7 +75,7 @@ function makeStrip(host, { titles, lines, truth, labels }, { label, follow, prof
       context.lineWidth = 1.5 * devicePixelRatio;
       context.beginPath();
       const top = context.lineWidth;
-      for (const { start, end } of runs) {
+      for (const { start, end } of stretches) {
         let sum = 0;
         for (let place = start; place < end; place++) sum += wrong[model][place];
         const y = top + (head - 3 * top) * (sum / (end - start));
@@ -97,7 +113,7 @@ function makeStrip(host, { titles, lines, truth, labels }, { label, follow, prof
       go(lines[at]);
       return;
     }
-    const run = Math.max(1, Math.round(count / 26));
+    const run = Math.max(1, Math.round(count / SHOWN.length));
     const to = { ArrowLeft: at - 1, ArrowDown: at - 1, ArrowRight: at + 1, ArrowUp: at + 1, PageDown: at - run, PageUp: at + run, Home: 0, End: count - 1 }[event.key];
     if (to === undefined || event.ctrlKey || event.altKey || event.metaKey) return;
     event.preventDefault();
