@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.text import Text
 
 from eeg_letters.errors import UserError
+from eeg_letters.labels import LABEL_COLUMNS
 from eeg_letters.models import MODELS
 from eeg_letters.recordings.recording import read_recording
-from eeg_letters.schema import LABEL_COLUMNS
 from eeg_letters.scoring.store import check_writable, save_entries
 from eeg_letters.settings import DATA
 from eeg_letters.training.compiling import CompilationError

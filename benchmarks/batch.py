@@ -22,9 +22,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.paths import ROOT
+from eeg_letters.labels import LETTER_COLUMN
 from eeg_letters.recordings.chunks import MOST_CHUNK_ROWS as CHUNK_ROWS
 from eeg_letters.recordings.recording import read_recording
-from eeg_letters.schema import LETTER_COLUMN, LINE_COLUMN
+from eeg_letters.schema import LINE_COLUMN
 
 ROWS = 1_000_000
 PART = 10_000

@@ -20,8 +20,8 @@ from rich.text import Text
 
 from data.simulate import SMALLEST_POWER
 from eeg_letters.errors import UserError
+from eeg_letters.labels import LABEL_COLUMNS
 from eeg_letters.recordings.recording import Recording, read_recording
-from eeg_letters.schema import LABEL_COLUMNS
 
 ROWS_APART = (1, 2, 5)
 CORRELATION = "Correlation of rows"

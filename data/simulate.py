@@ -26,16 +26,9 @@ from numpy.typing import NDArray
 
 from eeg_letters.atomic import atomic_write
 from eeg_letters.errors import OutputError, SchemaError, UserError
+from eeg_letters.labels import LETTER_COLUMN, LETTERS, MAX_CLASSES, find_labels
 from eeg_letters.montage import canonical_name, flat_positions
-from eeg_letters.schema import (
-    LETTER_COLUMN,
-    LETTERS,
-    LINE_COLUMN,
-    MAX_CLASSES,
-    find_band_powers,
-    find_labels,
-    parse_band_power,
-)
+from eeg_letters.schema import LINE_COLUMN, find_band_powers, parse_band_power
 
 PROGRAM = "python -m data.simulate"
 SEED = 32

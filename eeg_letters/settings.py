@@ -13,6 +13,8 @@ DATA = Path(__file__).resolve().parent.parent / "data"
 # Where `make bento TEST=…` puts the recording that a Bento serves.
 PACKED = DATA / "packed"
 SHIPPED = DATA / "test.json"
+# Of 26 letters by two models.
+CELLS_A_ROW = 52
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Settings:
     max_rows : int
         ``EEG_MAX_ROWS``: the most rows in one request.
     max_cells : int
-        ``EEG_MAX_CELLS``: the most probabilities in one answer: rows × classes × models.
+        ``EEG_MAX_CELLS``: the most probabilities in one answer: rows × classes × models. By
+        default so many that letters are limited by `max_rows` alone.
     max_concurrency : int
         ``EEG_MAX_CONCURRENCY``: the most requests that are answered at a time. As many bodies of
         the largest size, with their answers, must fit into a container's memory.
@@ -44,8 +47,7 @@ class Settings:
     max_body_bytes: int = 8 * 1024 * 1024
     body_timeout_seconds: int = 30
     max_rows: int = 2_000
-    # 2,000 rows of 26 letters by two models.
-    max_cells: int = 104_000
+    max_cells: int = 2_000 * CELLS_A_ROW
     max_concurrency: int = 16
     log_format: str = "json"
 
@@ -64,14 +66,15 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         When a variable cannot be understood.
     """
     defaults = Settings()
+    max_rows = _positive(environment, "EEG_MAX_ROWS", defaults.max_rows)
     return Settings(
         test_data=_recording(environment),
         max_body_bytes=_positive(environment, "EEG_MAX_BODY_BYTES", defaults.max_body_bytes),
         body_timeout_seconds=_positive(
             environment, "EEG_BODY_TIMEOUT_SECONDS", defaults.body_timeout_seconds
         ),
-        max_rows=_positive(environment, "EEG_MAX_ROWS", defaults.max_rows),
-        max_cells=_positive(environment, "EEG_MAX_CELLS", defaults.max_cells),
+        max_rows=max_rows,
+        max_cells=_positive(environment, "EEG_MAX_CELLS", max_rows * CELLS_A_ROW),
         max_concurrency=_positive(environment, "EEG_MAX_CONCURRENCY", defaults.max_concurrency),
         log_format=_choice(environment, "EEG_LOG_FORMAT", ("json", "text")),
     )

@@ -69,7 +69,7 @@ def select_rows(path: Path, letters: Sequence[int], rows: slice) -> Path:
     return path
 
 
-def run_python(home: Path, script: str, seconds: float = 60, **settings: str) -> str:
+def run_python(home: Path, script: str, **settings: str) -> str:
     """What a script prints, run from the root of the project with the model store in `home`."""
     finished = subprocess.run(
         [sys.executable, "-c", script],
@@ -77,7 +77,7 @@ def run_python(home: Path, script: str, seconds: float = 60, **settings: str) ->
         env=environment(home, **settings),
         capture_output=True,
         text=True,
-        timeout=seconds,
+        timeout=300,
         check=False,
     )
     assert finished.returncode == 0, finished.stderr

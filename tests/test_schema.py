@@ -8,20 +8,22 @@ import numpy as np
 import pytest
 
 from eeg_letters.errors import SchemaError
-from eeg_letters.schema import (
+from eeg_letters.labels import (
     LABEL_COLUMNS,
     LETTERS,
-    Features,
     LabelKind,
     Labels,
+    find_label_column,
+    find_labels,
+    parse_label,
+)
+from eeg_letters.schema import (
+    Features,
     Schema,
     difference,
     find_band_powers,
-    find_label_column,
-    find_labels,
     other_features,
     parse_band_power,
-    parse_label,
 )
 from tests.shipped import SCHEMA
 

@@ -12,8 +12,9 @@ from arro3.io import write_csv, write_parquet
 from numpy.typing import NDArray
 
 from eeg_letters.errors import OutputError, UserError
+from eeg_letters.labels import LETTER_COLUMN, LabelKind, Labels
 from eeg_letters.models import Model
-from eeg_letters.schema import LETTER_COLUMN, LINE_COLUMN, LabelKind, Labels
+from eeg_letters.schema import LINE_COLUMN
 from eeg_letters.scoring.bulk import Scores
 
 ENDINGS = (".csv", ".parquet")

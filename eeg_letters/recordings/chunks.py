@@ -13,13 +13,14 @@ from arro3.core import Array, DataType, Field
 from numpy.typing import NDArray
 
 from eeg_letters.errors import RecordingError, SchemaError, UserError
+from eeg_letters.labels import find_label_column
 from eeg_letters.recordings.values import (
     check_unique,
     class_index,
     feature_value,
     whole_number,
 )
-from eeg_letters.schema import LINE_COLUMN, Schema, find_label_column
+from eeg_letters.schema import LINE_COLUMN, Schema
 
 # A slot has a chunk's numbers, or as much text as fits.
 SLOT_BYTES = 4096 * 162 * 8

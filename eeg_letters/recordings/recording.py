@@ -20,6 +20,13 @@ import orjson
 from numpy.typing import NDArray
 
 from eeg_letters.errors import RecordingError, SchemaError
+from eeg_letters.labels import (
+    LABEL_COLUMNS,
+    LETTER_COLUMN,
+    find_label_column,
+    find_labels,
+    parse_label,
+)
 from eeg_letters.recordings.values import (
     as_number,
     check_unique,
@@ -28,17 +35,12 @@ from eeg_letters.recordings.values import (
     whole_number,
 )
 from eeg_letters.schema import (
-    LABEL_COLUMNS,
-    LETTER_COLUMN,
     LINE_COLUMN,
     Features,
     Schema,
     find_band_powers,
-    find_label_column,
-    find_labels,
     getter,
     other_features,
-    parse_label,
 )
 
 
@@ -274,7 +276,9 @@ class _Collector:
             if column is None or named not in (None, column):
                 raise _no_label(self._where, named)
             rest = [name for name in self._columns if name not in (LINE_COLUMN, column)]
-            features = find_band_powers(rest) or self._numeric(rest, rows)
+            # What may have labels tells the label to whoever learns from it.
+            others = [name for name in rest if name not in LABEL_COLUMNS]
+            features = find_band_powers(rest) or self._numeric(others, rows)
         except SchemaError as error:
             raise RecordingError(f"{self._where}, {error}") from None
         cells = [_label(where, row, column) for where, row in rows]

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eeg_letters.errors import RecordingError, SchemaError
-from eeg_letters.schema import Labels
+from eeg_letters.labels import Labels
 
 
 def check_unique(where: str, names: Sequence[str], what: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from eeg_letters import __version__
 from eeg_letters.schema import Schema
 from eeg_letters.serving.api import openapi as api
+from eeg_letters.serving.api.schemas import schemas
 from eeg_letters.serving.open_inference import openapi as open_inference
 
 
@@ -43,7 +44,7 @@ def document(
         },
         "paths": {**api.paths(schema, columns), **open_inference.paths(schema, lda_version)},
         "components": {
-            "schemas": {**api.schemas(schema, columns), **open_inference.schemas(schema)},
+            "schemas": {**schemas(schema, columns), **open_inference.schemas(schema)},
             "responses": {**api.responses(), **open_inference.responses()},
         },
     }

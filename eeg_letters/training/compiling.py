@@ -8,8 +8,8 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
+from eeg_letters.labels import Labels
 from eeg_letters.recordings.recording import Recording
-from eeg_letters.schema import Labels
 from eeg_letters.scoring.scorer import Floats, Scorer
 from eeg_letters.training.pipelines import to_frame
 

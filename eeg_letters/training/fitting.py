@@ -18,9 +18,10 @@ from sklearn.pipeline import Pipeline
 
 from eeg_letters import __version__
 from eeg_letters.errors import RecordingError, UserError
+from eeg_letters.labels import MAX_CLASSES
 from eeg_letters.models import Model
 from eeg_letters.recordings.recording import Recording
-from eeg_letters.schema import MAX_CLASSES, Features
+from eeg_letters.schema import Features
 from eeg_letters.scoring.scorer import PREPROCESSING, Scorer
 from eeg_letters.scoring.store import PIPELINE_FILE, SCORER_FILE, Entry
 from eeg_letters.training.calibration import calibrate, fit_temperature

@@ -20,8 +20,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from eeg_letters.labels import listed
 from eeg_letters.recordings.recording import Recording
-from eeg_letters.schema import listed
 from eeg_letters.training.fitting import Progress as OnEpoch
 from eeg_letters.training.fitting import TrainedModel
 from eeg_letters.training.report.experiments import Count

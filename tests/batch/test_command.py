@@ -228,7 +228,7 @@ BAD: dict[str, list[tuple[str, Any, str]]] = {
         ("O1/alpha", -0.5, "'-0.5' is negative; a band power is 0 or more"),
         ("O1/alpha", "1_0", "'1_0' is not a number"),
         ("# Letter", 26, "26 is not a letter (0 is A, 25 is Z)"),
-        ("# Letter", 1.5, "'1.5' is not a whole number"),
+        ("# Letter", 1.5, "'1.5' is neither a whole number nor text"),
         ("Line", -7, "'-7' is not a whole number"),
     ],
     "jsonl": [

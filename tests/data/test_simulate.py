@@ -13,10 +13,10 @@ import pytest
 
 from data.simulate import BANDS, ELECTRODES, Design, band_centres, parse_design
 from eeg_letters.errors import UserError
+from eeg_letters.labels import LETTER_COLUMN, LETTERS, LabelKind, Labels
 from eeg_letters.models import LDA, MLP, MODELS
 from eeg_letters.montage import flat_positions
 from eeg_letters.recordings.recording import Recording, read_recording
-from eeg_letters.schema import LETTER_COLUMN, LETTERS, LabelKind, Labels
 from eeg_letters.settings import DATA
 from tests import shipped
 from tests.conftest import ROOT, real_recordings, stored_metadata

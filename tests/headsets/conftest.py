@@ -56,7 +56,7 @@ def served(
         assert finished.returncode == 0, finished.stderr
         assert f"Unused columns of {test}: comment" in finished.stdout.replace("\n", "")
     else:
-        run_python(folder, TRAIN.format(train=str(train), test=str(test)), seconds=300)
+        run_python(folder, TRAIN.format(train=str(train), test=str(test)))
     log = folder / "log"
     with serve(folder, log=log, EEG_TEST_DATA=str(test)) as (url, _):
         yield Served(trial, train, test, folder, url, log)

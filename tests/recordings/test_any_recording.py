@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from eeg_letters.errors import RecordingError
+from eeg_letters.labels import LabelKind
 from eeg_letters.recordings.recording import Recording, read_recording
-from eeg_letters.schema import LabelKind, Schema
+from eeg_letters.schema import Schema
 
 
 def write(directory: Path, text: str, name: str = "x.csv") -> Path:
@@ -72,12 +73,13 @@ def test_the_label_column_may_be_named(tmp_path: Path) -> None:
     text = "stim,label,x\nup,1,1\ndown,2,2\n"
     recording = found(tmp_path, text, label="stim")
     assert recording.schema.labels.values == ("down", "up")
-    assert recording.schema.features.names == ("label", "x")
+    assert recording.schema.features.names == ("x",)
+    assert recording.unused == ("label",)
     assert recording.schema.label_column == "stim"
     again = found(tmp_path, text, schema=recording.schema)
     assert again.labels.tolist() == recording.labels.tolist() == [1, 0]
     # In another file the labels may be where labels usually are.
-    other = found(tmp_path, "x,class,label\n1,up,5\n", schema=recording.schema)
+    other = found(tmp_path, "x,class\n1,up\n", schema=recording.schema)
     assert other.label_column == "class"
 
 

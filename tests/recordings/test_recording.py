@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from eeg_letters.errors import RecordingError
+from eeg_letters.labels import LETTER_COLUMN
 from eeg_letters.recordings.recording import Recording, read_recording
-from eeg_letters.schema import LETTER_COLUMN, LINE_COLUMN
+from eeg_letters.schema import LINE_COLUMN
 from eeg_letters.settings import DATA
 from tests.shipped import COLUMNS, FEATURES, SCHEMA
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from eeg_letters.schema import Labels
+from eeg_letters.labels import Labels
 from eeg_letters.serving.inference import Prediction
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from eeg_letters.labels import LabelKind
 from eeg_letters.models import ENSEMBLE, LDA, MODELS
-from eeg_letters.schema import LabelKind, Schema
-from eeg_letters.serving.api.openapi import Example, exactly, feature_schema
+from eeg_letters.schema import Schema
+from eeg_letters.serving.api.openapi import Example
+from eeg_letters.serving.api.schemas import exactly, feature_schema
 from eeg_letters.serving.open_inference.answers import BINARY
 from eeg_letters.serving.open_inference.requests import INPUT, INPUT_TYPES
 

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import orjson
 
+from eeg_letters.labels import LABEL_COLUMNS
 from eeg_letters.montage import flat_positions
-from eeg_letters.schema import LABEL_COLUMNS, LINE_COLUMN, Features, Schema, counted
+from eeg_letters.schema import LINE_COLUMN, Features, Schema, counted
 from eeg_letters.serving.asgi import Response
 from eeg_letters.serving.inference import Inference
 

@@ -45,7 +45,7 @@ def test_an_example_is_what_its_schema_says(schema: Any, example: Any) -> None:
 
 def test_the_document_is_served(client: httpx.Client) -> None:
     (version,) = client.get(f"/v2/models/{LDA.name}").json()["versions"]
-    assert client.get("/docs.json").json() == openapi.document(version)
+    assert client.get("/docs.json").json() == openapi.document(SCHEMA, COLUMNS, version)
 
 
 def test_nothing_made_from_the_document_or_against_it_breaks_the_service(

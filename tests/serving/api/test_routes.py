@@ -76,6 +76,10 @@ def test_stored_predictions_are_those_of_each_line(client: httpx.Client, stored:
             assert labels[line] == client.get(f"/prediction/{line}").json()[f"prediction {title}"]
 
 
+NAMES = {"name", "title", "version", "feature_names", "electrodes", "bands", "labels"}
+NAMES |= {"classes", "class_names"}
+
+
 def test_models_are_those_of_the_store(client: httpx.Client, trained_home: Path) -> None:
     answers = client.get("/models").json()
     assert [(answer["name"], answer["title"]) for answer in answers] == [
@@ -84,7 +88,13 @@ def test_models_are_those_of_the_store(client: httpx.Client, trained_home: Path)
     for answer, model in zip(answers, MODELS, strict=True):
         stored = stored_metadata(trained_home, model)
         assert answer["version"] == latest_entry(trained_home, model).name
-        assert set(answer) == {"name", "title", "version", *MODEL_FACTS}
+        assert set(answer) == {*NAMES, *MODEL_FACTS}
+        assert answer["feature_names"] == list(FEATURES)
+        assert answer["electrodes"] == [name.partition("/")[0] for name in FEATURES]
+        assert answer["bands"] == [name.partition("/")[2] for name in FEATURES]
+        assert answer["class_names"] == list(LETTERS)
+        assert answer["classes"] == list(range(26))
+        assert answer["labels"] == "letters"
         for name in MODEL_FACTS:
             assert answer[name] == stored[name]
 

@@ -1,0 +1,184 @@
+"""JSON schemas of what the routes of our own take and answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from eeg_letters.labels import LabelKind
+from eeg_letters.models import MODELS
+from eeg_letters.schema import Schema
+
+# The most classes that a schema lists.
+_MOST_LISTED = 100
+
+
+def exactly(properties: dict[str, Any]) -> dict[str, Any]:
+    """The JSON schema of an object with all of these members and no other."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def schemas(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
+    """What the document has under ``components/schemas``; parameters are those of `paths`."""
+    features, labels = schema.features, schema.labels
+    number = feature_schema(schema)
+    string = {"type": "string"}
+    label = label_schema(schema)
+    letter = {"letter": {"type": "string", "enum": list(labels.names)}}
+    share = {"type": "number", "minimum": 0, "maximum": 1}
+    answer = exactly(
+        {
+            "label": label,
+            **(letter if labels.are_letters else {}),
+            "probabilities": {
+                "description": "By letter, A first."
+                if labels.are_letters
+                else "By class, in the order of `class_names` of `/models`.",
+                "type": "array",
+                "items": share,
+                "minItems": len(labels.values),
+                "maxItems": len(labels.values),
+            },
+        }
+    )
+    row_list = {
+        "description": f"{'Band powers' if features.are_powers else 'Features'} in the order"
+        f" {features.names[0]} … {features.names[-1]}.",
+        "type": "array",
+        "items": number,
+        "minItems": len(features),
+        "maxItems": len(features),
+    }
+    label_list = {"type": "array", "items": label}
+    or_null = {"type": "array", "items": {"type": ["string", "null"]}}
+    recording = exactly({"sha256": string, "rows": {"type": "integer", "minimum": 0}})
+    stored_model = {
+        "type": "object",
+        "properties": {
+            "name": {
+                **string,
+                "description": "Name in the model store.",
+                "enum": [model.name for model in MODELS],
+            },
+            "title": {
+                **string,
+                "description": "Name in other answers.",
+                "enum": [model.title for model in MODELS],
+            },
+            "version": {**string, "description": "Digest of all that is stored of the model."},
+            "accuracy": {
+                "description": "test: over the test recording of training. blocked: first half of"
+                f" each {labels.noun}'s rows of the training recording predicts the second half.",
+                "type": "object",
+                "properties": {"test": share, "blocked": share},
+            },
+            "calibration_error": {
+                "description": "Expected calibration error, over the same rows.",
+                "type": "object",
+                "properties": {"test": share, "blocked": share},
+            },
+            "classes": {**label_list, "description": "Labels that it was trained on."},
+            "class_names": {
+                "description": "What the probabilities of a row are of, in order.",
+                "type": "array",
+                "items": string,
+            },
+            "labels": {
+                "description": "What labels are.",
+                "enum": [kind.value for kind in LabelKind],
+            },
+            "feature_names": {
+                "description": "What the numbers of a row are, in order.",
+                "type": "array",
+                "items": string,
+            },
+            "electrodes": {**or_null, "description": "Electrode of each feature, if named."},
+            "bands": {**or_null, "description": "Band of each feature, if named."},
+            "preprocessing": {**string, "description": "What is done to a row first."},
+            "temperature": {**number, "description": "What logits are divided by."},
+            "training": {**recording, "description": "What it was trained on."},
+            "test": {**recording, "description": "What training tested it on."},
+            "versions": {
+                "description": "Versions of the libraries that trained it.",
+                "type": "object",
+                "additionalProperties": string,
+            },
+        },
+        "required": ["name", "title", "version"],
+        "additionalProperties": False,
+    }
+    by_model = {model.title: {"$ref": "#/components/schemas/Answer"} for model in MODELS}
+    return {
+        "Line": exactly({"line": {"type": "integer", "format": "int64"}}),
+        "StoredRow": _stored_row(columns),
+        "Prediction": exactly({f"prediction {model.title}": label for model in MODELS}),
+        "Score": exactly({f"Score {model.title}": share for model in MODELS}),
+        "Row": {"oneOf": [row_list, exactly(dict.fromkeys(features.names, number))]},
+        "Rows": exactly({"rows": {"type": "array", "items": {"$ref": "#/components/schemas/Row"}}}),
+        "Answer": answer,
+        "Predictions": exactly({"predictions": {"type": "array", "items": exactly(by_model)}}),
+        "Index": exactly(
+            {
+                "name": string,
+                "version": string,
+                "documents": exactly({"reference": string, "openapi": string}),
+                "routes": {
+                    "description": "By path, as in this document.",
+                    "type": "object",
+                    "additionalProperties": exactly(
+                        {"methods": {"type": "array", "items": string}, "description": string}
+                    ),
+                },
+            }
+        ),
+        "Models": {"type": "array", "items": stored_model},
+        "StoredPredictions": exactly(
+            {
+                "lines": {
+                    "description": "Line numbers, as the recording orders them.",
+                    "type": "array",
+                    "items": {"type": "integer", "minimum": 0},
+                },
+                "truth": label_list,
+                "labels": {
+                    "type": "object",
+                    "properties": {model.title: label_list for model in MODELS},
+                    "additionalProperties": False,
+                },
+            }
+        ),
+        "Problem": exactly(
+            {
+                "type": {"type": "string", "format": "uri-reference"},
+                "title": string,
+                "status": {"type": "integer"},
+                "detail": string,
+            }
+        ),
+    }
+
+
+def _stored_row(columns: Sequence[str]) -> dict[str, Any]:
+    value = {"type": ["string", "number"]}
+    if not columns:
+        return {"type": "object", "additionalProperties": value}
+    return exactly(dict.fromkeys(columns, value))
+
+
+def label_schema(schema: Schema) -> dict[str, Any]:
+    """The JSON schema of a label."""
+    labels = schema.labels
+    if labels.are_letters:
+        return {"type": "integer", "minimum": 0, "maximum": len(labels.values) - 1}
+    kind = {"type": "string" if labels.kind is LabelKind.TEXT else "integer"}
+    return {**kind, "enum": list(labels.values)} if len(labels.values) <= _MOST_LISTED else kind
+
+
+def feature_schema(schema: Schema) -> dict[str, Any]:
+    """The JSON schema of a feature."""
+    return {"type": "number", **({"minimum": 0} if schema.features.are_powers else {})}
