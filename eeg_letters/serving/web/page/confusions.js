@@ -67,7 +67,7 @@ function worstPairs(title, { pairs }) {
 }
 
 function likeliestConfusions({ pairs }) {
-  const worst = pairs.slice(0, 3).map(({ label, said, count }) => `${NAMES[label]} for ${NAMES[said]} (${count})`);
+  const worst = pairs.slice(0, 3).map(({ label, said, count }) => `${SHORT[label]} for ${SHORT[said]} (${count})`);
   return worst.length ? `Most often mistaken: ${worst.join(", ")}.` : "Nothing is mistaken.";
 }
 
