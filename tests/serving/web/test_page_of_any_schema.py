@@ -42,11 +42,16 @@ save_entries([make_entry(model, recording, recording) for model in trained])
 
 
 def write(
-    path: Path, features: Sequence[str], classes: Sequence[Any], rows: int, label: str = "label"
+    path: Path,
+    seed: int,
+    features: Sequence[str],
+    classes: Sequence[Any],
+    rows: int,
+    label: str = "label",
 ) -> Path:
     """A recording with a column that is no use, and without line numbers."""
-    draw = np.random.default_rng(1)
-    centres = draw.normal(size=(len(classes), len(features)))
+    centres = np.random.default_rng(0).normal(size=(len(classes), len(features)))
+    draw = np.random.default_rng(seed)
     powers = features is not PLAIN
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
@@ -60,12 +65,12 @@ def write(
 
 
 class Served:
-    """A recording, and models trained on it."""
+    """A recording, and models trained on another one of the same kind."""
 
     def __init__(self, home: Path, *recording: Any) -> None:
         self.home = home
-        self.recording = write(home / "recording.csv", *recording)
-        run_python(home, TRAIN.format(path=str(self.recording)))
+        self.recording = write(home / "recording.csv", 1, *recording)
+        run_python(home, TRAIN.format(path=str(write(home / "training.csv", 2, *recording))))
 
     def serve(self) -> Any:
         return serve(self.home, EEG_TEST_DATA=str(self.recording))
@@ -140,7 +145,8 @@ def check(page: Page) -> None:
 
 
 def words(page: Page) -> str:
-    return page.title() + page.locator("body").inner_text()
+    # The package keeps its name.
+    return (page.title() + page.locator("body").inner_text()).replace("eeg-letters", "")
 
 
 # Classes of any text
