@@ -49,7 +49,7 @@ function confusionTable(title, { byLabel }) {
       make("td", { class: "recall", "--share": total ? right / total : 0 }, make("span", {}, recall)));
   });
   // Names of more than a sign stand upright where columns are narrow, and need room beside the rows.
-  const size = SHOWN.length > 40 ? " dense" : SHOWN.length > 26 ? " many" : "";
+  const size = SHOWN.length > 40 ? " dense" : SHOWN.length > 26 ? " many" : SHOWN.length <= 8 ? " roomy" : "";
   const turned = LONGEST > 1 && Math.min(LONGEST, 10) * SHOWN.length > 50 ? " turned" : "";
   return make("table", { class: `confusion${size}${turned}`, "--columns": SHOWN.length, "--signs": Math.min(LONGEST, 16) },
     make("caption", {}, title),
@@ -67,7 +67,7 @@ function worstPairs(title, { pairs }) {
 }
 
 function likeliestConfusions({ pairs }) {
-  const worst = pairs.slice(0, 3).map(({ label, said, count }) => `${NAMES[label]} for ${NAMES[said]} (${count})`);
+  const worst = pairs.slice(0, 3).map(({ label, said, count }) => `${SHORT[label]} for ${SHORT[said]} (${count})`);
   return worst.length ? `Most often mistaken: ${worst.join(", ")}.` : "Nothing is mistaken.";
 }
 

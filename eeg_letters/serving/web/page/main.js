@@ -46,3 +46,5 @@ $("served").textContent = describeServed();
 $("text-label").textContent = usualLabelColumn();
 showCurl(FIRST);
 open();
+// Not every recording has the line of the examples.
+overview().then((all) => { if (SERVED.hasRows && shownLine === undefined) showCurl(lineToShow(all)); }).catch(() => {});

@@ -26,6 +26,12 @@ function toRow(values, where, place, ignored = new Set()) {
   return fromCells(new Cells(Object.keys(values), Object.values(values)), where, place, ignored);
 }
 
+// Of a stored row, which the service has read already.
+function featuresOf(stored) {
+  const cells = Object.values(stored);
+  return layoutOf(Object.keys(stored), "The stored row").features.map((at) => number(cells[at]));
+}
+
 class Cells {
   constructor(names, cells) {
     this.names = names;

@@ -76,7 +76,7 @@ function storedRow(line) {
   if (!kept.has(line)) {
     if (kept.size >= KEPT) kept.delete(kept.keys().next().value);
     const row = Promise.all([overview(), ask(`/line/${line}`)]).then(async ([{ places, truth }, stored]) => {
-      const { values } = toRow(stored, "", 0);
+      const values = featuresOf(stored);
       const [answers] = await predict([values]);
       return { values, answers, truth: truth[places.get(line)] };
     });
