@@ -84,6 +84,14 @@ class Features:
                 grid[self.electrode_names.index(electrode), self.band_names.index(band)] = place
         return grid
 
+    def on_grid(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values of the features, shape (n_features,), by electrode and band; NaN for none.
+
+        Shape (n_electrodes, n_bands).
+        """
+        # The place -1 is that of the NaN.
+        return np.append(values, np.nan)[self.grid]
+
     def spelled(self, columns: Sequence[str]) -> tuple[str, ...]:
         """The columns of another table that have these features, as that table spells them.
 

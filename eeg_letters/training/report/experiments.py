@@ -14,18 +14,23 @@ import numpy as np
 from joblib import Parallel, delayed, parallel_config
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
-from threadpoolctl import threadpool_limits
 
 from eeg_letters.errors import OutputError, RecordingError
 from eeg_letters.models import LDA, Model
 from eeg_letters.recordings.recording import Recording
+from eeg_letters.schema import Features
 from eeg_letters.scoring.scorer import Floats, Scorer
 from eeg_letters.training.compiling import compile_pipeline
 from eeg_letters.training.evaluation import Evaluation, evaluate
 from eeg_letters.training.fitting import TrainedModel, first_rows, fit_pipeline
+from eeg_letters.training.report.importance import (
+    Importance,
+    Shuffling,
+    feature_groups,
+    make_importance,
+    plan_shuffling,
+)
 
-# Band powers and their letters.
-Evaluated = tuple[Floats, NDArray[np.int64]]
 # Called with the number of jobs that are done, and of all jobs.
 Count = Callable[[int, int], None]
 
@@ -34,56 +39,27 @@ FOLDS = 5
 POINTS = 5
 # Fits to fewer rows take less time than starting other processes.
 _FEW_ROWS = 100
-# How often each feature is shuffled.
-SHUFFLES = 5
+# Features, or groups of them, that one job shuffles.
+_GROUPS_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
 class LearningPoint:
-    """A model fitted to the first rows of each letter.
+    """A model fitted to the first rows of each class.
 
     Attributes
     ----------
-    rows_per_letter : int
-        At most as many rows of a letter; letters may have fewer.
+    rows_per_class : int
+        At most as many rows of a class; classes may have fewer.
     held_out : Evaluation or None
-        Of the second half of each letter's rows; None where the model was fitted to them too.
+        Of the second half of each class's rows; None where the model was fitted to them too.
     test : Evaluation
         Of the test recording.
     """
 
-    rows_per_letter: int
+    rows_per_class: int
     held_out: Evaluation | None
     test: Evaluation
-
-
-@dataclass(frozen=True)
-class Importance:
-    """Permutation importance: how much worse a model does when a feature is shuffled.
-
-    The values of a feature, or of a group of features together, are shuffled among the rows
-    `SHUFFLES` times. Each number is by how much the log loss grows, in bits a row, on
-    average.
-
-    Attributes
-    ----------
-    cells : ndarray of float64, shape (32, 5)
-        Of one electrode's power in one band.
-    electrodes : ndarray of float64, shape (32,)
-        Of all bands of an electrode together.
-    bands : ndarray of float64, shape (5,)
-        Of all electrodes in a band together.
-    band_accuracies : ndarray of float64, shape (5,)
-        Accuracy that is left when a band is shuffled.
-    whole : Evaluation
-        With nothing shuffled, of the rows whose letters the model knows; the others are left out.
-    """
-
-    cells: Floats
-    electrodes: Floats
-    bands: Floats
-    band_accuracies: Floats
-    whole: Evaluation
 
 
 @dataclass(frozen=True)
@@ -135,13 +111,14 @@ def experiment(
     """
     # The rows as the file has them need not go to other processes.
     training, test = replace(training, rows={}), replace(test, rows={})
+    shufflings = {model.model: plan_shuffling(model, test) for model in trained}
     jobs = [
         job
         for model in trained
         for job in (
             *_learning_jobs(model, training, test),
             *_fold_jobs(model, training),
-            *_shuffle_jobs(model, test),
+            *_shuffle_jobs(model, shufflings[model.model], test.schema.features),
         )
     ]
     jobs.sort(key=lambda job: (job.model == LDA, -job.size))
@@ -154,15 +131,16 @@ def experiment(
     for model in trained:
         points = [point for point in results.get(("learning", model.model), []) if point]
         if points:
-            points.sort(key=lambda point: point.rows_per_letter)
+            points.sort(key=lambda point: point.rows_per_class)
             most = int(np.bincount(training.labels).max())
             learning[model.model] = [*points, LearningPoint(most, None, model.test)]
         folds = results.get(("fold", model.model), [])
         if folds and None not in folds:
             shuffled[model.model] = _join(folds, training)
-        groups = results.get(("shuffle", model.model), [])
-        if groups:
-            importance[model.model] = _importance(dict(groups), model, test)
+        shuffling = shufflings[model.model]
+        if shuffling is not None:
+            scores = np.concatenate(results["shuffle", model.model])
+            importance[model.model] = make_importance(shuffling, test.schema.features, scores)
     return Experiments(learning, shuffled, importance)
 
 
@@ -237,57 +215,15 @@ def _fit(
         return None
 
 
-def _known(model: TrainedModel, test: Recording) -> Evaluated:
-    known = np.isin(test.labels, model.scorer.classes)
-    return test.features[known], test.labels[known]
-
-
-def _shuffle_jobs(model: TrainedModel, test: Recording) -> Iterator[_Job]:
-    known = _known(model, test)
-    if not len(known[1]):
+def _shuffle_jobs(
+    model: TrainedModel, shuffling: Shuffling | None, features: Features
+) -> Iterator[_Job]:
+    if shuffling is None:
         return
-    features, bands = test.schema.features.grid, test.schema.features.band_names
-    groups = {band: features[:, [place]] for place, band in enumerate(bands)}
-    groups |= {"electrodes": features, "bands": features.T}
-    for name, together in groups.items():
-        work = partial(
-            _shuffle, name, together, model.scorer, *known, model.test.probabilities.shape[1]
-        )
+    groups = feature_groups(features)
+    for start in range(0, len(groups), _GROUPS_AT_ONCE):
+        work = partial(shuffling.score, groups[start : start + _GROUPS_AT_ONCE])
         yield _Job("shuffle", model.model, work, 0)
-
-
-def _shuffle(
-    name: str,
-    groups: NDArray[np.int64],
-    scorer: Scorer,
-    powers: Floats,
-    letters: NDArray[np.int64],
-    n_labels: int,
-) -> tuple[str, Floats]:
-    """Log loss and accuracy with each group of features shuffled, shape (n_groups, 2)."""
-    rng = np.random.default_rng(0)
-    orders = [rng.permutation(len(letters)) for _ in range(SHUFFLES)]
-    found = np.empty((len(groups), SHUFFLES, 2))
-    with threadpool_limits(1):
-        for group, features in enumerate(groups):
-            for turn, order in enumerate(orders):
-                shuffled = powers.copy()
-                shuffled[:, features] = powers[order][:, features]
-                evaluation = evaluate(scorer, shuffled, letters, n_labels)
-                found[group, turn] = evaluation.log_loss, evaluation.accuracy
-    return name, found.mean(axis=1)
-
-
-def _importance(groups: Mapping[str, Floats], model: TrainedModel, test: Recording) -> Importance:
-    whole = evaluate(model.scorer, *_known(model, test), model.test.probabilities.shape[1])
-    rise = {name: found[:, 0] - whole.log_loss for name, found in groups.items()}
-    return Importance(
-        np.column_stack([rise[band] for band in test.schema.features.band_names]),
-        rise["electrodes"],
-        rise["bands"],
-        groups["bands"][:, 1],
-        whole,
-    )
 
 
 def _run(jobs: Sequence[_Job], cores: int, count: Count) -> list[Any]:

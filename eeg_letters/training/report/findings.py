@@ -17,6 +17,7 @@ from eeg_letters.training.evaluation import NEAR, Agreement, compare, nearby_mis
 from eeg_letters.training.fitting import TrainedModel
 from eeg_letters.training.report.costs import Cost, measure_cost, peak_memory
 from eeg_letters.training.report.experiments import Count, Experiments, experiment
+from eeg_letters.training.report.naming import printable
 from eeg_letters.training.report.shift import Shift, shift
 
 # Fewer mistakes say nothing about a share.
@@ -68,35 +69,39 @@ class Findings:
 
     @property
     def chance(self) -> float:
-        """Accuracy of guessing among the letters that the models know."""
+        """Accuracy of guessing among the classes that the models know."""
         return 1 / len(self.trained[0].scorer.classes)
 
     @property
     def strangers(self) -> int:
-        """Rows of the test recording of letters that the models do not know."""
+        """Rows of the test recording of letters that the models do not know.
+
+        Only of letters there are some: another label that is none of the classes is refused.
+        """
         known = np.isin(self.test.labels, self.trained[0].scorer.classes)
         return int((~known).sum())
 
     @property
     def rarest(self) -> tuple[str, int]:
-        """The letter with the fewest rows in the training recording, and how many."""
-        letters, counts = np.unique(self.training.labels, return_counts=True)
+        """The class with the fewest rows in the training recording, and how many."""
+        classes, counts = np.unique(self.training.labels, return_counts=True)
         place = int(counts.argmin())
-        return self.training.schema.labels.names[letters[place]], int(counts[place])
+        return printable(self.training.schema.labels.names[classes[place]]), int(counts[place])
 
     @property
     def order(self) -> list[int]:
-        """Letters in the order in which they were recorded for training.
+        """Classes in the order in which they were recorded for training.
 
-        Empty where a letter was recorded more than once.
+        Empty where a class was recorded more than once.
         """
-        letters = self.training.labels
-        runs: list[int] = letters[np.flatnonzero(np.diff(letters, prepend=-1))].tolist()
+        labels = self.training.labels
+        runs: list[int] = labels[np.flatnonzero(np.diff(labels, prepend=-1))].tolist()
         return runs if len(runs) == len(set(runs)) else []
 
     def notes(self) -> list[str]:
         """Caveats, in sentences."""
         notes = []
+        noun, nouns = self.training.schema.labels.noun, self.training.schema.labels.plural
         if self.strangers:
             notes.append(
                 f"{self.strangers} of the {len(self.test)} test rows are of letters that the models"
@@ -120,9 +125,9 @@ class Findings:
             if nearby and nearby.rows >= _ENOUGH and nearby.share > 2 * nearby.by_chance:
                 share, by_chance = 100 * nearby.share, 100 * nearby.by_chance
                 notes.append(
-                    f"{share:.0f} % of the mistakes of {title} are letters recorded at most {NEAR}"
+                    f"{share:.0f} % of the mistakes of {title} are {nouns} recorded at most {NEAR}"
                     f" before or after the right one; by chance it would be {by_chance:.0f} %. Each"
-                    " letter was recorded once, one after the other: part of what was learned may"
+                    f" {noun} was recorded once, one after the other: part of what was learned may"
                     " be when a row was recorded, not what was thought of."
                 )
             if model.estimate and model.estimate.accuracy - model.test.accuracy > 0.05:
@@ -163,7 +168,9 @@ def investigate(
     """
     peak = peak_memory()
     first, second = trained
-    command = ("python", "train.py", "--train", file_name(training), "--test", file_name(test))
+    command = ["python", "train.py", "--train", file_name(training), "--test", file_name(test)]
+    if training.schema.label_column is not None:
+        command += ["--label", training.schema.label_column]
     return Findings(
         training_tag(entries),
         shlex.join([*command, "--preprocessing", preprocessing]),
@@ -185,5 +192,4 @@ def investigate(
 
 def file_name(recording: Recording) -> str:
     """Name of a recording's file, without its folder, fit to be shown."""
-    name = os.fsencode(recording.path.name).decode(errors="replace")
-    return name if name.isprintable() else repr(name)
+    return printable(os.fsencode(recording.path.name).decode(errors="replace"))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from eeg_letters.training.evaluation import Interval
+from eeg_letters.training.evaluation import ClassScore, Interval
+from eeg_letters.training.report.naming import printable
 
 ABSENT = "–"
 
@@ -33,6 +35,8 @@ def render(template: str, **context: Any) -> str:
         "count": count,
         "code": code,
         "p_value": p_value,
+        "printable": printable,
+        "worst": worst,
     }
     return environment.get_template(template).render(**context)
 
@@ -85,6 +89,17 @@ def code(text: str) -> str:
     fence = "`" * (longest + 1)
     blank = " " if longest else ""
     return f"{fence}{blank}{text}{blank}{fence}"
+
+
+def worst(
+    scores: Sequence[tuple[int, int, Sequence[ClassScore | None]]], most: int
+) -> list[tuple[int, int, Sequence[ClassScore | None]]]:
+    """Of the rows of a table of scores, those with the least F1 by both models."""
+
+    def f1(row: tuple[int, int, Sequence[ClassScore | None]]) -> float:
+        return sum(score.f1 for score in row[2] if score)
+
+    return sorted(scores, key=f1)[:most]
 
 
 def _three_digits(number: float) -> str:

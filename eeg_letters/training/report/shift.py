@@ -1,4 +1,4 @@
-"""Shift of band powers between two recordings."""
+"""Shift of features between two recordings."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from scipy.stats import ks_2samp
 
 from eeg_letters.recordings.recording import Recording
+from eeg_letters.schema import Features
 from eeg_letters.scoring.scorer import Floats
 
 # Recordings have three decimals; a power of zero has no logarithm.
@@ -16,19 +17,26 @@ SMALLEST_POWER = 0.001
 
 @dataclass(frozen=True)
 class Shift:
-    """Band powers of the test recording against those of the training recording.
+    """Features of the test recording against those of the training recording.
 
     Attributes
     ----------
-    training, test : ndarray of float64, shape (n_rows, n_electrodes, n_bands)
-        Decimal logarithms of the band powers, none below that of `SMALLEST_POWER`.
-    bands : tuple of str
-        Names of the bands.
+    features : Features
+        What they are.
+    training, test : ndarray of float64, shape (n_rows, n_features)
+        Decimal logarithms of band powers, none below that of `SMALLEST_POWER`; other features as
+        they are.
     """
 
+    features: Features
     training: Floats
     test: Floats
-    bands: tuple[str, ...]
+
+    def of_band(self, band: int) -> tuple[Floats, Floats]:
+        """All values of a band, by its place, in both recordings."""
+        column = self.features.grid[:, band]
+        column = column[column >= 0]
+        return self.training[:, column].ravel(), self.test[:, column].ravel()
 
     def of_bands(self) -> list[BandShift]:
         """Over all electrodes, for each of the bands."""
@@ -37,19 +45,33 @@ class Shift:
                 band,
                 float(10 ** np.median(training)),
                 float(10 ** np.median(test)),
-                float(ks_2samp(training, test, method="asymp").statistic),
+                _distance(training, test),
             )
-            for band, training, test in (
-                (band, self.training[..., place].ravel(), self.test[..., place].ravel())
-                for place, band in enumerate(self.bands)
+            for band, (training, test) in (
+                (band, self.of_band(place)) for place, band in enumerate(self.features.band_names)
             )
         ]
 
+    def of_features(self) -> list[FeatureShift]:
+        """For each of the features, the furthest apart first."""
+        spreads = self.training.std(axis=0)
+        moves = np.median(self.test, axis=0) - np.median(self.training, axis=0)
+        moves = np.divide(moves, spreads, out=np.zeros_like(moves), where=spreads > 0)
+        found = [
+            FeatureShift(
+                name, float(moves[place]), _distance(self.training[:, place], self.test[:, place])
+            )
+            for place, name in enumerate(self.features.names)
+        ]
+        return sorted(found, key=lambda feature: -feature.distance)
+
     def doublings(self) -> Floats:
-        """How often the median doubled, by electrode and band, shape (32, 5); below 0, halved."""
+        """How often the median power doubled; below 0, halved. NaN where there is no feature.
+
+        Shape (n_electrodes, n_bands).
+        """
         medians = [np.median(powers, axis=0) for powers in (self.training, self.test)]
-        doublings: Floats = (medians[1] - medians[0]) / np.log10(2)
-        return doublings
+        return self.features.on_grid((medians[1] - medians[0]) / np.log10(2))
 
 
 @dataclass(frozen=True)
@@ -78,13 +100,37 @@ class BandShift:
         return self.test / self.training
 
 
+@dataclass(frozen=True)
+class FeatureShift:
+    """One feature that is no band power.
+
+    Attributes
+    ----------
+    name : str
+        Its column.
+    move : float
+        By how much its median differs in the test recording, in standard deviations of the
+        training recording.
+    distance : float
+        Kolmogorov-Smirnov statistic, as of `BandShift`.
+    """
+
+    name: str
+    move: float
+    distance: float
+
+
 def shift(training: Recording, test: Recording) -> Shift:
     """Compare two recordings."""
-    bands = training.schema.features.band_names
-    return Shift(_log_powers(training), _log_powers(test), bands)
+    return Shift(training.schema.features, _values(training), _values(test))
 
 
-def _log_powers(recording: Recording) -> Floats:
-    powers = recording.features[:, recording.schema.features.grid]
-    logs: Floats = np.log10(np.maximum(powers, SMALLEST_POWER))
+def _values(recording: Recording) -> Floats:
+    if not recording.schema.features.are_powers:
+        return recording.features
+    logs: Floats = np.log10(np.maximum(recording.features, SMALLEST_POWER))
     return logs
+
+
+def _distance(training: Floats, test: Floats) -> float:
+    return float(ks_2samp(training, test, method="asymp").statistic)

@@ -9,13 +9,34 @@ import numpy as np
 
 from eeg_letters.atomic import atomic_write
 from eeg_letters.errors import OutputError
-from eeg_letters.scoring.scorer import Floats
-from eeg_letters.training.evaluation import BLOCK_ROWS, CONFIDENCE_BINS
+from eeg_letters.models import Model
+from eeg_letters.schema import Features
+from eeg_letters.training.evaluation import BLOCK_ROWS, CONFIDENCE_BINS, ClassScore
 from eeg_letters.training.report import figures
+from eeg_letters.training.report.confusion import (
+    MOST_DRAWN,
+    NUMBERED,
+    confusion_matrix,
+    worst_confusions,
+)
 from eeg_letters.training.report.costs import MANY_ROWS
-from eeg_letters.training.report.experiments import FOLDS, SHUFFLES
+from eeg_letters.training.report.experiments import FOLDS
 from eeg_letters.training.report.findings import Findings, file_name
+from eeg_letters.training.report.importance import Importance
+from eeg_letters.training.report.naming import printable
 from eeg_letters.training.report.rendering import render
+from eeg_letters.training.report.scalp import colour_bar, electrode_key
+from eeg_letters.training.report.shift import Shift
+from eeg_letters.training.report.spread import (
+    MOST_BARS,
+    most_important,
+    spread_out,
+    strongest,
+)
+
+# Of more classes only the worst scores are in sight.
+MOST_SCORES = 50
+WORST_SCORES = 25
 
 REPORT_FILE = "report.html"
 CARD_FILE = "model-card.md"
@@ -56,50 +77,48 @@ def render_card(findings: Findings) -> str:
 
 
 def _facts(findings: Findings) -> dict[str, Any]:
-    features, labels = findings.training.schema.features, findings.training.schema.labels
+    schema = findings.training.schema
+    names = [printable(name) for name in schema.labels.names]
     return {
         "found": findings,
         "file_name": file_name,
-        "bands": features.band_names,
-        "electrodes": features.electrode_names,
+        "features": schema.features,
+        "described": schema.features.describe(),
+        "noun": schema.labels.noun,
+        "nouns": schema.labels.plural,
+        "kind": "letters" if schema.labels.are_letters else "classes",
+        "names": names,
         "folds": FOLDS,
-        "shuffles": SHUFFLES,
         "block_rows": BLOCK_ROWS,
         "bins": CONFIDENCE_BINS,
         "many_rows": MANY_ROWS,
-        "letters": {
-            model.model: {score.place: score for score in model.test.by_class()}
-            for model in findings.trained
-        },
-        "names": labels.names,
+        "numbered": NUMBERED,
+        "scores": _scores(findings),
+        "worst_scores": WORST_SCORES,
+        "most_scores": MOST_SCORES,
     }
+
+
+def _scores(findings: Findings) -> list[tuple[int, int, list[ClassScore | None]]]:
+    """Of each class: its place, its rows, and its score by each model."""
+    by_model = [
+        {score.place: score for score in model.test.by_class()} for model in findings.trained
+    ]
+    return [
+        (
+            place,
+            next(scores[place].rows for scores in by_model if place in scores),
+            [scores.get(place) for scores in by_model],
+        )
+        for place in sorted(set().union(*by_model))
+    ]
 
 
 def _draw(findings: Findings) -> dict[str, Any]:
     """Figures by name, or by name and model; as SVG elements."""
-    shift, experiments = findings.shift, findings.experiments
-    features, labels = findings.training.schema.features, findings.training.schema.labels
+    experiments, labels = findings.experiments, findings.training.schema.labels
     models = [trained.model for trained in findings.trained]
-    doublings = shift.doublings()
-    strongest = _limit(doublings)
-    everything = np.concatenate([shift.training.ravel(), shift.test.ravel()])
-    # The few most extreme values would squeeze the others.
-    least, most = (float(limit) for limit in np.quantile(everything, [0.001, 0.999]))
-    limits = least - 0.1, most + 0.1
     drawn: dict[str, Any] = {
-        "key": figures.electrode_key(features.placed),
-        "distributions": [
-            figures.distribution(band, shift.training[..., place], shift.test[..., place], limits)
-            for place, band in enumerate(features.band_names)
-        ],
-        "shift": figures.scalp_maps(
-            features.electrode_names,
-            doublings,
-            features.band_names,
-            strongest,
-            "change of the median power",
-        ),
-        "shift_bar": figures.colour_bar(strongest, "doublings of the median, test by training"),
         "estimates": figures.estimates(
             [
                 ("shuffled folds", {model: experiments.shuffled.get(model) for model in models}),
@@ -112,43 +131,58 @@ def _draw(findings: Findings) -> dict[str, Any]:
         "reliability": {},
         "counts": {},
         "learning": {
-            model: figures.learning_curve(model, points, findings.chance)
+            model: figures.learning_curve(model, points, findings.chance, labels.noun)
             for model, points in experiments.learning.items()
         },
-        "importance": {},
+        "importance": {
+            model: _draw_importance(model, importance, findings.shift.features)
+            for model, importance in experiments.importance.items()
+        },
+        **_draw_shift(findings.shift),
     }
     for trained in findings.trained:
         model = trained.model
         before, after = trained.uncalibrated_test.calibration(), trained.test.calibration()
-        drawn["confusion"][model] = figures.confusion(model, trained.test, labels.names)
+        if len(labels.names) <= MOST_DRAWN:
+            drawn["confusion"][model] = confusion_matrix(model, trained.test, labels)
+        else:
+            drawn["confusion"][model] = worst_confusions(trained.test, labels.names)
         drawn["reliability"][model] = figures.reliability(model, before, after)
         drawn["counts"][model] = figures.confidence_counts(model, before, after)
-    for model, importance in experiments.importance.items():
-        cells, electrodes = _limit(importance.cells), _limit(importance.electrodes)
-        what = f"what {model.title} leans on"
-        drawn["importance"][model] = {
-            "maps": [
-                *figures.scalp_maps(
-                    features.electrode_names,
-                    importance.cells,
-                    features.band_names,
-                    cells,
-                    what,
-                ),
-                *figures.scalp_maps(
-                    features.electrode_names,
-                    importance.electrodes[:, np.newaxis],
-                    ["all bands"],
-                    electrodes,
-                    what,
-                ),
-            ],
-            "cells_bar": figures.colour_bar(cells, "one band: bits a row"),
-            "electrodes_bar": figures.colour_bar(electrodes, "all bands: bits a row"),
-        }
     return drawn
 
 
-def _limit(values: Floats) -> float:
-    # Zero would leave a colour bar without an extent.
-    return max(float(np.abs(values).max()), 1e-6)
+def _draw_shift(shift: Shift) -> dict[str, Any]:
+    features = shift.features
+    if not features.are_powers:
+        return {"shifted": shift.of_features()[:MOST_BARS]}
+    # The few most extreme values would squeeze the others.
+    everything = np.concatenate([shift.training.ravel(), shift.test.ravel()])
+    least, most = (float(limit) for limit in np.quantile(everything, [0.001, 0.999]))
+    limits = least - 0.1, most + 0.1
+    doublings = shift.doublings()
+    limit = strongest(doublings)
+    spread = spread_out(features, doublings, features.band_names, limit, "change of the median")
+    return {
+        "distributions": [
+            (band, figures.distribution(band, *shift.of_band(place), limits))
+            for place, band in enumerate(features.band_names)
+        ],
+        "shift": spread,
+        "shift_bar": colour_bar(limit, "doublings of the median, test by training"),
+        "key": electrode_key(features.placed) if spread.maps else "",
+    }
+
+
+def _draw_importance(model: Model, importance: Importance, features: Features) -> dict[str, Any]:
+    what = f"what {model.title} leans on"
+    if not features.are_powers:
+        return {"bars": most_important(features, importance.features)}
+    cells, electrodes = importance.features, importance.electrodes[:, np.newaxis]
+    of_cell, of_electrode = strongest(cells), strongest(electrodes)
+    return {
+        "cells": spread_out(features, features.on_grid(cells), features.band_names, of_cell, what),
+        "electrodes": spread_out(features, electrodes, ["all bands"], of_electrode, what),
+        "cells_bar": colour_bar(of_cell, "one band: bits a row"),
+        "electrodes_bar": colour_bar(of_electrode, "all bands: bits a row"),
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from eeg_letters.recordings.recording import Recording
 from eeg_letters.training.fitting import train
 from eeg_letters.training.pipelines import build_pipeline
 from eeg_letters.training.report.experiments import Experiments, experiment
-from tests.shipped import BANDS, ELECTRODES, FEATURES
+from tests.shipped import BANDS, COLUMNS, ELECTRODES, FEATURES, SCHEMA
 
 ROWS = 24
 TELLING = "Pz/alpha"
@@ -26,7 +27,8 @@ def recorded(seed: int) -> Recording:
     powers = rng.lognormal(0, 0.3, (len(letters), len(FEATURES)))
     powers[:, FEATURES.index(TELLING)] *= 20.0 ** (letters - 1)
     rows = dict.fromkeys(range(len(letters)), b"")
-    return Recording(Path("simulated.csv"), "", rows, letters, powers)
+    path = Path("simulated.csv")
+    return Recording(path, "", SCHEMA, COLUMNS, (), "# Letter", rows, letters, powers)
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +55,8 @@ def test_shuffled_folds_give_the_accuracy_of_scikit_learns_cross_validation(
 ) -> None:
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     pipeline = build_pipeline(LDA, "log1p")
-    scores = cross_val_score(pipeline, training.band_powers, training.letters, cv=folds)
-    sizes = [len(held_out) for _, held_out in folds.split(training.band_powers, training.letters)]
+    scores = cross_val_score(pipeline, training.features, training.labels, cv=folds)
+    sizes = [len(held_out) for _, held_out in folds.split(training.features, training.labels)]
     assert found[0].shuffled[LDA].accuracy == pytest.approx(np.average(scores, weights=sizes))
 
 
@@ -62,19 +64,17 @@ def test_a_point_of_the_learning_curve_is_a_fit_to_the_first_rows_of_each_letter
     found: tuple[Experiments, list[tuple[int, int]]], training: Recording
 ) -> None:
     points = found[0].learning[LDA]
-    assert [point.rows_per_letter for point in points] == [3, 5, 8, 10, 12, 24]
+    assert [point.rows_per_class for point in points] == [3, 5, 8, 10, 12, 24]
     place = np.arange(len(training)) % ROWS
     first, held_out = place < 8, place >= ROWS // 2
-    pipeline = build_pipeline(LDA, "log1p").fit(
-        training.band_powers[first], training.letters[first]
-    )
+    pipeline = build_pipeline(LDA, "log1p").fit(training.features[first], training.labels[first])
     test = recorded(1)
     point = points[2]
     assert point.held_out is not None
     assert point.held_out.accuracy == pipeline.score(
-        training.band_powers[held_out], training.letters[held_out]
+        training.features[held_out], training.labels[held_out]
     )
-    assert point.test.accuracy == pipeline.score(test.band_powers, test.letters)
+    assert point.test.accuracy == pipeline.score(test.features, test.labels)
     assert points[-1].held_out is None
 
 
@@ -84,7 +84,7 @@ def test_the_informative_feature_is_the_most_important(
     importance = found[0].importance[LDA]
     electrode, band = TELLING.split("/")
     places = ELECTRODES.index(electrode), BANDS.index(band)
-    assert importance.cells[places] == importance.cells.max()
+    assert importance.features.argmax() == FEATURES.index(TELLING)
     assert importance.electrodes.argmax() == places[0]
     assert importance.bands.argmax() == places[1] == importance.band_accuracies.argmin()
     assert importance.whole.accuracy > importance.band_accuracies.min() + 0.3
@@ -92,16 +92,13 @@ def test_the_informative_feature_is_the_most_important(
 
 def test_what_cannot_be_found_out_is_left_out(training: Recording) -> None:
     first = np.arange(len(training)) % ROWS < 2
-    few = Recording(
-        training.path,
-        "",
-        dict.fromkeys(range(8), b""),
-        training.letters[first],
-        training.band_powers[first],
+    few = replace(
+        training,
+        rows=dict.fromkeys(range(8), b""),
+        labels=training.labels[first],
+        features=training.features[first],
     )
-    strangers = Recording(
-        training.path, "", training.rows, training.letters + 10, training.band_powers
-    )
+    strangers = replace(training, labels=training.labels + 10)
     trained = train(LDA, few, strangers, "log1p", lambda *_: None)
     found = experiment([trained], few, strangers, lambda *_: None)
     assert found == Experiments({}, {}, {})

@@ -15,12 +15,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
 from eeg_letters.models import MODELS
-from eeg_letters.montage import flat_positions
 from eeg_letters.recordings.recording import read_recording
 from eeg_letters.scoring.scorer import Scorer
 from eeg_letters.scoring.store import SCORER_FILE
 from eeg_letters.settings import DATA
-from eeg_letters.training.report import figures
+from eeg_letters.training.report import scalp
 from eeg_letters.training.report.findings import file_name
 from eeg_letters.training.report.rendering import code, seconds, size
 from tests.conftest import latest_entry, run_train, select_rows, stored_metadata, watched
@@ -138,8 +137,8 @@ def test_the_numbers_are_those_in_the_store(html: str, full: Path, trained_home:
 def test_the_models_agree_as_often_as_the_report_says(html: str, trained_home: Path) -> None:
     test = read_recording(DATA / "test.json")
     first, second = (
-        Scorer.load(latest_entry(trained_home, model) / SCORER_FILE).predict(test.band_powers)
-        == test.letters
+        Scorer.load(latest_entry(trained_home, model) / SCORER_FILE).predict(test.features)
+        == test.labels
         for model in MODELS
     )
     counts = [[int((a & b).sum()) for b in (second, ~second)] for a in (first, ~first)]
@@ -154,7 +153,7 @@ def test_a_comparison_that_fails_ends_in_one_sentence(small: Path) -> None:
     for sentence in (
         "There is none here: the first halves have no more rows than there are letters.",
         "8 of the 12 test rows are of letters that the models were not trained on",
-        "This cannot be computed: the first half of the letters’ rows is too little",
+        "This cannot be computed: the first half of each letter’s rows is too little",
         "It cannot be computed here: it takes 5 rows of each letter or more, and D has 2.",
     ):
         assert sentence in text
@@ -217,9 +216,9 @@ def test_a_browser_shows_it_without_complaint_and_anyone_can_read_it(
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda: figures.scalp_maps(flat_positions(), ["a", "b"], 1, "places"),
-        lambda: figures.colour_bar(1, "bits"),
-        figures.electrode_key,
+        lambda: scalp.scalp_map(ELECTRODES, np.arange(32.0), 32, "places"),
+        lambda: scalp.colour_bar(1, "bits"),
+        lambda: scalp.electrode_key(ELECTRODES),
     ],
 )
 def test_a_figure_is_the_same_each_time(draw: Callable[[], str | list[str]]) -> None:
@@ -233,9 +232,9 @@ def test_no_stand_in_for_a_colour_is_left_and_ids_are_used_once(html: str) -> No
 
 
 def test_a_scalp_map_is_strongest_where_the_value_is() -> None:
-    values = np.zeros((len(ELECTRODES), 1))
+    values = np.zeros(len(ELECTRODES))
     values[ELECTRODES.index("Oz")] = 1
-    field = figures.interpolate(values)[..., 0]
+    field = scalp.interpolate(ELECTRODES, values)
     row, column = np.unravel_index(field.argmax(), field.shape)
     # The first row is at the inion.
     assert row < 0.2 * len(field)

@@ -15,9 +15,9 @@ from tests.shipped import BANDS, ELECTRODES, FEATURES
 
 def test_a_shift_at_one_electrode_shows_only_there() -> None:
     training = read_recording(DATA / "train.csv")
-    powers = training.band_powers.copy()
+    powers = training.features.copy()
     powers[:, FEATURES.index("Oz/alpha")] *= 2
-    doublings = shift(training, replace(training, band_powers=powers)).doublings()
+    doublings = shift(training, replace(training, features=powers)).doublings()
     expected = np.zeros((len(ELECTRODES), len(BANDS)))
     expected[ELECTRODES.index("Oz"), BANDS.index("alpha")] = 1
     np.testing.assert_allclose(doublings, expected, atol=1e-9)
@@ -25,7 +25,7 @@ def test_a_shift_at_one_electrode_shows_only_there() -> None:
 
 def test_recordings_that_do_not_overlap_are_as_far_apart_as_can_be() -> None:
     training = read_recording(DATA / "train.csv")
-    higher = replace(training, band_powers=training.band_powers * 1e6)
+    higher = replace(training, features=training.features * 1e6)
     for band in shift(training, higher).of_bands():
         assert band.distance == 1
         assert band.factor == pytest.approx(1e6)
@@ -33,5 +33,5 @@ def test_recordings_that_do_not_overlap_are_as_far_apart_as_can_be() -> None:
 
 def test_powers_of_zero_are_no_trouble() -> None:
     training = read_recording(DATA / "train.csv")
-    silent = replace(training, band_powers=np.zeros_like(training.band_powers))
+    silent = replace(training, features=np.zeros_like(training.features))
     assert np.isfinite(shift(training, silent).doublings()).all()

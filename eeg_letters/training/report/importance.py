@@ -1,0 +1,164 @@
+"""Permutation importance: how much worse a model does when features are shuffled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from eeg_letters.recordings.recording import Recording
+from eeg_letters.schema import Features
+from eeg_letters.scoring.scorer import Floats, Scorer
+from eeg_letters.training.evaluation import Evaluation, evaluate
+from eeg_letters.training.fitting import TrainedModel
+
+# How often each feature is shuffled, where that does not take too long.
+SHUFFLES = 5
+# Multiplications for one model: half a minute or so on one core.
+_MOST_WORK = 4e11
+# As much work as a logarithm or an exponential function takes.
+_WORK_OF_FUNCTION = 100
+# Fewer rows would say nothing.
+_LEAST_ROWS = 100
+
+Group = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Importance:
+    """Permutation importance of features, and of groups of them shuffled together.
+
+    Each number is by how much the log loss grows, in bits a row, on average.
+
+    Attributes
+    ----------
+    features : ndarray of float64, shape (n_features,)
+        Of each feature.
+    electrodes : ndarray of float64, shape (n_electrodes,)
+        Of all bands of an electrode together; empty where features are no band powers.
+    bands : ndarray of float64, shape (n_bands,)
+        Of all electrodes in a band together; likewise.
+    band_accuracies : ndarray of float64, shape (n_bands,)
+        Accuracy that is left when a band is shuffled.
+    whole : Evaluation
+        With nothing shuffled, of the same rows.
+    known : int
+        Rows of the test recording whose classes the model knows; the others are left out.
+    turns : int
+        How often each group was shuffled.
+    """
+
+    features: Floats
+    electrodes: Floats
+    bands: Floats
+    band_accuracies: Floats
+    whole: Evaluation
+    known: int
+    turns: int
+
+    @property
+    def rows(self) -> int:
+        """How many rows were labelled."""
+        return len(self.whole.truth)
+
+
+@dataclass(frozen=True)
+class Shuffling:
+    """A model and the rows among which features are shuffled.
+
+    Attributes
+    ----------
+    scorer : Scorer
+        The model.
+    values : ndarray of float64, shape (n_rows, n_features)
+        The rows.
+    truth : ndarray of int64, shape (n_rows,)
+        Index of each row's class in the schema's labels.
+    n_labels : int
+        How many labels the schema has.
+    known : int
+        How many rows there are to draw from.
+    turns : int
+        How often each group of features is shuffled.
+    """
+
+    scorer: Scorer
+    values: Floats
+    truth: NDArray[np.int64]
+    n_labels: int
+    known: int
+    turns: int
+
+    def score(self, groups: Sequence[Group]) -> Floats:
+        """Log loss and accuracy with each group of features shuffled, shape (n_groups, 2)."""
+        rng = np.random.default_rng(0)
+        orders = [rng.permutation(len(self.truth)) for _ in range(self.turns)]
+        found = np.empty((len(groups), self.turns, 2))
+        shuffled = self.values.copy()
+        with threadpool_limits(1):
+            for place, group in enumerate(groups):
+                for turn, order in enumerate(orders):
+                    shuffled[:, group] = self.values[np.ix_(order, group)]
+                    evaluation = evaluate(self.scorer, shuffled, self.truth, self.n_labels)
+                    found[place, turn] = evaluation.log_loss, evaluation.accuracy
+                shuffled[:, group] = self.values[:, group]
+        means: Floats = found.mean(axis=1)
+        return means
+
+
+def plan_shuffling(model: TrainedModel, test: Recording) -> Shuffling | None:
+    """The rows of a recording to shuffle features among.
+
+    All rows `SHUFFLES` times where that does not take too long; else fewer times, and if once
+    takes too long, fewer rows, drawn by lot.
+
+    Returns
+    -------
+    Shuffling or None
+        None where the model knows no row's class.
+    """
+    known = np.flatnonzero(np.isin(test.labels, model.scorer.classes))
+    if not len(known):
+        return None
+    functions = len(test.schema.features) + len(model.scorer.classes)
+    work = sum(weight.size for weight in model.scorer.weights) + _WORK_OF_FUNCTION * functions
+    most = int(_MOST_WORK / (work * len(feature_groups(test.schema.features))))
+    turns = min(max(most // len(known), 1), SHUFFLES)
+    rows = min(max(most, _LEAST_ROWS), len(known))
+    drawn = np.sort(np.random.default_rng(0).permutation(known)[:rows])
+    return Shuffling(
+        model.scorer,
+        test.features[drawn],
+        test.labels[drawn],
+        len(test.schema.labels.values),
+        len(known),
+        turns,
+    )
+
+
+def feature_groups(features: Features) -> list[Group]:
+    """What is shuffled together: each feature, each electrode's, and each band's."""
+    grid = features.grid
+    together = [*grid, *grid.T] if features.are_powers else []
+    return [*np.arange(len(features))[:, np.newaxis], *(group[group >= 0] for group in together)]
+
+
+def make_importance(shuffling: Shuffling, features: Features, scores: Floats) -> Importance:
+    """Importance of features from what `Shuffling.score` found of all `feature_groups`."""
+    whole = evaluate(shuffling.scorer, shuffling.values, shuffling.truth, shuffling.n_labels)
+    rise = scores[:, 0] - whole.log_loss
+    bands = len(features) + len(features.electrode_names)
+    if not features.are_powers:
+        bands = len(features)
+    return Importance(
+        rise[: len(features)],
+        rise[len(features) : bands],
+        rise[bands:],
+        scores[bands:, 1],
+        whole,
+        shuffling.known,
+        shuffling.turns,
+    )
