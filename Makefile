@@ -30,7 +30,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 serve: models ## Serve on PORT=3000; trains first if the store has no model; TEST= names the rows to serve
-	EEG_TEST_DATA="$(or $(abspath $(TEST)),$(EEG_TEST_DATA))" EEG_LOG_FORMAT=$(EEG_LOG_FORMAT) OPENBLAS_NUM_THREADS=1 exec $(BIN)/bentoml serve service:EEGLetters --port $(PORT)
+	EEG_TEST_DATA="$(or $(TEST),$(EEG_TEST_DATA))" EEG_LOG_FORMAT=$(EEG_LOG_FORMAT) OPENBLAS_NUM_THREADS=1 exec $(BIN)/bentoml serve service:EEGLetters --port $(PORT)
 
 models: $(VENV)/train.done
 	@$(BIN)/python -m eeg_letters.scoring.store 2>/dev/null || $(MAKE) --no-print-directory train
@@ -50,7 +50,7 @@ lint: $(VENV)/test.done ## Check style, types and that imports point one way
 	$(BIN)/lint-imports --no-cache
 
 bento: models ## Build the Bento eeg-letters:VERSION from the latest models; TEST= packs the rows to serve
-	@$(if $(TEST),EEG_TEST_DATA="$(abspath $(TEST))" $(BIN)/python -m eeg_letters.serving.inference)
+	@$(if $(TEST),EEG_TEST_DATA="$(TEST)" $(BIN)/python -m eeg_letters.serving.inference)
 	@$(BIN)/bentoml delete --yes eeg-letters:$(VERSION) >/dev/null 2>&1 || true
 	trap 'rm -rf data/packed' EXIT && rm -rf data/packed \
 	  $(if $(TEST),&& mkdir data/packed && cp "$(TEST)" data/packed/) && \

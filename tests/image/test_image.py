@@ -20,6 +20,7 @@ from image.measure import MEMORY_GOAL_MB, SIZE_GOAL_MB, unpacked_megabytes
 from tests.conftest import begin_predict
 from tests.image.conftest import output
 from tests.manifests.rendered import DRAIN_SECONDS
+from tests.shipped import COLUMNS, SCHEMA
 
 ROW = [1.0] * 160
 FILL = "cat /dev/zero > /tmp/full"
@@ -92,7 +93,7 @@ def test_every_route_answers(client: httpx.Client) -> None:
     assert client.post("/line", json={"line": 232}).status_code == 200
     assert len(client.post("/predict", json={"rows": [ROW]}).json()["predictions"]) == 1
     (version,) = client.get(f"/v2/models/{LDA.name}").json()["versions"]
-    assert client.get("/docs.json").json() == openapi.document(version)
+    assert client.get("/docs.json").json() == openapi.document(SCHEMA, COLUMNS, version)
     for path in ("/", "/docs", "/livez", "/readyz", "/schema.json"):
         assert client.get(path).status_code == 200
     assert client.post("/predict", json={"rows": [[1.0]]}).status_code == 422
