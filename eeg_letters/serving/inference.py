@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -115,12 +116,16 @@ class Inference:
         row = self.rows[line]
         return [int(stored.scorer.predict(row)) for stored in self.models]
 
+    @cached_property
+    def _answers(self) -> list[tuple[str, tuple[int | str, ...]]]:
+        values: tuple[int | str, ...] = self.schema.labels.values
+        return [(f"prediction {stored.model.title}", values) for stored in self.models]
+
     def name(self, classes: Sequence[int]) -> dict[str, int | str]:
         """The label of what `classify` gave, by model."""
-        values = self.schema.labels.values
         return {
-            f"prediction {stored.model.title}": values[place]
-            for stored, place in zip(self.models, classes, strict=True)
+            title: values[place]
+            for (title, values), place in zip(self._answers, classes, strict=True)
         }
 
     def predict(self, rows: Floats) -> list[Prediction]:

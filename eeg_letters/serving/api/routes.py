@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from eeg_letters.errors import Problem
 from eeg_letters.serving.api.answers import as_json
 from eeg_letters.serving.api.rows import PART_BYTES, RowParser, parse_member, row_limit
-from eeg_letters.serving.asgi import Body, Request, Response, Route, fixed, json_response
+from eeg_letters.serving.asgi import Body, Handler, Request, Response, Route, fixed, json_response
 from eeg_letters.serving.inference import Inference
 from eeg_letters.serving.scheduling import FairScheduler
 from eeg_letters.serving.telemetry.metrics import Metrics
@@ -50,20 +50,15 @@ def build_routes(
     parser = RowParser(inference.schema.features)
     limit = row_limit(settings, len(labels.values), len(inference.models))
 
-    def stored(look_up: Callable[[int], Answer], number: str) -> Answer:
-        if inference.no_rows:
-            raise Problem(HTTPStatus.NOT_FOUND, NO_ROWS)
-        return _stored(look_up, number)
-
     async def line(request: Request) -> Response:
-        return Response(stored(inference.lines.__getitem__, _line_of(request)))
+        return Response(_stored(inference.lines.__getitem__, _line_of(request)))
 
     async def prediction(request: Request) -> Response:
-        classes = stored(inference.classify, _line_of(request))
+        classes = _stored(inference.classify, _line_of(request))
         metrics.count_predictions([place] for place in classes)
         return json_response(inference.name(classes))
 
-    async def no_score(_: Request) -> Response:
+    async def no_rows(_: Request) -> Response:
         raise Problem(HTTPStatus.NOT_FOUND, NO_ROWS)
 
     async def predict(request: Request) -> Response:
@@ -77,14 +72,19 @@ def build_routes(
                 await scheduler.checkpoint()
         return Response(b'{"predictions":[%b]}' % b",".join(parts))
 
+    of_rows: dict[str, Handler] = {
+        "line": line,
+        "prediction": prediction,
+        "score": fixed(json_response(inference.score)),
+    }
+    if inference.no_rows:
+        of_rows = dict.fromkeys(of_rows, no_rows)
     return [
-        Route("/line/{line}", BOTH, line),
-        Route("/line", ("POST",), line, Body.JSON, max_body_bytes=LINE_BYTES),
-        Route("/prediction/{line}", BOTH, prediction),
-        Route("/prediction", ("POST",), prediction, Body.JSON, max_body_bytes=LINE_BYTES),
-        Route(
-            "/score", BOTH, no_score if inference.no_rows else fixed(json_response(inference.score))
-        ),
+        Route("/line/{line}", BOTH, of_rows["line"]),
+        Route("/line", ("POST",), of_rows["line"], Body.JSON, LINE_BYTES),
+        Route("/prediction/{line}", BOTH, of_rows["prediction"]),
+        Route("/prediction", ("POST",), of_rows["prediction"], Body.JSON, LINE_BYTES),
+        Route("/score", BOTH, of_rows["score"]),
         Route("/predict", ("POST",), predict, Body.JSON),
         Route("/models", ("GET",), fixed(json_response(_models(inference)))),
         Route("/predictions", ("GET",), fixed(_predictions(inference))),
