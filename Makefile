@@ -113,7 +113,7 @@ lock: $(VENV)/bin/uv ## Resolve the requirements anew, with hashes
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --output-file requirements/audit.txt --group audit
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --output-file requirements/checkov.txt --group checkov
 
-LOCK_OPTIONS := --quiet --upgrade --universal --generate-hashes --no-annotate --python-version 3.11 --custom-compile-command "make lock"
+LOCK_OPTIONS := --quiet --upgrade --universal --no-strip-extras --generate-hashes --no-annotate --python-version 3.11 --custom-compile-command "make lock"
 
 $(VENV)/bin/uv: $(VENV)/bin/python
 	$(BIN)/pip install --quiet uv
