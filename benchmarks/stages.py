@@ -25,7 +25,8 @@ from rich.table import Table
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.serving.api.answers import as_json
 from eeg_letters.serving.api.rows import RowParser, row_limit
-from eeg_letters.serving.asgi import Application, Message, Scope
+from eeg_letters.serving.asgi import Application, Scope
+from eeg_letters.serving.bodies import Message
 from eeg_letters.serving.inference import Inference, load_inference
 from eeg_letters.serving.openapi import document
 from eeg_letters.serving.routes import build_routes

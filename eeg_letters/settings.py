@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from eeg_letters.errors import UserError
@@ -15,6 +16,11 @@ PACKED = DATA / "packed"
 SHIPPED = DATA / "test.json"
 # Of 26 letters by two models.
 CELLS_A_ROW = 52
+# Of a probability in an answer, with all digits that a float can have.
+_CELL_BYTES = 24
+
+
+Default = TypeVar("Default", int, None)
 
 
 @dataclass(frozen=True)
@@ -37,8 +43,14 @@ class Settings:
         ``EEG_MAX_CELLS``: the most probabilities in one answer: rows × classes × models. By
         default so many that letters are limited by `max_rows` alone.
     max_concurrency : int
-        ``EEG_MAX_CONCURRENCY``: the most requests that are answered at a time. As many bodies of
-        the largest size, with their answers, must fit into a container's memory.
+        ``EEG_MAX_CONCURRENCY``: of requests of the largest size, the most that are held at a time:
+        as many bodies with their answers must fit into a container's memory. Smaller ones may be
+        more.
+    max_connections : int or None
+        ``EEG_MAX_CONNECTIONS``: the most connections that are held open. By default None: what
+        memory and file descriptors allow.
+    keep_alive_seconds : int
+        ``EEG_KEEP_ALIVE_SECONDS``: how long a connection may be idle between two requests.
     log_format : {"json", "text"}
         ``EEG_LOG_FORMAT``: one JSON object a line, or text for people.
     """
@@ -49,7 +61,19 @@ class Settings:
     max_rows: int = 2_000
     max_cells: int = 2_000 * CELLS_A_ROW
     max_concurrency: int = 16
+    max_connections: int | None = None
+    keep_alive_seconds: int = 75
     log_format: str = "json"
+
+    @property
+    def max_answer_bytes(self) -> int:
+        """About the size of the largest answer."""
+        return self.max_cells * _CELL_BYTES
+
+    @property
+    def max_bytes_in_flight(self) -> int:
+        """The most bytes of bodies and answers that are held at a time."""
+        return self.max_concurrency * (self.max_body_bytes + self.max_answer_bytes)
 
 
 def variables() -> tuple[str, ...]:
@@ -76,6 +100,10 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         max_rows=max_rows,
         max_cells=_positive(environment, "EEG_MAX_CELLS", max_rows * CELLS_A_ROW),
         max_concurrency=_positive(environment, "EEG_MAX_CONCURRENCY", defaults.max_concurrency),
+        max_connections=_positive(environment, "EEG_MAX_CONNECTIONS", None),
+        keep_alive_seconds=_positive(
+            environment, "EEG_KEEP_ALIVE_SECONDS", defaults.keep_alive_seconds
+        ),
         log_format=_choice(environment, "EEG_LOG_FORMAT", ("json", "text")),
     )
 
@@ -124,8 +152,10 @@ def _is_url(text: str) -> bool:
         return False
 
 
-def _positive(environment: Mapping[str, str], name: str, default: int) -> int:
-    text = environment.get(name) or str(default)
+def _positive(environment: Mapping[str, str], name: str, default: Default) -> int | Default:
+    text = environment.get(name)
+    if not text:
+        return default
     if not text.isdecimal() or int(text) < 1:
         raise UserError(f"{name}={text}: not a whole number above zero")
     return int(text)

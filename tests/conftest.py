@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from prometheus_client.parser import text_string_to_metric_families
 
 from eeg_letters.models import Model
-from eeg_letters.settings import DATA
+from eeg_letters.settings import DATA, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
@@ -97,6 +97,24 @@ def begin_predict(url: str, length: int, path: str = "/predict") -> socket.socke
     return connection
 
 
+@contextmanager
+def full_memory(url: str) -> Iterator[None]:
+    """Hold all the memory of a service with ``EEG_MAX_CONCURRENCY=1``: large bodies get 503."""
+    size = Settings().max_body_bytes
+    with begin_predict(url, size) as connection:
+        connection.sendall(b" " * (size - 1))
+        deadline = time.monotonic() + 30
+        while large_request(url).status_code != 503:
+            assert time.monotonic() < deadline
+        yield
+
+
+def large_request(url: str, **headers: str) -> httpx.Response:
+    """Ask for something whose body counts in the memory; it is wrong, but that is seen later."""
+    headers = {"content-type": "application/json", **headers}
+    return httpx.post(f"{url}/predict", content=b" " * 100_000, headers=headers, timeout=30)
+
+
 @pytest.fixture(scope="session")
 def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BENTOML_HOME whose store has both models, trained on the simulated recordings."""
@@ -168,17 +186,20 @@ def serve(
     home: Path,
     target: str = "service:EEGLetters",
     log: Path | None = None,
+    before: str = "true",
     **settings: str,
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Serve a target with `bentoml serve`, on loopback, until the block ends.
 
-    What it prints goes to the file `log`, or to where this process prints.
+    What it prints goes to the file `log`, or to where this process prints. The shell's command
+    `before` is run first in the process that serves.
     Yields the base URL and the process, once the service is ready.
     """
     port = free_port()
+    command = bentoml_command("serve", target, "--host", "127.0.0.1", "--port", str(port))
     with nullcontext() if log is None else log.open("wb") as output:
         process = subprocess.Popen(
-            bentoml_command("serve", target, "--host", "127.0.0.1", "--port", str(port)),
+            ["sh", "-c", f'{before} && exec "$@"', "sh", *command],
             cwd=ROOT,
             env=environment(home, **settings),
             stdout=output,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import re
@@ -18,6 +17,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import orjson
 
 from eeg_letters.errors import Problem
+from eeg_letters.serving.bodies import (
+    LARGE_BYTES,
+    ClientGone,
+    Header,
+    Hold,
+    Memory,
+    Message,
+    Receive,
+    read_body,
+    shortened,
+)
 from eeg_letters.serving.telemetry.logs import AccessLog
 from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.settings import Settings
@@ -26,23 +36,15 @@ if TYPE_CHECKING:
     from eeg_letters.serving.telemetry.tracing import Tracing
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Header = tuple[bytes, bytes]
 
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
-
-RETRY_AFTER_SECONDS = 1
 
 # nginx's status for a client that closed the connection before it had the whole answer. Recorded,
 # never sent.
 CLIENT_CLOSED_REQUEST = 499
 
-# What uvicorn buffers before it makes a sender wait.
-BUFFER_BYTES = 64 * 1024
-_CLOSE: Header = (b"connection", b"close")
 _SECURITY_HEADERS: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -138,7 +140,7 @@ class Route:
     max_body_bytes : int
         The largest body that the route can have a use for.
     internal : bool
-        Answered under overload too, and logged and traced only when it fails: probes and metrics.
+        Logged and traced only when it fails: probes and metrics.
     """
 
     template: str
@@ -173,6 +175,11 @@ class Application:
         Told of every answer, where a collector is named.
     refusals : dict of str to callable
         How a problem is answered instead, by the path's first segment: another protocol's form.
+
+    Attributes
+    ----------
+    memory : Memory
+        What requests may hold.
     """
 
     def __init__(
@@ -187,6 +194,7 @@ class Application:
         self._fixed: dict[str, dict[str, Route]] = {}
         self._patterns: list[tuple[re.Pattern[str], dict[str, Route]]] = []
         self._settings = settings
+        self.memory = Memory(settings)
         self._metrics = metrics
         self._access_log = access_log
         self._tracing = tracing
@@ -216,12 +224,22 @@ class Application:
         route = methods.get(scope["method"]) or next(iter(methods.values()), _UNMATCHED)
         self._metrics.in_flight += 1
         try:
-            response = await self._respond(scope["method"], methods, parameters, headers, receive)
-            status = await _send(response, request_id, send)
+            if methods and scope["method"] not in methods:
+                raise _not_allowed(methods, scope["method"])
+            if route.body is Body.NONE:
+                response = await route.handler(Request(headers, parameters, b""))
+                status = await _send(response, request_id, send)
+            else:
+                with Hold(self.memory) as hold:
+                    body = await self._read(route, headers, receive, hold)
+                    response = await route.handler(Request(headers, parameters, body))
+                    del body
+                    hold.set(len(response.body) if len(response.body) > LARGE_BYTES else 0)
+                    status = await _send(response, request_id, send)
         except Problem as problem:
             response = self._refusal(problem, scope["path"])
             status = await _send(response, request_id, send)
-        except _ClientGone:
+        except ClientGone:
             return
         except Exception:
             _logger.exception("%s failed, request %s", route.template, request_id.decode())
@@ -240,36 +258,14 @@ class Application:
         self._record(_UNMATCHED, scope, response.status, 0.0, request_id, {})
         return response.status, _headers(response, request_id), response.body
 
-    async def _respond(
-        self,
-        method: str,
-        methods: Mapping[str, Route],
-        parameters: tuple[str, ...],
-        headers: Mapping[bytes, bytes],
-        receive: Receive,
-    ) -> Response:
-        route = methods.get(method) if methods else _UNMATCHED
-        if route is None:
-            allowed = ", ".join(sorted(methods))
-            raise Problem(
-                HTTPStatus.METHOD_NOT_ALLOWED,
-                f"{method} is not answered here; {allowed} would be.",
-                ((b"allow", allowed.encode()),),
-            )
-        if self._metrics.in_flight > self._settings.max_concurrency and not route.internal:
-            raise Problem(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                f"{self._settings.max_concurrency} requests are being answered already.",
-                ((b"retry-after", b"%d" % RETRY_AFTER_SECONDS),),
-            )
-        body = b""
-        if route.body is not Body.NONE:
-            if route.body is Body.JSON:
-                _check_json(headers)
-            _check_encoding(headers)
-            limit = min(route.max_body_bytes, self._settings.max_body_bytes)
-            body = await _read_body(headers, receive, limit, self._settings.body_timeout_seconds)
-        return await route.handler(Request(headers, parameters, body))
+    async def _read(
+        self, route: Route, headers: Mapping[bytes, bytes], receive: Receive, hold: Hold
+    ) -> bytes:
+        if route.body is Body.JSON:
+            _check_json(headers)
+        settings = self._settings
+        limit = min(route.max_body_bytes, settings.max_body_bytes)
+        return await read_body(headers, receive, limit, settings.body_timeout_seconds, hold)
 
     def _refusal(self, problem: Problem, path: str) -> Response:
         return self._refusals.get(path[1:].partition("/")[0], _problem_response)(problem)
@@ -307,6 +303,15 @@ class Application:
         )
 
 
+def _not_allowed(methods: Mapping[str, Route], method: str) -> Problem:
+    allowed = ", ".join(sorted(methods))
+    return Problem(
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        f"{method} is not answered here; {allowed} would be.",
+        ((b"allow", allowed.encode()),),
+    )
+
+
 async def _answer_lifespan(receive: Receive, send: Send, tracing: Tracing | None) -> None:
     while True:
         message = await receive()
@@ -324,7 +329,7 @@ async def _send(response: Response, request_id: bytes, send: Send) -> int:
         "status": response.status,
         "headers": _headers(response, request_id),
     }
-    large = len(response.body) > BUFFER_BYTES
+    large = len(response.body) > LARGE_BYTES
     try:
         await send(start)
         await send({"type": "http.response.body", "body": response.body, "more_body": large})
@@ -348,10 +353,6 @@ def _headers(response: Response, request_id: bytes) -> list[Header]:
     ]
 
 
-class _ClientGone(Exception):
-    """The client went away before it had sent its body."""
-
-
 def _request_id(headers: Mapping[bytes, bytes]) -> bytes:
     given = headers.get(b"x-request-id")
     if given is not None and _REQUEST_ID.fullmatch(given):
@@ -368,56 +369,6 @@ def _check_json(headers: Mapping[bytes, bytes]) -> None:
     if content_type != JSON and content_type.partition(b";")[0].strip().lower() != JSON:
         raise Problem(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"The body's Content-Type is {_shortened(content_type)}; it must be application/json.",
+            f"The body's Content-Type is {shortened(content_type)}; it must be application/json.",
             ((b"accept", JSON),),
         )
-
-
-def _check_encoding(headers: Mapping[bytes, bytes]) -> None:
-    encoding = headers.get(b"content-encoding", b"identity")
-    if encoding.lower() != b"identity":
-        raise Problem(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"The body's Content-Encoding is {_shortened(encoding)}; send it as it is.",
-            ((b"accept-encoding", b"identity"),),
-        )
-
-
-def _shortened(value: bytes) -> str:
-    return value[:80].decode("latin-1")
-
-
-async def _read_body(
-    headers: Mapping[bytes, bytes], receive: Receive, limit: int, seconds: int
-) -> bytes:
-    # The server has checked that it is a number of 64 bits, but int() refuses thousands of zeros.
-    announced = int(headers.get(b"content-length", b"0").lstrip(b"0") or 0)
-    chunks: list[bytes] = []
-    size = 0
-    more = announced <= limit
-    try:
-        async with asyncio.timeout(seconds):
-            while more and size <= limit:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise _ClientGone
-                chunk = message.get("body", b"")
-                size += len(chunk)
-                chunks.append(chunk)
-                more = message.get("more_body", False)
-    except TimeoutError:
-        raise Problem(
-            HTTPStatus.REQUEST_TIMEOUT,
-            f"The body did not arrive within {seconds} s.",
-            (_CLOSE,),
-        ) from None
-    if max(announced, size) > limit:
-        # A client that is still sending when the connection closes may never see the answer: what
-        # it sends is dropped for as long as a body may take. One that waits for "100 Continue"
-        # sends nothing.
-        raise Problem(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"The body is larger than {limit} bytes.",
-            (_CLOSE,) if b"expect" in headers else (),
-        )
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)

@@ -17,6 +17,7 @@ from eeg_letters.errors import UserError
 from eeg_letters.models import LDA
 from eeg_letters.scoring.store import load_schema
 from eeg_letters.serving import openapi
+from eeg_letters.serving.admission import Connections, most_connections
 from eeg_letters.serving.asgi import Application
 from eeg_letters.serving.inference import Inference, load_inference
 from eeg_letters.serving.open_inference import routes as open_inference
@@ -73,7 +74,8 @@ class HTTPService(bentoml.Service[Any]):
         # Imports uvicorn, which only a worker needs.
         from eeg_letters.serving import connection
 
-        connection.install(application.refuse, settings.body_timeout_seconds)
+        connections = Connections(most_connections(settings), metrics)
+        connection.install(application, connections, settings)
         # A full collection over all that was just loaded would stop the worker for 0.2 s.
         gc.collect()
         gc.freeze()

@@ -5,8 +5,8 @@ docs/decisions/0008-bounded-connections.md says why.
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, BaseTransport, TimerHandle, Transport
-from collections.abc import Callable, Collection, Iterable
+from asyncio import BaseTransport
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
@@ -14,13 +14,16 @@ from typing import Any
 
 import httptools
 from uvicorn.config import HTTP_PROTOCOLS
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from eeg_letters.errors import Problem
-from eeg_letters.serving.asgi import BUFFER_BYTES, Header
+from eeg_letters.serving.admission import Connections
+from eeg_letters.serving.asgi import Application
+from eeg_letters.serving.bodies import Hold
+from eeg_letters.serving.transport import Flow, OneWrite, SlowReader
+from eeg_letters.settings import Settings
 
-HEAD_BYTES = 64 * 1024
+HEAD_BYTES = 16 * 1024
 HEAD_FIELDS = 256
 HEAD_SECONDS = 10.0
 LINGER_SECONDS = 2.0
@@ -28,42 +31,48 @@ LINGER_SECONDS = 2.0
 # What is parsed at a time. A read has up to 256 KiB, which can be thousands of requests.
 _PIECE_BYTES = 8 * 1024
 
-# Makes the answer to what is no request: status, headers and body.
-Refuse = Callable[[Problem], tuple[int, Iterable[Header], bytes]]
+_VERSIONS = ("1.1", "1.0")
+
+# What a pipelined request takes while it waits: measured, and rounded up.
+_REQUEST_BYTES = 2 * 1024
 
 
-def install(refuse: Refuse, body_seconds: float) -> None:
+def install(application: Application, connections: Connections, settings: Settings) -> None:
     """Make every uvicorn server that this process starts from now on use `BoundedProtocol`.
 
     Parameters
     ----------
-    refuse : callable
+    application : Application
         As of `BoundedProtocol`.
-    body_seconds : float
+    connections : Connections
+        As of `BoundedProtocol`.
+    settings : Settings
         As of `BoundedProtocol`.
     """
     # BentoML's worker makes uvicorn's Config itself and passes no protocol: uvicorn looks one up.
-    protocol: Any = partial(BoundedProtocol, refuse, body_seconds)
+    protocol: Any = partial(BoundedProtocol, application, connections, settings)
     HTTP_PROTOCOLS.update(dict.fromkeys(HTTP_PROTOCOLS, protocol))
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's protocol, with bounds on what a client can make it hold or wait for.
 
-    Bounded are the size and the time of a request's head, the size of a chunked body's trailers,
-    and the time that a client may take to read an answer. What cannot be parsed is answered, after
-    the requests before it, with a problem document, and the connection is closed. Nothing more is
-    read while pipelined requests wait. Trailers are dropped. An offer to upgrade is ignored, as
-    HTTP allows.
+    Bounded are the number of connections, the size and the time of a request's head, the size of a
+    chunked body's trailers, the time that a client may take to read an answer, and the memory of
+    pipelined requests that wait. What is not HTTP/1.0 or HTTP/1.1, or cannot be parsed, is
+    answered, after the requests before it, with a problem document, and the connection is closed.
+    Nothing more is read while pipelined requests wait. Trailers are dropped. An offer to upgrade
+    is ignored, as HTTP allows.
 
     Parameters
     ----------
-    refuse : callable
-        Called with the problem of what cannot be read; gives status, headers and body of the
-        answer.
-    body_seconds : float
-        Seconds within which a client must read an answer; and send the rest of a body when it was
-        answered already.
+    application : Application
+        Asked for the answer to what cannot be read, and for memory where pipelined requests wait.
+    connections : Connections
+        Told when it waits for a head, and when it has one.
+    settings : Settings
+        How long a client may take to read an answer, and to send the rest of a body that was
+        answered already; and how long a connection may be idle.
     *arguments, **named
         As uvicorn passes them.
     head_seconds : float
@@ -73,8 +82,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(
         self,
-        refuse: Refuse,
-        body_seconds: float,
+        application: Application,
+        connections: Connections,
+        settings: Settings,
         *arguments: Any,
         head_seconds: float = HEAD_SECONDS,
         **named: Any,
@@ -82,8 +92,11 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         # Without uvicorn's reading of forwarded addresses, of which nothing here makes any use.
         self.app: Any = self.config.app
-        self._refuse_with = refuse
-        self._body_seconds = body_seconds
+        self._refuse_with = application.refuse
+        self._waiting = Hold(application.memory)
+        self._connections = connections
+        self._body_seconds = settings.body_timeout_seconds
+        self.timeout_keep_alive = settings.keep_alive_seconds
         self._head_seconds = head_seconds
         self._in_head = False
         # Bytes given to the parser since it last reached the end of a head or part of a body,
@@ -91,19 +104,37 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unfinished = 0
         # Read but not parsed, while pipelined requests wait.
         self._rest = b""
+        # The connection's first line, until its end: the parser takes other protocols for HTTP.
+        self._first_line: bytes | None = b""
         self._problem: Problem | None = None
-        self._abort_task: TimerHandle | None = None
 
     def connection_made(self, transport: BaseTransport) -> None:  # noqa: D102
-        super().connection_made(_OneWrite(transport, self.loop))  # type: ignore[arg-type]
-        self.flow: _Flow = _Flow(self.transport, self.pipeline)
+        writer = OneWrite(transport, self.loop)
+        super().connection_made(writer)  # type: ignore[arg-type]
+        self.flow: Flow = Flow(self.transport, self.pipeline)
+        self._reader = SlowReader(writer, self.loop, self._body_seconds)
         self._await_head()
+        self._connections.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102
         self.flow.lost = True
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
-        self._unset_abort()
+        self._reader.rest()
+        self._waiting.set(0)
+        self._connections.closed(self)
+
+    def evict(self) -> None:
+        """End the connection at once, without an answer."""
+        # Much may be read from others before it is told that the connection is lost.
+        self._rest = b""
+        self.headers = []
+        self.pipeline.clear()
+        self.transport.abort()
+
+    def waits_for_client(self) -> bool:
+        """Whether the client must send or read something before an answer can end."""
+        return self.flow.write_paused or (self.cycle is not None and self.cycle.more_body)
 
     def data_received(self, data: bytes) -> None:  # noqa: D102
         if self._rest or len(data) > _PIECE_BYTES:
@@ -111,6 +142,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._feed_rest()
         else:
             self._feed(data)
+            if self.pipeline:
+                self._hold_waiting()
 
     def _feed_rest(self) -> None:
         rest = memoryview(self._rest)
@@ -118,6 +151,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self._feed(rest[:_PIECE_BYTES])
             rest = rest[_PIECE_BYTES:]
         self._rest = bytes(rest)
+        self._hold_waiting()
+
+    def _hold_waiting(self) -> None:
+        try:
+            self._waiting.set(len(self._rest) + len(self.pipeline) * _REQUEST_BYTES)
+        except Problem:
+            self.evict()
 
     def _feed(self, data: bytes | memoryview) -> None:
         if self._problem is not None:
@@ -125,6 +165,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unfinished += len(data)
         pieces = [data]
         try:
+            if self._first_line is not None:
+                self._check_first_line(data)
             while pieces:
                 piece = pieces.pop()
                 try:
@@ -137,7 +179,10 @@ class BoundedProtocol(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             self._refuse(_problem(error))
             return
-        if self._unfinished > HEAD_BYTES or (self._in_head and len(self.headers) > HEAD_FIELDS):
+        except Problem as problem:
+            self._refuse(problem)
+            return
+        if self._unfinished > HEAD_BYTES or len(self.headers or ()) > HEAD_FIELDS:
             self._refuse(_too_large())
         elif self._in_head and self.timeout_keep_alive_task is None and not self._is_answering():
             self._await_head()
@@ -153,7 +198,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._unfinished > HEAD_BYTES and self._head_size() > HEAD_BYTES
         ):
             raise _too_large()
+        self._check_head()
         self._unfinished = 0
+        self._connections.asked(self)
         super().on_headers_complete()
         if self.cycle is not None and self.cycle.scope is self.scope:
             self._in_head = False
@@ -165,15 +212,22 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unfinished = 0
         super().on_body(body)
 
+    def on_message_complete(self) -> None:  # noqa: D102
+        if len(self.headers) > HEAD_FIELDS:
+            raise _too_large()
+        super().on_message_complete()
+
     def on_response_complete(self) -> None:  # noqa: D102
         super().on_response_complete()
         if self.timeout_keep_alive_task is None:
             # The connection is closing, or the next request is being answered.
             if self.transport.is_closing():
-                self._abort_unless_read()
+                self._reader.watch()
             else:
                 self._feed_rest()
-        elif self._problem is not None:
+            return
+        self._connections.answered(self)
+        if self._problem is not None:
             self._answer(self._problem)
         elif self._in_head:
             self._await_head()
@@ -187,15 +241,15 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def timeout_keep_alive_handler(self) -> None:  # noqa: D102
         super().timeout_keep_alive_handler()
-        self._abort_unless_read()
+        self._reader.watch()
 
     def pause_writing(self) -> None:  # noqa: D102
         super().pause_writing()
-        self._abort_unless_read()
+        self._reader.watch()
 
     def resume_writing(self) -> None:  # noqa: D102
         super().resume_writing()
-        self._unset_abort()
+        self._reader.rest()
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
@@ -213,6 +267,28 @@ class BoundedProtocol(HttpToolsProtocol):
             *(b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"),
         ]
         return b"\r\n".join(lines) + b"\r\n\r\n"
+
+    def _check_first_line(self, data: bytes | memoryview) -> None:
+        # Of another protocol the very first line is: "GET / RTSP/1.0" is HTTP/1.0 to the parser.
+        self._first_line = ((self._first_line or b"") + data).lstrip(b"\r\n")
+        line, end, _ = self._first_line.partition(b"\n")
+        if end:
+            self._first_line = None
+            if b" HTTP/" not in line:
+                raise _bad_request("This is not HTTP/1.0 or HTTP/1.1.")
+
+    def _check_head(self) -> None:
+        version = self.parser.get_http_version()
+        names = [name for name, _ in self.headers]
+        hosts = names.count(b"host")
+        if hosts != 1 and (hosts or version == "1.1"):
+            raise _bad_request(f"The request has {hosts} Host headers; it must have one.")
+        if version not in _VERSIONS:
+            raise _bad_request(f"The request's version is HTTP/{version}; 1.0 and 1.1 are read.")
+        if b"transfer-encoding" in names:
+            codings = [value for name, value in self.headers if name == b"transfer-encoding"]
+            if [coding.strip().lower() for coding in codings] != [b"chunked"]:
+                raise _bad_request("The request's Transfer-Encoding is not chunked alone.")
 
     def _await_head(self) -> None:
         self._wait(self._head_seconds, self._head_is_late)
@@ -260,72 +336,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         self._wait(LINGER_SECONDS, self.timeout_keep_alive_handler)
 
-    def _abort_unless_read(self) -> None:
-        if self._abort_task is None and self.transport.get_write_buffer_size():
-            self._abort_task = self.loop.call_later(self._body_seconds, self.transport.abort)
-
-    def _unset_abort(self) -> None:
-        if self._abort_task is not None:
-            self._abort_task.cancel()
-            self._abort_task = None
-
-
-class _Flow(FlowControl):
-    """Backpressure: reads nothing more while pipelined requests wait.
-
-    A sender that waits until its answer is read gets an error when the connection is closed before
-    that, as ASGI specifies; uvicorn raises none.
-    """
-
-    def __init__(self, transport: Transport, pipeline: Collection[Any]) -> None:
-        super().__init__(transport)
-        self._pipeline = pipeline
-        self.lost = False
-
-    async def drain(self) -> None:
-        await super().drain()
-        # Of several requests uvicorn knows only the newest to be without a client, and would
-        # complain that another was not answered to its end.
-        if self.lost and not self._pipeline:
-            raise ConnectionResetError
-
-    def resume_reading(self) -> None:
-        if not self._pipeline:
-            super().resume_reading()
-
-
-class _OneWrite:
-    # A transport whose writes in one turn of the loop go out as one: uvicorn writes an answer's
-    # head and body apart, and each write is a system call.
-    def __init__(self, transport: Any, loop: AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._written: list[bytes] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        if not self._written:
-            self._loop.call_soon(self._flush)
-        self._written.append(data)
-        if len(data) > BUFFER_BYTES:
-            # Whether the client reads it must be known at once.
-            self._flush()
-
-    def write_eof(self) -> None:
-        self._flush()
-        self._transport.write_eof()
-
-    def close(self) -> None:
-        self._flush()
-        self._transport.close()
-
-    def _flush(self) -> None:
-        if self._written:
-            written, self._written = self._written, []
-            self._transport.writelines(written)
-
 
 def _too_large() -> Problem:
     return Problem(
@@ -341,3 +351,7 @@ def _problem(error: httptools.HttpParserError) -> Problem:
     if isinstance(error, httptools.HttpParserCallbackError):
         return Problem(HTTPStatus.BAD_REQUEST, "The request's target cannot be parsed.")
     return Problem(HTTPStatus.BAD_REQUEST, f"The request cannot be parsed: {error}.")
+
+
+def _bad_request(detail: str) -> Problem:
+    return Problem(HTTPStatus.BAD_REQUEST, detail)

@@ -23,6 +23,7 @@ import httpx
 import pytest
 import uvicorn
 
+from eeg_letters.serving.admission import Connections
 from eeg_letters.serving.asgi import Application, Body, Request, Response, Route, fixed
 from eeg_letters.serving.connection import HEAD_BYTES, HEAD_FIELDS, BoundedProtocol
 from eeg_letters.serving.telemetry.logs import AccessLog
@@ -39,7 +40,7 @@ CHUNKS = b"4\r\n%b\r\n9\r\n%b\r\n0\r\n" % (BODY[:4], BODY[4:])
 
 HEAD_SECONDS = 0.2
 IDLE_SECONDS = 1
-BODY_SECONDS = 2.0
+BODY_SECONDS = 2
 LARGE = 60_000
 
 Connection = tuple[socket.socket, BufferedReader]
@@ -96,11 +97,13 @@ def fields(count: int, size: int) -> bytes:
     return b"".join(b"a: %b\r\n" % (b"x" * (size - 5)) for size in sizes)
 
 
+HOST = b"host: x\r\n"
 # A request line counts by its target, and a field with ": " and the end of its line.
+REST_BYTES = HEAD_BYTES - len("/prediction/232") - len(HOST)
 LARGEST = {
-    "fields": (b"", fields(3, HEAD_BYTES - len("/prediction/232"))),
-    "target": (b"?" + b"x" * (HEAD_BYTES - 1000 - len("/prediction/232?")), fields(1, 1000)),
-    "number": (b"", fields(HEAD_FIELDS, 10_000)),
+    "fields": (b"", fields(3, REST_BYTES)),
+    "target": (b"?" + b"x" * (REST_BYTES - 1000 - len("?")), fields(1, 1000)),
+    "number": (b"", fields(HEAD_FIELDS - 1, 10_000)),
 }
 
 
@@ -110,7 +113,7 @@ def test_a_head_of_the_largest_size_is_accepted_and_no_larger(
     server: str, prediction: tuple[int, Any], size: str, end: bytes
 ) -> None:
     query, header = LARGEST[size]
-    line = b"GET /prediction/232%b HTTP/1.1\r\n" % query
+    line = b"GET /prediction/232%b HTTP/1.1\r\n" % query + HOST
     with connect(server) as (connection, reader):
         connection.sendall(line + header + b"\r\n")
         assert answer(reader) == prediction
@@ -193,7 +196,7 @@ def test_pipelined_requests_are_answered_in_their_order(
     server: str, prediction: tuple[int, Any], size: int
 ) -> None:
     times = 3 if size == 1 else 300
-    nothing = b"GET /nothing HTTP/1.1\r\n\r\n"
+    nothing = b"GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n"
     by_length = POST + LENGTH + b"\r\n" + BODY
     by_chunks = POST + CHUNKED + b"\r\n" + CHUNKS + b"\r\n"
     stream = (GET + b"\r\n" + by_length + nothing + by_chunks) * times
@@ -215,12 +218,22 @@ def send_pieces(connection: socket.socket, stream: bytes, size: int) -> None:
 
 MALFORMED = {
     "line": b"not a request\r\n\r\n",
-    "target": b"GET http://[ HTTP/1.1\r\n\r\n",
+    "target": b"GET http://[ HTTP/1.1\r\nhost: x\r\n\r\n",
+    "no host": b"GET /prediction/232 HTTP/1.1\r\n\r\n",
+    "two hosts": GET + b"host: x\r\n\r\n",
+    "two hosts of old": b"GET / HTTP/1.0\r\nhost: x\r\nhost: y\r\n\r\n",
+    "older version": b"GET /prediction/232\r\n\r\n",
+    "old version": b"GET / HTTP/0.9\r\nhost: x\r\n\r\n",
+    "odd version": b"GET / HTTP/1.2\r\nhost: x\r\n\r\n",
+    "new version": b"GET / HTTP/2.0\r\nhost: x\r\n\r\n",
     "connect": b"CONNECT x:80 HTTP/1.1\r\nhost: x\r\n\r\n",
     "chunk": POST + CHUNKED + b"\r\nzz\r\n",
     "lengths": POST + LENGTH + LENGTH + b"\r\n" + BODY,
     "length and chunks": POST + LENGTH + CHUNKED + b"\r\n" + CHUNKS + b"\r\n",
     "twice chunked": POST + CHUNKED + CHUNKED + b"\r\n" + CHUNKS + b"\r\n",
+    "compressed chunks": POST + b"transfer-encoding: gzip, chunked\r\n\r\n" + CHUNKS + b"\r\n",
+    "codings": POST + b"transfer-encoding: gzip\r\n" + CHUNKED + b"\r\n" + CHUNKS + b"\r\n",
+    "unknown coding": POST + b"transfer-encoding: gzip\r\n\r\n",
     "h2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 }
 
@@ -239,6 +252,51 @@ def test_what_cannot_be_parsed_gets_a_problem_document_in_its_turn(
         assert last_answer(reader)[0] == 400
 
 
+OTHER_PROTOCOLS = [
+    b"OPTIONS * RTSP/1.0\r\ncseq: 1\r\n\r\n",
+    b"GET / RTSP/1.0\r\ncseq: 1\r\n\r\n",
+    b"\r\nDESCRIBE rtsp://x/ RTSP/1.0\r\n\r\n",
+    b"SOURCE / ICE/1.0\r\n\r\n",
+    b"GET / ICE/1.0\r\n\r\n",
+    b"OPTIONS sip:x SIP/2.0\r\n\r\n",
+    b"SSH-2.0-OpenSSH_9.2\r\n",
+    b"EHLO x\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+]
+
+
+@pytest.mark.parametrize("size", [1, 1000])
+@pytest.mark.parametrize("asked", OTHER_PROTOCOLS)
+def test_a_request_of_another_protocol_is_refused(server: str, asked: bytes, size: int) -> None:
+    with connect(server) as (connection, reader):
+        with suppress(ConnectionError):
+            send_pieces(connection, asked, size)
+        status, problem = last_answer(reader)
+        assert (status, problem["title"]) == (400, "Bad Request")
+
+
+@pytest.mark.parametrize("host", [b"", b"host: x\r\n"])
+def test_version_1_0_needs_no_host(server: str, prediction: tuple[int, Any], host: bytes) -> None:
+    with connect(server) as (connection, reader):
+        connection.sendall(b"GET /prediction/232 HTTP/1.0\r\n" + host + b"\r\n")
+        assert last_answer(reader) == prediction
+
+
+@pytest.mark.parametrize("count", [HEAD_FIELDS, HEAD_FIELDS + 1])
+@pytest.mark.parametrize("size", [1, 1000, 100_000])
+def test_trailers_have_as_many_fields_as_a_head_and_no_more(
+    server: str, prediction: tuple[int, Any], count: int, size: int
+) -> None:
+    request = POST + CHUNKED + b"\r\n" + CHUNKS + b"a:\r\n" * count + b"\r\n"
+    with connect(server) as (connection, reader):
+        with suppress(ConnectionError):
+            send_pieces(connection, request, size)
+        if count <= HEAD_FIELDS:
+            assert answer(reader) == prediction
+        else:
+            assert last_answer(reader)[0] == 431
+
+
 def test_a_request_whose_body_is_malformed_is_not_in_flight(
     client: httpx.Client, server: str
 ) -> None:
@@ -251,7 +309,7 @@ def test_a_request_whose_body_is_malformed_is_not_in_flight(
 
 def test_a_body_that_is_malformed_after_its_answer_ends_the_connection(server: str) -> None:
     with connect(server) as (connection, reader):
-        connection.sendall(b"POST /predict HTTP/1.1\r\n" + CHUNKED + b"\r\n")
+        connection.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\n" + CHUNKED + b"\r\n")
         assert answer(reader)[0] == 415
         connection.sendall(b"zz\r\n")
         assert reader.read() == b""
@@ -331,21 +389,23 @@ def short_timeouts() -> Iterator[uvicorn.Server]:
         released.set()
         return Response(b"2")
 
+    settings = Settings(body_timeout_seconds=BODY_SECONDS, keep_alive_seconds=IDLE_SECONDS)
+    metrics = Metrics({}, SCHEMA.labels)
     routes = [
         Route("/number", ("GET",), fixed(Response(b"0"))),
         Route("/wait", ("POST",), wait, Body.JSON),
         Route("/release", ("GET",), release),
         Route("/large", ("GET",), fixed(Response(b'"%b"' % (b"x" * LARGE)))),
     ]
-    application = Application(
-        routes, Settings(), Metrics({}, SCHEMA.labels), AccessLog(as_json=False)
-    )
+    application = Application(routes, settings, metrics, AccessLog(as_json=False))
     protocol: Any = partial(
-        BoundedProtocol, application.refuse, BODY_SECONDS, head_seconds=HEAD_SECONDS
+        BoundedProtocol,
+        application,
+        Connections(100, metrics),
+        settings,
+        head_seconds=HEAD_SECONDS,
     )
-    config = uvicorn.Config(
-        application, http=protocol, log_config=None, timeout_keep_alive=IDLE_SECONDS
-    )
+    config = uvicorn.Config(application, http=protocol, log_config=None)
     service = uvicorn.Server(config)
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
@@ -365,13 +425,13 @@ def address(service: uvicorn.Server) -> str:
     return f"http://127.0.0.1:{service.config.port}"
 
 
-@pytest.mark.parametrize("before", [b"", b"\r\n", b"GET /number HTTP/1.1\r\n\r\n"])
+@pytest.mark.parametrize("before", [b"", b"\r\n", b"GET /number HTTP/1.1\r\nhost: x\r\n\r\n"])
 def test_a_slow_head_times_out(short_timeouts: uvicorn.Server, before: bytes) -> None:
     with connect(address(short_timeouts)) as (connection, reader):
         connection.sendall(before)
         if before.strip():
             assert answer(reader) == (200, 0)
-        connection.sendall(b"GET /number HTTP/1.1\r\nx: ")
+        connection.sendall(b"GET /number HTTP/1.1\r\nhost: x\r\nx: ")
         drip(connection)
         status, problem = last_answer(reader)
         assert status == 408
@@ -407,7 +467,7 @@ def test_a_connection_is_kept_between_requests_for_longer_than_a_head_may_take(
 ) -> None:
     with connect(address(short_timeouts)) as (connection, reader):
         for _ in range(2):
-            connection.sendall(b"GET /number HTTP/1.1\r\n\r\n")
+            connection.sendall(b"GET /number HTTP/1.1\r\nhost: x\r\n\r\n")
             assert answer(reader) == (200, 0)
             with connect(address(short_timeouts)) as (_, silent):
                 assert silent.read() == b""
@@ -417,30 +477,30 @@ def test_a_head_has_its_time_once_the_requests_before_it_are_answered(
     short_timeouts: uvicorn.Server,
 ) -> None:
     with connect(address(short_timeouts)) as (connection, reader):
-        connection.sendall(b"POST /wait HTTP/1.1\r\n")
+        connection.sendall(b"POST /wait HTTP/1.1\r\nhost: x\r\n")
         with connect(address(short_timeouts)) as (other, other_reader):
-            other.sendall(b"GET /number HTTP/1.1\r\n\r\n")
+            other.sendall(b"GET /number HTTP/1.1\r\nhost: x\r\n\r\n")
             assert answer(other_reader) == (200, 0)
         for piece in (b"content-type: application/json\r\n\r\n", b"GET /num"):
             connection.sendall(piece)
             with connect(address(short_timeouts)) as (_, silent):
                 assert silent.read() == b""
         with connect(address(short_timeouts)) as (other, other_reader):
-            other.sendall(b"GET /release HTTP/1.1\r\n\r\n")
+            other.sendall(b"GET /release HTTP/1.1\r\nhost: x\r\n\r\n")
             assert answer(other_reader) == (200, 2)
         assert answer(reader) == (200, 1)
-        connection.sendall(b"ber HTTP/1.1\r\n\r\nGET /num")
+        connection.sendall(b"ber HTTP/1.1\r\nhost: x\r\n\r\nGET /num")
         assert answer(reader) == (200, 0)
         assert last_answer(reader)[0] == 408
 
 
 def test_the_rest_of_an_answered_body_has_a_time_limit(short_timeouts: uvicorn.Server) -> None:
-    request = b"GET /number HTTP/1.1\r\ncontent-length: 1000000\r\n\r\n"
+    request = b"GET /number HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n"
     with connect(address(short_timeouts)) as (connection, reader):
         connection.sendall(request)
         assert answer(reader) == (200, 0)
         with connect(address(short_timeouts)) as (idle, idle_reader):
-            idle.sendall(b"GET /number HTTP/1.1\r\n\r\n")
+            idle.sendall(b"GET /number HTTP/1.1\r\nhost: x\r\n\r\n")
             assert last_answer(idle_reader) == (200, 0)
         connection.sendall(b"x" * 1_000_000 + request)
         assert answer(reader) == (200, 0)
@@ -452,7 +512,7 @@ def test_a_small_answer_that_is_not_read_ends_the_connection(
     short_timeouts: uvicorn.Server, close: bytes
 ) -> None:
     with connect(address(short_timeouts), SO_RCVBUF=4096) as (connection, reader):
-        connection.sendall(b"GET /large HTTP/1.1\r\n" + close + b"\r\n")
+        connection.sendall(b"GET /large HTTP/1.1\r\nhost: x\r\n" + close + b"\r\n")
         assert b"200" in reader.readline()
         deadline = time.monotonic() + 10
         while short_timeouts.server_state.connections:

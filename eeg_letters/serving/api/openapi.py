@@ -291,10 +291,10 @@ def responses() -> dict[str, Any]:
         404: "No stored row has that line number, or there are no stored rows",
         408: "The body did not arrive in time",
         413: "The body is too large, or has too many rows, or its answer would be too large",
-        415: "The body is not declared as application/json, or is compressed",
+        415: "The body is not declared as application/json, or not compressed with gzip or deflate",
         422: "The body is JSON, but not what is asked for; the detail names row and feature",
         431: "The path and the headers are too large, or the headers too many",
-        503: "Too many requests are being answered; try again after Retry-After seconds",
+        503: "Requests hold too much memory already; try again after Retry-After seconds",
     }
     schema = {"$ref": "#/components/schemas/Problem"}
     return {

@@ -21,8 +21,8 @@ _PROBLEMS = {
     404: "There is no such model, or it has no such version",
     408: "The body did not arrive in time",
     413: "The body is too large, or has too many rows",
-    415: "The body is compressed",
-    503: "Too many requests are being answered; try again after Retry-After seconds",
+    415: "The body is compressed, but not with gzip or deflate",
+    503: "Requests hold too much memory already; try again after Retry-After seconds",
 }
 
 

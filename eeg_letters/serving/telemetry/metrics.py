@@ -46,6 +46,8 @@ class Metrics(Collector):
 
     Attributes
     ----------
+    connections : int
+        Connections that are open.
     in_flight : int
         Requests being answered.
     predictions : list of list of int
@@ -61,6 +63,7 @@ class Metrics(Collector):
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
+        self.connections = 0
         self.in_flight = 0
         self.predictions = [[0] * len(labels.names) for _ in versions]
         self.rows_scored = 0
@@ -117,6 +120,7 @@ class Metrics(Collector):
             for name, count in zip(self._labels.names, counts, strict=True):
                 predictions.add_metric((model, name), count)
         yield from (requests, durations, predictions, info)
+        yield GaugeMetricFamily("eeg_http_connections", "Connections open.", self.connections)
         yield GaugeMetricFamily(
             "eeg_http_requests_in_flight", "Requests being answered.", self.in_flight
         )

@@ -228,11 +228,6 @@ def test_only_json_is_accepted(client: httpx.Client, path: str, content_type: st
     assert_problem(client.post(path, content=b"{}", headers=headers), 415, "application/json")
 
 
-def test_a_compressed_body_is_refused(client: httpx.Client) -> None:
-    headers = {"content-type": "application/json", "content-encoding": "gzip"}
-    assert_problem(client.post("/predict", content=b"{}", headers=headers), 415, "gzip")
-
-
 @pytest.mark.parametrize("path", ["/line", "/prediction"])
 @pytest.mark.parametrize("line", [UNKNOWN_LINE, -1, 10**17, "1300", "9" * 5000])
 def test_an_unknown_line_is_not_found(client: httpx.Client, path: str, line: int | str) -> None:

@@ -23,7 +23,14 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from eeg_letters import __version__
-from tests.conftest import begin_predict, free_port, run_python, serve
+from tests.conftest import (
+    begin_predict,
+    free_port,
+    full_memory,
+    large_request,
+    run_python,
+    serve,
+)
 
 PARENT = "b7ad6b7169203331"
 
@@ -129,7 +136,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def client(trained_home: Path, log: Path, collector: Collector) -> Iterator[httpx.Client]:
-    """A client of a service that answers one request at a time and is traced."""
+    """A client of a service that has memory for one large request and is traced."""
     with (
         serve(
             trained_home,
@@ -265,8 +272,9 @@ def test_an_unknown_method_is_no_metric_label(
 
 
 def test_a_fault_is_an_error(client: httpx.Client, collector: Collector, trace: str) -> None:
-    with begin_predict(str(client.base_url), 1000):
-        assert client.get("/score", headers=parent(trace)).status_code == 503
+    url = str(client.base_url)
+    with full_memory(url):
+        assert large_request(url, **parent(trace)).status_code == 503
     received = collector.await_span(trace)
     assert received.attributes["http.response.status_code"] == 503
     assert received.attributes["error.type"] == "503"

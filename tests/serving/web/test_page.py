@@ -16,7 +16,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from eeg_letters.models import MODELS
-from tests.conftest import ROOT, begin_predict, serve, watched
+from tests.conftest import ROOT, full_memory, serve, watched
 from tests.shipped import BANDS, COLUMNS, ELECTRODES, FEATURES, LETTERS
 
 LINE = 232
@@ -290,21 +290,31 @@ def test_an_unreachable_service_shows_an_error_and_is_retried(
         expect(page.locator("#problem")).to_be_empty()
 
 
-def test_a_busy_service_is_asked_again_and_limits_lead_to_smaller_requests(
+def test_a_busy_service_is_asked_again(
     browser: Browser, trained_home: Path, rows: dict[int, dict[str, str]]
 ) -> None:
+    many = list(rows.values()) * 40
     with (
-        serve(trained_home, EEG_MAX_CONCURRENCY="1", EEG_MAX_ROWS="3") as (url, _),
+        serve(trained_home, EEG_MAX_CONCURRENCY="1") as (url, _),
         watched(browser, url, refusals=True) as page,
     ):
         open_line(page)
-        with begin_predict(url, 1000):
+        with full_memory(url):
             with page.expect_response(lambda response: response.status == 503):
-                page.click("text=→")
-                page.click("text=→")
+                predict(page, as_csv(many))
             expect(page.locator("#busy")).to_contain_text("asking again in 1 s")
-        expect_line(page, LINE + 2)
+        expect(page.locator("#own-score")).to_contain_text(f"{len(many)} rows")
         expect(page.locator("#busy")).to_be_hidden()
+
+
+def test_limits_lead_to_smaller_requests(
+    browser: Browser, trained_home: Path, rows: dict[int, dict[str, str]]
+) -> None:
+    with (
+        serve(trained_home, EEG_MAX_ROWS="3") as (url, _),
+        watched(browser, url, refusals=True) as page,
+    ):
+        open_line(page)
         predict(page, as_csv(list(rows.values())))
         expect(page.locator("#own-score")).to_contain_text("5 rows")
 
