@@ -24,7 +24,7 @@ REVISION := $(shell git rev-parse HEAD 2>/dev/null)
 SOURCE := $(shell git config --get remote.origin.url 2>/dev/null)
 BUILD_ARGUMENTS = VERSION=$(VERSION) REVISION=$(REVISION) SOURCE=$(SOURCE) $(if $(BASE_IMAGE),BASE_IMAGE=$(BASE_IMAGE))
 
-.PHONY: help serve models train report test lint bento image audit test-manifests test-headsets test-image test-v2 deploy local-image undeploy e2e version bench soak stalls lock clean
+.PHONY: help serve models train report test lint bento image audit test-manifests test-headsets test-attack test-image test-v2 deploy local-image undeploy e2e version bench soak stalls lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ test-image: image $(VENV)/test.done ## Build the image and test it as the Deploy
 
 test-headsets: $(VENV)/test.done ## Train, serve and ask models of other headsets and other classes
 	$(BIN)/python -m pytest -n auto --dist loadgroup tests/headsets
+
+test-attack: $(VENV)/test.done ## Attack the service with clients that hold on (the memory cgroups need root)
+	$(BIN)/python -m pytest tests/attack
 
 test-v2: $(VENV)/test.done ## Compare the Open Inference Protocol's answers with MLServer's, field by field
 	$(BIN)/python -m pytest tests/mlserver

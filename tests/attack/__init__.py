@@ -1,0 +1,1 @@
+"""Clients that hold on: what an attacker can hold, and what all others get meanwhile."""
