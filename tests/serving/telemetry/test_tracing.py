@@ -24,8 +24,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from eeg_letters import __version__
 from tests.conftest import begin_predict, free_port, run_python, serve
-
-PARENT = "b7ad6b7169203331"
+from tests.serving.telemetry.traceparents import INVALID_TRACEPARENTS, PARENT, TRACE
 
 
 @dataclass
@@ -208,17 +207,25 @@ def test_the_log_has_the_span(
     assert re.fullmatch(rf"00-{trace}-{span.span_id.hex()}-01", logged)
 
 
-@pytest.mark.parametrize("given", [None, "00-0-0-01", f"00-{'0' * 32}-{PARENT}-01"])
-def test_without_a_well_formed_parent_a_trace_begins(
-    client: httpx.Client, collector: Collector, log: Path, given: str | None
+@pytest.mark.parametrize("given", [[], *INVALID_TRACEPARENTS])
+def test_without_a_valid_parent_a_trace_begins(
+    client: httpx.Client, collector: Collector, log: Path, given: list[str]
 ) -> None:
-    request_id = f"root-{given}"
-    headers = {"x-request-id": request_id} | ({"traceparent": given} if given else {})
+    request_id = uuid4().hex
+    headers = [("x-request-id", request_id), *(("traceparent", value) for value in given)]
     client.get("/score", headers=headers)
     _, trace, own, _ = entry(log, request_id)["traceparent"].split("-")
+    assert trace != TRACE
     span = collector.await_span(trace).span
     assert span.span_id.hex() == own
     assert span.parent_span_id == b""
+
+
+def test_a_parent_of_a_later_version_is_continued(
+    client: httpx.Client, collector: Collector, trace: str
+) -> None:
+    client.get("/score", headers={"traceparent": f"cc-{trace}-{PARENT}-01-more"})
+    assert collector.await_span(trace).span.parent_span_id.hex() == PARENT
 
 
 def test_a_trace_that_its_client_does_not_sample_has_no_span(
