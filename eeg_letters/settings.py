@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -88,27 +90,37 @@ def _recording(environment: Mapping[str, str]) -> Path | None:
 
 
 def sends_traces(environment: Mapping[str, str]) -> bool:
-    """Whether OpenTelemetry's standard variables name a collector; its library reads the others.
+    """Whether OpenTelemetry's standard variables ask for traces to a collector.
+
+    Its library reads those that are not looked at here.
 
     Raises
     ------
     UserError
-        When the collector's address is no URL, or is to be spoken to in a way that is not known.
+        When they ask for them in a way that cannot be followed; the service then serves without.
     """
-    endpoint = _first(
-        environment, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
-    )
+    otlp = "OTEL_EXPORTER_OTLP_"
+    endpoint = _first(environment, f"{otlp}TRACES_ENDPOINT", f"{otlp}ENDPOINT")
     disabled = environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
-    if endpoint is None or disabled:
+    exporters = environment.get("OTEL_TRACES_EXPORTER", "").strip().lower()
+    if endpoint is None or disabled or exporters == "none":
         return False
+    if exporters and "otlp" not in map(str.strip, exporters.split(",")):
+        raise UserError(f"OTEL_TRACES_EXPORTER={exporters}: traces are exported by otlp alone")
     if not _is_url(environment[endpoint]):
         # Its value may have a password.
         raise UserError(f"{endpoint}: not a URL such as http://collector:4318")
-    protocol = _first(
-        environment, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"
-    )
-    if protocol is not None and environment[protocol] != "http/protobuf":
+    protocol = _first(environment, f"{otlp}TRACES_PROTOCOL", f"{otlp}PROTOCOL")
+    if protocol is not None and environment[protocol].strip().lower() != "http/protobuf":
         raise UserError(f"{protocol}={environment[protocol]}: traces go by http/protobuf alone")
+    # The library finds out about these for every batch of spans again.
+    timeout = _first(environment, f"{otlp}TRACES_TIMEOUT", f"{otlp}TIMEOUT")
+    if timeout is not None and not _is_duration(environment[timeout]):
+        raise UserError(f"{timeout}={environment[timeout]}: not a number of seconds above zero")
+    for kind in ("CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE"):
+        file = _first(environment, f"{otlp}TRACES_{kind}", f"{otlp}{kind}")
+        if file is not None and not os.access(environment[file], os.R_OK):
+            raise UserError(f"{file}={environment[file]}: no file that can be read")
     return True
 
 
@@ -120,6 +132,13 @@ def _is_url(text: str) -> bool:
     try:
         url = urlsplit(text)
         return url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
+
+
+def _is_duration(text: str) -> bool:
+    try:
+        return 0 < float(text) < math.inf
     except ValueError:
         return False
 

@@ -65,6 +65,15 @@ COLLECTOR = "http://collector:4318"
             },
             True,
         ),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": COLLECTOR, "OTEL_TRACES_EXPORTER": "None"}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": COLLECTOR, "OTEL_TRACES_EXPORTER": "otlp"}, True),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": COLLECTOR, "OTEL_TRACES_EXPORTER": "console, otlp"}, True),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": COLLECTOR, "OTEL_EXPORTER_OTLP_TIMEOUT": "0.5"}, True),
+        (
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": COLLECTOR, "OTEL_EXPORTER_OTLP_CERTIFICATE": __file__},
+            True,
+        ),
     ],
 )
 def test_traces_are_sent_where_a_collector_is_named(
@@ -82,6 +91,12 @@ def test_traces_are_sent_where_a_collector_is_named(
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://[collector"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
+        ("OTEL_TRACES_EXPORTER", "zipkin"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "ten"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "nan"),
+        ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "-1"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "nowhere.pem"),
+        ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "nowhere.pem"),
     ],
 )
 def test_an_unsupported_collector_is_refused_by_name(name: str, value: str) -> None:

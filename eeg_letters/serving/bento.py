@@ -21,7 +21,7 @@ from eeg_letters.serving.asgi import Application
 from eeg_letters.serving.inference import Inference, load_inference
 from eeg_letters.serving.open_inference import routes as open_inference
 from eeg_letters.serving.routes import build_routes
-from eeg_letters.serving.telemetry.logs import AccessLog, configure_logging
+from eeg_letters.serving.telemetry.logs import AccessLog, complaints, configure_logging
 from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.settings import Settings, read_settings, sends_traces
 
@@ -118,21 +118,31 @@ def _check_temporary() -> None:
 def _load(settings: Settings) -> None:
     try:
         load_inference(settings)
-        _load_tracing()
     except UserError as error:
         _end(error)
 
 
 def _load_tracing() -> Tracing | None:
-    if not sends_traces(os.environ):
-        return None
+    # Predictions are served with or without traces.
     try:
-        # It takes 0.15 s and some megabytes, which a service without a collector has no use for.
-        from eeg_letters.serving.telemetry.tracing import Tracing
+        if not sends_traces(os.environ):
+            return None
+        with complaints("opentelemetry") as said:
+            # It takes 0.15 s and some megabytes, which a service without a collector has no use
+            # for.
+            from eeg_letters.serving.telemetry.tracing import Tracing
 
-        return Tracing()
-    except ValueError as error:
-        raise UserError(f"an OTEL_ variable cannot be understood: {error}") from error
+            tracing = Tracing()
+    except UserError as error:
+        _logger.warning("no traces: %s", error)
+    except Exception as error:  # noqa: BLE001 What its library raises depends on the variable.
+        _logger.warning("no traces: an OTEL_ variable cannot be understood: %s", error)
+    else:
+        if not said:
+            return tracing
+        tracing.shutdown()
+        _logger.warning("no traces: an OTEL_ variable cannot be understood: %s", said[0])
+    return None
 
 
 def _end(error: UserError) -> NoReturn:

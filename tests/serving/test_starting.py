@@ -83,22 +83,6 @@ def test_a_setting_that_is_no_number(trained_home: Path) -> None:
     assert "EEG_MAX_BODY_BYTES=8MiB" in failing_start(trained_home, EEG_MAX_BODY_BYTES="8MiB")
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
-        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector:4318"),
-        # Refused by OpenTelemetry's library alone.
-        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "-1"),
-    ],
-)
-def test_a_variable_of_tracing_that_cannot_be_understood(
-    trained_home: Path, name: str, value: str
-) -> None:
-    variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", name: value}
-    assert name in failing_start(trained_home, **variables)
-
-
 def test_rows_to_serve_can_be_another_recording_as_csv(trained_home: Path, tmp_path: Path) -> None:
     lines = (DATA / "train.csv").read_text().splitlines(keepends=True)
     rows = tmp_path / "rows.csv"

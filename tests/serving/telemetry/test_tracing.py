@@ -378,6 +378,50 @@ def test_without_a_collector_nothing_is_traced(trained_home: Path, collector: Co
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector:4318", "_TRACES_ENDPOINT: not a URL"),
+        ("OTEL_TRACES_EXPORTER", "zipkin", "OTEL_TRACES_EXPORTER=zipkin"),
+        # Refused by OpenTelemetry's library, which raises this, that or nothing.
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "-1", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT"),
+        ("OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER", "none", "credential"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "soon", "OTEL_BSP_SCHEDULE_DELAY"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "secret", "a header is not name=value"),
+        ("OTEL_TRACES_EXPORTER", "none", None),
+    ],
+)
+def test_what_tracing_cannot_follow_is_one_line_at_warning_and_keeps_no_prediction_from_starting(
+    trained_home: Path,
+    tmp_path: Path,
+    collector: Collector,
+    name: str,
+    value: str,
+    said: str | None,
+) -> None:
+    before = collector.connections
+    log = tmp_path / "log"
+    variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, name: value}
+    with serve(trained_home, log=log, **variables) as (url, process):
+        assert httpx.get(f"{url}/prediction/232").status_code == 200
+        process.terminate()
+        assert process.wait(20) == 0
+    assert collector.connections == before
+    text = log.read_text()
+    assert "Traceback" not in text
+    assert "secret" not in text
+    logged = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    complaints = [each for each in logged if each["level"] != "info"]
+    if said is None:
+        assert complaints == []
+    else:
+        (complaint,) = complaints
+        assert complaint["level"] == "warning"
+        assert complaint["message"].startswith("no traces: ")
+        assert said in complaint["message"]
+
+
+@pytest.mark.parametrize(
     ("variables", "imported"),
     [
         ({}, False),
