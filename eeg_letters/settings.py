@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,6 +18,7 @@ PACKED = DATA / "packed"
 SHIPPED = DATA / "test.json"
 # Of 26 letters by two models.
 CELLS_A_ROW = 52
+_HOST = re.compile(rb"([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]*)?")
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,9 @@ class Settings:
     max_concurrency : int
         ``EEG_MAX_CONCURRENCY``: the most requests that are answered at a time. As many bodies of
         the largest size, with their answers, must fit into a container's memory.
+    allowed_hosts : frozenset of bytes or None
+        ``EEG_ALLOWED_HOSTS``: names by which the service may be asked, in lower case and without
+        ports, separated by commas. None: any.
     log_format : {"json", "text"}
         ``EEG_LOG_FORMAT``: one JSON object a line, or text for people.
     """
@@ -51,6 +56,7 @@ class Settings:
     max_rows: int = 2_000
     max_cells: int = 2_000 * CELLS_A_ROW
     max_concurrency: int = 16
+    allowed_hosts: frozenset[bytes] | None = None
     log_format: str = "json"
 
 
@@ -78,6 +84,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         max_rows=max_rows,
         max_cells=_positive(environment, "EEG_MAX_CELLS", max_rows * CELLS_A_ROW),
         max_concurrency=_positive(environment, "EEG_MAX_CONCURRENCY", defaults.max_concurrency),
+        allowed_hosts=_hosts(environment, "EEG_ALLOWED_HOSTS"),
         log_format=_choice(environment, "EEG_LOG_FORMAT", ("json", "text")),
     )
 
@@ -148,6 +155,25 @@ def _positive(environment: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise UserError(f"{name}={text}: not a whole number above zero")
     return int(text)
+
+
+def host_name(host: bytes) -> bytes | None:
+    """A ``Host`` header's name in lower case, without the port; None where it is malformed."""
+    match = _HOST.fullmatch(host.lower())
+    return match[1] if match else None
+
+
+def _hosts(environment: Mapping[str, str], name: str) -> frozenset[bytes] | None:
+    text = environment.get(name)
+    if not text:
+        return None
+    names: set[bytes] = set()
+    for entry in text.split(","):
+        host = host_name(entry.strip().encode())
+        if host is None:
+            raise UserError(f"{name}={text}: {entry!r} is no name such as example.org or [::1]")
+        names.add(host)
+    return frozenset(names)
 
 
 def _choice(environment: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:

@@ -20,7 +20,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
         )
     )
     assert set(listed) == set(variables())
-    assert listed.pop("EEG_TEST_DATA") == "–"
+    assert listed.pop("EEG_TEST_DATA") == listed.pop("EEG_ALLOWED_HOSTS") == "–"
     assert read_settings(listed) == Settings()
 
 
@@ -37,11 +37,20 @@ def test_an_empty_variable_counts_as_absent() -> None:
         ("EEG_MAX_CONCURRENCY", "-1"),
         ("EEG_BODY_TIMEOUT_SECONDS", "1.5"),
         ("EEG_LOG_FORMAT", "xml"),
+        ("EEG_ALLOWED_HOSTS", "http://localhost"),
+        ("EEG_ALLOWED_HOSTS", "localhost,,127.0.0.1"),
+        ("EEG_ALLOWED_HOSTS", "::1"),
+        ("EEG_ALLOWED_HOSTS", "a b"),
     ],
 )
 def test_a_value_that_cannot_be_understood_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(UserError, match=f"{name}={value}"):
         read_settings({name: value})
+
+
+def test_allowed_hosts_are_names_without_ports_and_case() -> None:
+    settings = read_settings({"EEG_ALLOWED_HOSTS": "LocalHost:3000, 127.0.0.1 ,[::1]:80"})
+    assert settings.allowed_hosts == {b"localhost", b"127.0.0.1", b"[::1]"}
 
 
 COLLECTOR = "http://collector:4318"

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import orjson
 
 from eeg_letters.errors import Problem
+from eeg_letters.serving.hosts import check_host
 from eeg_letters.serving.telemetry.logs import AccessLog
 from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.serving.telemetry.traceparent import read_traceparent
@@ -248,6 +249,8 @@ class Application:
         headers: Mapping[bytes, bytes],
         receive: Receive,
     ) -> Response:
+        if self._settings.allowed_hosts is not None:
+            check_host(headers, self._settings.allowed_hosts)
         route = methods.get(method) if methods else _UNMATCHED
         if route is None:
             allowed = ", ".join(sorted(methods))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import signal
 import sys
 import warnings
 from multiprocessing import get_context
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from eeg_letters.serving.telemetry.tracing import Tracing
 
 
+_MORE_MEMORY = "raise the memory limit of the container or process, or serve fewer rows"
 _logger = logging.getLogger("eeg_letters")
 
 
@@ -103,7 +105,11 @@ def check_start() -> None:
     child = get_context("fork").Process(target=_load, args=(settings,))
     child.start()
     child.join()
-    if child.exitcode != 0:
+    status = child.exitcode or 0
+    if status < 0:
+        _end(_killed(-status))
+    if status > 0:
+        # It has said why.
         sys.exit(1)
 
 
@@ -120,6 +126,16 @@ def _load(settings: Settings) -> None:
         load_inference(settings)
     except UserError as error:
         _end(error)
+    except MemoryError:
+        _end(UserError(f"out of memory while models and rows were checked: {_MORE_MEMORY}"))
+
+
+def _killed(number: int) -> UserError:
+    name = signal.Signals(number).name if number in list(signal.Signals) else "unknown"
+    event = f"the check of models and rows was killed by signal {number} ({name})"
+    if number != signal.SIGKILL:
+        return UserError(event)
+    return UserError(f"{event}, probably because it was out of memory: {_MORE_MEMORY}")
 
 
 def _load_tracing() -> Tracing | None:
