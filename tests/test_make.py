@@ -57,15 +57,6 @@ def lose_one(home: Path) -> None:
     shutil.rmtree(home / "models" / MLP.name)
 
 
-def lose_the_pointers(home: Path) -> None:
-    for model in (LDA, MLP):
-        (home / "models" / model.name / "latest").unlink()
-
-
-def point_nowhere(home: Path) -> None:
-    (home / "models" / LDA.name / "latest").write_text("none")
-
-
 def spoil_the_metadata(home: Path) -> None:
     (latest_entry(home, MLP) / "model.yaml").write_text("{")
 
@@ -75,8 +66,6 @@ def spoil_the_metadata(home: Path) -> None:
     [
         (damage, "checksum"),
         (lose_one, "there is no model eeg-mlp"),
-        (lose_the_pointers, "there is no model eeg-lda"),
-        (point_nowhere, "there is no model eeg-lda"),
         (spoil_the_metadata, "cannot be read"),
     ],
 )
@@ -87,7 +76,8 @@ def test_an_error_of_the_store_is_shown_and_moves_nothing(
     before = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
     made = make_models(home)
     assert made.returncode != 0
-    sentence, complaint = made.stderr.splitlines()
+    # BentoML logs what its parsers raise, too.
+    *_, sentence, complaint = made.stderr.splitlines()
     assert said in sentence
     assert "make train" in sentence
     assert complaint.startswith("make: ***")
