@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 PORT ?= 3000
+# Not from the environment, where some shells and conda have a name of the machine.
+HOST := 127.0.0.1
 TRAIN ?=
 TEST ?=
 LABEL ?=
@@ -29,11 +31,16 @@ BUILD_ARGUMENTS = VERSION=$(VERSION) REVISION=$(REVISION) SOURCE=$(SOURCE) $(if 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-serve: models ## Serve on PORT=3000; trains first if the store has no model; TEST= names the rows to serve
-	EEG_TEST_DATA="$(or $(TEST),$(EEG_TEST_DATA))" EEG_LOG_FORMAT=$(EEG_LOG_FORMAT) OPENBLAS_NUM_THREADS=1 exec $(BIN)/bentoml serve service:EEGLetters --port $(PORT)
+serve: models ## Serve on HOST=127.0.0.1 PORT=3000; trains first if the store has no model; TEST= names the rows to serve
+	EEG_TEST_DATA="$(or $(TEST),$(EEG_TEST_DATA))" EEG_LOG_FORMAT=$(EEG_LOG_FORMAT) EEG_ALLOWED_HOSTS="$(or $(EEG_ALLOWED_HOSTS),$(OWN_NAMES))" \
+	  OPENBLAS_NUM_THREADS=1 exec $(BIN)/bentoml serve service:EEGLetters --host "$(ADDRESS)" --port $(PORT)
+
+ADDRESS = $(or $(HOST),127.0.0.1)
+OWN_NAMES = localhost,127.0.0.1,[::1],$(if $(findstring :,$(ADDRESS)),[$(ADDRESS)],$(ADDRESS))
 
 models: $(VENV)/train.done
-	@$(BIN)/python -m eeg_letters.scoring.store 2>/dev/null || $(MAKE) --no-print-directory train
+	@$(BIN)/python -m eeg_letters.scoring.store; status=$$?; \
+	  if [ $$status -eq 3 ]; then $(MAKE) --no-print-directory train; else exit $$status; fi
 
 train: $(VENV)/train.done ## Train both models and report on them; TRAIN= and TEST= name recordings of your own, LABEL= the column of labels
 	$(BIN)/python train.py $(if $(TRAIN),--train "$(TRAIN)") $(if $(TEST),--test "$(TEST)") $(if $(LABEL),--label "$(LABEL)")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -18,6 +21,7 @@ SHIPPED = DATA / "test.json"
 CELLS_A_ROW = 52
 # Of a probability in an answer, with all digits that a float can have.
 _CELL_BYTES = 24
+_HOST = re.compile(rb"([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]*)?")
 
 
 Default = TypeVar("Default", int, None)
@@ -51,6 +55,9 @@ class Settings:
         memory and file descriptors allow.
     keep_alive_seconds : int
         ``EEG_KEEP_ALIVE_SECONDS``: how long a connection may be idle between two requests.
+    allowed_hosts : frozenset of bytes or None
+        ``EEG_ALLOWED_HOSTS``: names by which the service may be asked, in lower case and without
+        ports, separated by commas. None: any.
     log_format : {"json", "text"}
         ``EEG_LOG_FORMAT``: one JSON object a line, or text for people.
     """
@@ -63,6 +70,7 @@ class Settings:
     max_concurrency: int = 16
     max_connections: int | None = None
     keep_alive_seconds: int = 75
+    allowed_hosts: frozenset[bytes] | None = None
     log_format: str = "json"
 
     @property
@@ -104,6 +112,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         keep_alive_seconds=_positive(
             environment, "EEG_KEEP_ALIVE_SECONDS", defaults.keep_alive_seconds
         ),
+        allowed_hosts=_hosts(environment, "EEG_ALLOWED_HOSTS"),
         log_format=_choice(environment, "EEG_LOG_FORMAT", ("json", "text")),
     )
 
@@ -116,27 +125,37 @@ def _recording(environment: Mapping[str, str]) -> Path | None:
 
 
 def sends_traces(environment: Mapping[str, str]) -> bool:
-    """Whether OpenTelemetry's standard variables name a collector; its library reads the others.
+    """Whether OpenTelemetry's standard variables ask for traces to a collector.
+
+    Its library reads those that are not looked at here.
 
     Raises
     ------
     UserError
-        When the collector's address is no URL, or is to be spoken to in a way that is not known.
+        When they ask for them in a way that cannot be followed; the service then serves without.
     """
-    endpoint = _first(
-        environment, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
-    )
+    otlp = "OTEL_EXPORTER_OTLP_"
+    endpoint = _first(environment, f"{otlp}TRACES_ENDPOINT", f"{otlp}ENDPOINT")
     disabled = environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
-    if endpoint is None or disabled:
+    exporters = environment.get("OTEL_TRACES_EXPORTER", "").strip().lower()
+    if endpoint is None or disabled or exporters == "none":
         return False
+    if exporters and "otlp" not in map(str.strip, exporters.split(",")):
+        raise UserError(f"OTEL_TRACES_EXPORTER={exporters}: traces are exported by otlp alone")
     if not _is_url(environment[endpoint]):
         # Its value may have a password.
         raise UserError(f"{endpoint}: not a URL such as http://collector:4318")
-    protocol = _first(
-        environment, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"
-    )
-    if protocol is not None and environment[protocol] != "http/protobuf":
+    protocol = _first(environment, f"{otlp}TRACES_PROTOCOL", f"{otlp}PROTOCOL")
+    if protocol is not None and environment[protocol].strip().lower() != "http/protobuf":
         raise UserError(f"{protocol}={environment[protocol]}: traces go by http/protobuf alone")
+    # The library finds out about these for every batch of spans again.
+    timeout = _first(environment, f"{otlp}TRACES_TIMEOUT", f"{otlp}TIMEOUT")
+    if timeout is not None and not _is_duration(environment[timeout]):
+        raise UserError(f"{timeout}={environment[timeout]}: not a number of seconds above zero")
+    for kind in ("CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE"):
+        file = _first(environment, f"{otlp}TRACES_{kind}", f"{otlp}{kind}")
+        if file is not None and not os.access(environment[file], os.R_OK):
+            raise UserError(f"{file}={environment[file]}: no file that can be read")
     return True
 
 
@@ -152,6 +171,13 @@ def _is_url(text: str) -> bool:
         return False
 
 
+def _is_duration(text: str) -> bool:
+    try:
+        return 0 < float(text) < math.inf
+    except ValueError:
+        return False
+
+
 def _positive(environment: Mapping[str, str], name: str, default: Default) -> int | Default:
     text = environment.get(name)
     if not text:
@@ -159,6 +185,25 @@ def _positive(environment: Mapping[str, str], name: str, default: Default) -> in
     if not text.isdecimal() or int(text) < 1:
         raise UserError(f"{name}={text}: not a whole number above zero")
     return int(text)
+
+
+def host_name(host: bytes) -> bytes | None:
+    """A ``Host`` header's name in lower case, without the port; None where it is malformed."""
+    match = _HOST.fullmatch(host.lower())
+    return match[1] if match else None
+
+
+def _hosts(environment: Mapping[str, str], name: str) -> frozenset[bytes] | None:
+    text = environment.get(name)
+    if not text:
+        return None
+    names: set[bytes] = set()
+    for entry in text.split(","):
+        host = host_name(entry.strip().encode())
+        if host is None:
+            raise UserError(f"{name}={text}: {entry!r} is no name such as example.org or [::1]")
+        names.add(host)
+    return frozenset(names)
 
 
 def _choice(environment: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:

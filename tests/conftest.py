@@ -197,19 +197,47 @@ def serve(
     """
     port = free_port()
     command = bentoml_command("serve", target, "--host", "127.0.0.1", "--port", str(port))
+    command = ["sh", "-c", f'{before} && exec "$@"', "sh", *command]
+    url = f"http://127.0.0.1:{port}"
+    with _running(command, url, log, environment(home, **settings)) as process:
+        yield url, process
+
+
+@contextmanager
+def make_serve(home: Path, host: str = "") -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Serve with `make serve` until the block ends; yields what `serve` does."""
+    port = free_port()
+    command = [*make_command("serve"), f"PORT={port}", *([f"HOST={host}"] if host else [])]
+    url = f"http://{host or '127.0.0.1'}:{port}"
+    with _running(command, url, None, environment(home)) as process:
+        yield url, process
+
+
+def make_command(target: str) -> list[str]:
+    """The command line of a target of the Makefile, in this interpreter's environment.
+
+    As it is: the target asks for packages by files' times.
+    """
+    venv = Path(sys.prefix)
+    return ["make", "--no-print-directory", f"VENV={venv}", "-o", f"{venv}/train.done", target]
+
+
+@contextmanager
+def _running(
+    command: Sequence[str], url: str, log: Path | None, variables: dict[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
     with nullcontext() if log is None else log.open("wb") as output:
         process = subprocess.Popen(
-            ["sh", "-c", f'{before} && exec "$@"', "sh", *command],
+            command,
             cwd=ROOT,
-            env=environment(home, **settings),
+            env=variables,
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
-    url = f"http://127.0.0.1:{port}"
     try:
         _await_ready(url, process)
-        yield url, process
+        yield process
     finally:
         process.terminate()
         try:

@@ -21,7 +21,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
     )
     assert set(listed) == set(variables())
     without = {name: default for name, default in listed.items() if default == "–"}
-    assert set(without) == {"EEG_TEST_DATA", "EEG_MAX_CONNECTIONS"}
+    assert set(without) == {"EEG_TEST_DATA", "EEG_MAX_CONNECTIONS", "EEG_ALLOWED_HOSTS"}
     assert read_settings({**listed, **dict.fromkeys(without, "")}) == Settings()
 
 
@@ -40,11 +40,20 @@ def test_an_empty_variable_counts_as_absent() -> None:
         ("EEG_KEEP_ALIVE_SECONDS", "-"),
         ("EEG_BODY_TIMEOUT_SECONDS", "1.5"),
         ("EEG_LOG_FORMAT", "xml"),
+        ("EEG_ALLOWED_HOSTS", "http://localhost"),
+        ("EEG_ALLOWED_HOSTS", "localhost,,127.0.0.1"),
+        ("EEG_ALLOWED_HOSTS", "::1"),
+        ("EEG_ALLOWED_HOSTS", "a b"),
     ],
 )
 def test_a_value_that_cannot_be_understood_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(UserError, match=f"{name}={value}"):
         read_settings({name: value})
+
+
+def test_allowed_hosts_are_names_without_ports_and_case() -> None:
+    settings = read_settings({"EEG_ALLOWED_HOSTS": "LocalHost:3000, 127.0.0.1 ,[::1]:80"})
+    assert settings.allowed_hosts == frozenset({b"localhost", b"127.0.0.1", b"[::1]"})
 
 
 COLLECTOR = "http://collector:4318"
@@ -68,6 +77,15 @@ COLLECTOR = "http://collector:4318"
             },
             True,
         ),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": COLLECTOR, "OTEL_TRACES_EXPORTER": "None"}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": COLLECTOR, "OTEL_TRACES_EXPORTER": "otlp"}, True),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": COLLECTOR, "OTEL_TRACES_EXPORTER": "console, otlp"}, True),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": COLLECTOR, "OTEL_EXPORTER_OTLP_TIMEOUT": "0.5"}, True),
+        (
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": COLLECTOR, "OTEL_EXPORTER_OTLP_CERTIFICATE": __file__},
+            True,
+        ),
     ],
 )
 def test_traces_are_sent_where_a_collector_is_named(
@@ -85,6 +103,12 @@ def test_traces_are_sent_where_a_collector_is_named(
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://[collector"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
+        ("OTEL_TRACES_EXPORTER", "zipkin"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "ten"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "nan"),
+        ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "-1"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "nowhere.pem"),
+        ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "nowhere.pem"),
     ],
 )
 def test_an_unsupported_collector_is_refused_by_name(name: str, value: str) -> None:

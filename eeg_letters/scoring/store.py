@@ -1,6 +1,8 @@
 """The models in the BentoML model store: written by training, verified and read by serving.
 
-``python -m eeg_letters.scoring.store`` ends with status 0 when the store holds what serving needs.
+``python -m eeg_letters.scoring.store`` ends with status 0 when the store holds what serving needs,
+with status 3 when it has no version of any of the models, and with status 1 and one sentence when
+it cannot be used.
 """
 
 from __future__ import annotations
@@ -34,6 +36,9 @@ os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 # The name under which bentoml.sklearn.load_model looks for the pipeline.
 PIPELINE_FILE = "saved_model.pkl"
 SCORER_FILE = "scorer.npz"
+
+# Exit status of this module's command, which make knows.
+NO_MODELS = 3
 
 _FILES = "files"
 _REMEDY = "run `make train` (or `python train.py`)"
@@ -276,8 +281,21 @@ def _make_latest(tag: bentoml.Tag) -> None:
         temporary.write_text(str(tag.version))
 
 
+def _is_empty() -> bool:
+    # A version without a pointer to it counts, too: training would put its own models in the place
+    # of the user's.
+    try:
+        folders = [Path(BentoMLContainer.model_store_dir.get(), model.name) for model in MODELS]
+        found = [path for folder in folders if folder.exists() for path in folder.iterdir()]
+    except OSError as error:
+        raise _unusable(error) from None
+    return not any(path.is_dir() for path in found)
+
+
 if __name__ == "__main__":
     try:
+        if _is_empty():
+            sys.exit(NO_MODELS)
         load_models()
     except StoreError as error:
         sys.exit(str(error))

@@ -28,8 +28,10 @@ from eeg_letters.serving.bodies import (
     read_body,
     shortened,
 )
+from eeg_letters.serving.hosts import check_host
 from eeg_letters.serving.telemetry.logs import AccessLog
 from eeg_letters.serving.telemetry.metrics import Metrics
+from eeg_letters.serving.telemetry.traceparent import read_traceparent
 from eeg_letters.settings import Settings
 
 if TYPE_CHECKING:
@@ -52,7 +54,6 @@ _SECURITY_HEADERS: tuple[Header, ...] = (
 )
 _NO_WEIGHT = re.compile(rb"(?:^|;)[ \t]*q=0(?:\.0*)?[ \t]*(?:;|$)", re.IGNORECASE)
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _logger = logging.getLogger("eeg_letters")
 
 
@@ -224,6 +225,8 @@ class Application:
         route = methods.get(scope["method"]) or next(iter(methods.values()), _UNMATCHED)
         self._metrics.in_flight += 1
         try:
+            if self._settings.allowed_hosts is not None:
+                check_host(headers, self._settings.allowed_hosts)
             if methods and scope["method"] not in methods:
                 raise _not_allowed(methods, scope["method"])
             if route.body is Body.NONE:
@@ -254,7 +257,7 @@ class Application:
         """Status, headers and body of the answer to what cannot be parsed as a request."""
         response = _problem_response(problem)
         request_id = _request_id({})
-        scope = {"method": "-", "scheme": "http"}
+        scope = {"method": "-", "scheme": "http", "headers": ()}
         self._record(_UNMATCHED, scope, response.status, 0.0, request_id, {})
         return response.status, _headers(response, request_id), response.body
 
@@ -291,8 +294,7 @@ class Application:
         self._metrics.observe((route.template, method, status), seconds)
         if route.internal and status < 400:
             return
-        given = headers.get(b"traceparent")
-        traceparent = given.decode() if given and _TRACEPARENT.fullmatch(given) else None
+        traceparent = read_traceparent(headers, scope["headers"])
         if self._tracing is not None:
             template = None if route is _UNMATCHED else route.template
             traceparent = self._tracing.record(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import signal
 import sys
 import warnings
 from multiprocessing import get_context
@@ -22,7 +23,7 @@ from eeg_letters.serving.asgi import Application
 from eeg_letters.serving.inference import Inference, load_inference
 from eeg_letters.serving.open_inference import routes as open_inference
 from eeg_letters.serving.routes import build_routes
-from eeg_letters.serving.telemetry.logs import AccessLog, configure_logging
+from eeg_letters.serving.telemetry.logs import AccessLog, complaints, configure_logging
 from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.settings import Settings, read_settings, sends_traces
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from eeg_letters.serving.telemetry.tracing import Tracing
 
 
+_MORE_MEMORY = "raise the memory limit of the container or process, or serve fewer rows"
 _logger = logging.getLogger("eeg_letters")
 
 
@@ -105,7 +107,11 @@ def check_start() -> None:
     child = get_context("fork").Process(target=_load, args=(settings,))
     child.start()
     child.join()
-    if child.exitcode != 0:
+    status = child.exitcode or 0
+    if status < 0:
+        _end(_killed(-status))
+    if status > 0:
+        # It has said why.
         sys.exit(1)
 
 
@@ -120,21 +126,41 @@ def _check_temporary() -> None:
 def _load(settings: Settings) -> None:
     try:
         load_inference(settings)
-        _load_tracing()
     except UserError as error:
         _end(error)
+    except MemoryError:
+        _end(UserError(f"out of memory while models and rows were checked: {_MORE_MEMORY}"))
+
+
+def _killed(number: int) -> UserError:
+    name = signal.Signals(number).name if number in list(signal.Signals) else "unknown"
+    event = f"the check of models and rows was killed by signal {number} ({name})"
+    if number != signal.SIGKILL:
+        return UserError(event)
+    return UserError(f"{event}, probably because it was out of memory: {_MORE_MEMORY}")
 
 
 def _load_tracing() -> Tracing | None:
-    if not sends_traces(os.environ):
-        return None
+    # Predictions are served with or without traces.
     try:
-        # It takes 0.15 s and some megabytes, which a service without a collector has no use for.
-        from eeg_letters.serving.telemetry.tracing import Tracing
+        if not sends_traces(os.environ):
+            return None
+        with complaints("opentelemetry") as said:
+            # It takes 0.15 s and some megabytes, which a service without a collector has no use
+            # for.
+            from eeg_letters.serving.telemetry.tracing import Tracing
 
-        return Tracing()
-    except ValueError as error:
-        raise UserError(f"an OTEL_ variable cannot be understood: {error}") from error
+            tracing = Tracing()
+    except UserError as error:
+        _logger.warning("no traces: %s", error)
+    except Exception as error:  # noqa: BLE001 What its library raises depends on the variable.
+        _logger.warning("no traces: an OTEL_ variable cannot be understood: %s", error)
+    else:
+        if not said:
+            return tracing
+        tracing.shutdown()
+        _logger.warning("no traces: an OTEL_ variable cannot be understood: %s", said[0])
+    return None
 
 
 def _end(error: UserError) -> NoReturn:

@@ -99,6 +99,17 @@ def test_every_route_answers(client: httpx.Client) -> None:
     assert client.post("/predict", json={"rows": [[1.0]]}).status_code == 422
 
 
+def test_it_takes_clients_by_ipv4_and_where_there_is_ipv6_by_ipv6(container: Container) -> None:
+    script = (
+        "import pathlib, urllib.request\n"
+        "ipv6 = pathlib.Path('/proc/net/if_inet6')\n"
+        "loopbacks = ipv6.read_text().split() if ipv6.exists() else []\n"
+        "for address in ['127.0.0.1', *['[::1]'] * (f'{1:032x}' in loopbacks)]:\n"
+        "    print(urllib.request.urlopen(f'http://{address}:3000/readyz').status)"
+    )
+    assert set(container.execute("python3", "-c", script).split()) == {"200"}
+
+
 def test_sigterm_under_load_answers_every_request_that_began(mortal: Container) -> None:
     stopped = threading.Event()
     statuses: set[int] = set()

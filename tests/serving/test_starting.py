@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
@@ -26,10 +28,10 @@ from tests.conftest import (
 )
 
 
-def failing_start(home: Path, **settings: str) -> str:
+def failing_start(home: Path, before: Sequence[str] = (), **settings: str) -> str:
     """What the service says when it cannot start; its exit status must not be zero."""
     finished = subprocess.run(
-        bentoml_command("serve", "service:EEGLetters", "--port", str(free_port())),
+        [*before, *bentoml_command("serve", "service:EEGLetters", "--port", str(free_port()))],
         cwd=ROOT,
         env=environment(home, **settings),
         capture_output=True,
@@ -83,20 +85,51 @@ def test_a_setting_that_is_no_number(trained_home: Path) -> None:
     assert "EEG_MAX_BODY_BYTES=8MiB" in failing_start(trained_home, EEG_MAX_BODY_BYTES="8MiB")
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
-        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector:4318"),
-        # Refused by OpenTelemetry's library alone.
-        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "-1"),
-    ],
-)
-def test_a_variable_of_tracing_that_cannot_be_understood(
-    trained_home: Path, name: str, value: str
+CGROUPS = Path("/sys/fs/cgroup/memory")
+
+
+@pytest.fixture
+def small_memory() -> Iterator[Path]:
+    """What a process writes its number to, to have 96 MiB from then on; skips without the right."""
+    group = CGROUPS / f"eeg-letters-{os.getpid()}"
+    try:
+        group.mkdir()
+        (group / "memory.limit_in_bytes").write_text(str(96 << 20))
+    except OSError as error:
+        pytest.skip(f"no memory cgroup can be made: {error}")
+    yield group / "cgroup.procs"
+    group.rmdir()
+
+
+def test_a_check_that_is_killed_for_want_of_memory_says_so(
+    trained_home: Path, small_memory: Path
 ) -> None:
-    variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", name: value}
-    assert name in failing_start(trained_home, **variables)
+    enter = ["sh", "-c", f'echo $$ > {small_memory} && exec "$@"', "sh"]
+    sentence = failing_start(trained_home, before=enter)
+    assert sentence.startswith("eeg-letters: ")
+    assert "killed by signal 9 (SIGKILL)" in sentence
+    assert "out of memory" in sentence
+
+
+def test_a_check_that_gets_no_memory_says_so(trained_home: Path) -> None:
+    # Of address space; the library of linear algebra has a complaint of its own below this.
+    script = (
+        "import resource; from eeg_letters.serving import bento;"
+        "bento.load_inference = lambda _: bytearray(1 << 40);"
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 33, 1 << 33)); bento.check_start()"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=environment(trained_home),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert finished.returncode == 1
+    (sentence,) = finished.stderr.splitlines()
+    assert sentence.startswith("eeg-letters: out of memory")
 
 
 def test_rows_to_serve_can_be_another_recording_as_csv(trained_home: Path, tmp_path: Path) -> None:

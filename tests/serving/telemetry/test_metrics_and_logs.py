@@ -13,14 +13,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import httpx
 import pytest
 
 from tests.conftest import ROOT, free_port, full_memory, samples, serve
+from tests.serving.telemetry.traceparents import INVALID_TRACEPARENTS, TRACEPARENT
 
 ROW = [12345.678] + [1.0] * 159
-TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 @pytest.fixture(scope="module")
@@ -223,10 +224,33 @@ def test_a_malformed_request_id_is_replaced(client: httpx.Client, given: str) ->
     assert re.fullmatch("[0-9a-f]{32}", response.headers["x-request-id"])
 
 
-def test_a_malformed_traceparent_is_not_logged(client: httpx.Client, log: Path) -> None:
-    client.get("/score", headers={"x-request-id": "no-trace", "traceparent": "\\n{}"})
-    (entry,) = [entry for entry in entries(log) if entry.get("request_id") == "no-trace"]
-    assert "traceparent" not in entry
+def logged_traceparent(client: httpx.Client, log: Path, *given: str) -> str | None:
+    """What the log has of a request's ``traceparent`` headers."""
+    request_id = uuid4().hex
+    headers = [("x-request-id", request_id), *(("traceparent", value) for value in given)]
+    client.get("/score", headers=headers)
+    deadline = time.monotonic() + 10
+    # The line may come just after the answer.
+    while f'"{request_id}"' not in log.read_text():
+        assert time.monotonic() < deadline
+    (entry,) = [entry for entry in entries(log) if entry.get("request_id") == request_id]
+    logged: str | None = entry.get("traceparent")
+    return logged
+
+
+@pytest.mark.parametrize("given", INVALID_TRACEPARENTS)
+def test_an_invalid_traceparent_is_not_logged(
+    client: httpx.Client, log: Path, given: list[str]
+) -> None:
+    assert logged_traceparent(client, log, *given) is None
+
+
+@pytest.mark.parametrize("more", ["", "-", "-what-the-future-will-bring", "-\t{}"])
+def test_a_later_version_of_traceparent_is_logged_as_far_as_it_is_known(
+    client: httpx.Client, log: Path, more: str
+) -> None:
+    later = f"cc{TRACEPARENT[2:]}"
+    assert logged_traceparent(client, log, later + more) == later
 
 
 def test_nothing_of_a_row_or_a_path_is_logged(client: httpx.Client, log: Path) -> None:

@@ -31,8 +31,7 @@ from tests.conftest import (
     run_python,
     serve,
 )
-
-PARENT = "b7ad6b7169203331"
+from tests.serving.telemetry.traceparents import INVALID_TRACEPARENTS, PARENT, TRACE
 
 
 @dataclass
@@ -215,17 +214,25 @@ def test_the_log_has_the_span(
     assert re.fullmatch(rf"00-{trace}-{span.span_id.hex()}-01", logged)
 
 
-@pytest.mark.parametrize("given", [None, "00-0-0-01", f"00-{'0' * 32}-{PARENT}-01"])
-def test_without_a_well_formed_parent_a_trace_begins(
-    client: httpx.Client, collector: Collector, log: Path, given: str | None
+@pytest.mark.parametrize("given", [[], *INVALID_TRACEPARENTS])
+def test_without_a_valid_parent_a_trace_begins(
+    client: httpx.Client, collector: Collector, log: Path, given: list[str]
 ) -> None:
-    request_id = f"root-{given}"
-    headers = {"x-request-id": request_id} | ({"traceparent": given} if given else {})
+    request_id = uuid4().hex
+    headers = [("x-request-id", request_id), *(("traceparent", value) for value in given)]
     client.get("/score", headers=headers)
     _, trace, own, _ = entry(log, request_id)["traceparent"].split("-")
+    assert trace != TRACE
     span = collector.await_span(trace).span
     assert span.span_id.hex() == own
     assert span.parent_span_id == b""
+
+
+def test_a_parent_of_a_later_version_is_continued(
+    client: httpx.Client, collector: Collector, trace: str
+) -> None:
+    client.get("/score", headers={"traceparent": f"cc-{trace}-{PARENT}-01-more"})
+    assert collector.await_span(trace).span.parent_span_id.hex() == PARENT
 
 
 def test_a_trace_that_its_client_does_not_sample_has_no_span(
@@ -376,6 +383,50 @@ def test_without_a_collector_nothing_is_traced(trained_home: Path, collector: Co
         process.terminate()
         assert process.wait(20) == 0
     assert collector.connections == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector:4318", "_TRACES_ENDPOINT: not a URL"),
+        ("OTEL_TRACES_EXPORTER", "zipkin", "OTEL_TRACES_EXPORTER=zipkin"),
+        # Refused by OpenTelemetry's library, which raises this, that or nothing.
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "-1", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT"),
+        ("OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER", "none", "credential"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "soon", "OTEL_BSP_SCHEDULE_DELAY"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "secret", "a header is not name=value"),
+        ("OTEL_TRACES_EXPORTER", "none", None),
+    ],
+)
+def test_what_tracing_cannot_follow_is_one_line_at_warning_and_keeps_no_prediction_from_starting(
+    trained_home: Path,
+    tmp_path: Path,
+    collector: Collector,
+    name: str,
+    value: str,
+    said: str | None,
+) -> None:
+    before = collector.connections
+    log = tmp_path / "log"
+    variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, name: value}
+    with serve(trained_home, log=log, **variables) as (url, process):
+        assert httpx.get(f"{url}/prediction/232").status_code == 200
+        process.terminate()
+        assert process.wait(20) == 0
+    assert collector.connections == before
+    text = log.read_text()
+    assert "Traceback" not in text
+    assert "secret" not in text
+    logged = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    complaints = [each for each in logged if each["level"] != "info"]
+    if said is None:
+        assert complaints == []
+    else:
+        (complaint,) = complaints
+        assert complaint["level"] == "warning"
+        assert complaint["message"].startswith("no traces: ")
+        assert said in complaint["message"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,152 @@
+"""Where the service listens, and by which names it may be asked."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import ROOT, environment, make_serve, serve
+from tests.serving.test_connection import answer, connect
+
+# Serves as the image does, in a network of its own, and says which addresses get an answer.
+SERVE = """
+import json, subprocess, sys, time, urllib.error, urllib.request
+service = subprocess.Popen(sys.argv[1:], stdout=2)
+def status(address):
+    try:
+        with urllib.request.urlopen(f"http://{address}:3000/prediction/232", timeout=5) as answer:
+            return answer.status
+    except OSError as error:
+        return str(error)
+deadline = time.monotonic() + 60
+while status("127.0.0.1") != 200 and service.poll() is None and time.monotonic() < deadline:
+    time.sleep(0.1)
+print(json.dumps([status("127.0.0.1"), status("[::1]")]))
+service.terminate()
+sys.exit(service.wait(20))
+"""
+NO_IPV6 = "mount -t tmpfs none /proc/sys/net/ipv6"
+DISABLED = "for each in all lo; do echo 1 > /proc/sys/net/ipv6/conf/$each/disable_ipv6; done"
+
+
+def entrypoint() -> list[str]:
+    """What the image runs its command with."""
+    (line,) = re.findall(
+        r"^ENTRYPOINT (\[.*\])$", (ROOT / "image" / "Dockerfile.j2").read_text(), re.MULTILINE
+    )
+    words: list[str] = json.loads(line)
+    return words
+
+
+@pytest.mark.parametrize(
+    ("prepared", "by_ipv6"),
+    [("true", True), (DISABLED, False), (NO_IPV6, False)],
+    ids=["with IPv6", "IPv6 disabled", "kernel without IPv6"],
+)
+def test_the_image_takes_clients_by_ipv4_and_where_there_is_ipv6_by_ipv6(
+    trained_home: Path, prepared: str, by_ipv6: bool
+) -> None:
+    unshare = ["unshare", "--net", "--mount"]
+    if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no network of its own can be made")
+    command = [*entrypoint(), sys.executable, "-m", "bentoml", "serve", "service:EEGLetters"]
+    finished = subprocess.run(
+        [
+            *(*unshare, "sh", "-ec", f'ip link set lo up; {prepared}; exec "$@"', "sh"),
+            *(sys.executable, "-c", SERVE, *command, "--port", "3000"),
+        ],
+        cwd=ROOT,
+        env=environment(trained_home),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    by_4, by_6 = json.loads(finished.stdout)
+    assert by_4 == 200, finished.stderr
+    assert (by_6 == 200) == by_ipv6, finished.stderr
+
+
+@pytest.fixture(scope="module")
+def made(trained_home: Path) -> Iterator[str]:
+    """Base URL of the service that `make serve` starts."""
+    with make_serve(trained_home) as (url, _):
+        yield url
+
+
+def status(url: str, host: str, path: str = "/prediction/232") -> tuple[int, Any]:
+    """Status and body of the answer to a request with a ``Host`` header."""
+    with connect(url) as (connection, reader):
+        connection.sendall(f"GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n".encode())
+        return answer(reader)
+
+
+def test_make_serve_listens_on_loopback_alone(made: str) -> None:
+    assert httpx.get(f"{made}/readyz").status_code == 200
+    # Reaches what listens on all interfaces, and nothing that listens on 127.0.0.1 alone.
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{made.replace('127.0.0.1', '127.0.0.2')}/readyz")
+
+
+def test_make_serve_takes_another_address_and_its_name(trained_home: Path) -> None:
+    with make_serve(trained_home, host="127.0.0.2") as (url, _):
+        assert httpx.get(f"{url}/prediction/232").status_code == 200
+        assert status(url, "localhost")[0] == 200
+        assert status(url, "127.0.0.3")[0] == 421
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{url.replace('127.0.0.2', '127.0.0.1')}/readyz")
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:3000", "localhost:", "127.0.0.1:1", "[::1]", "[::1]:65535"]
+)
+def test_make_serve_answers_to_the_names_of_this_machine(made: str, host: str) -> None:
+    assert status(made, host)[0] == 200
+
+
+FOREIGN = [
+    *("evil.example", "evil.example:3000", "localhost.evil.example", "evil.example:localhost"),
+    *("localhost@evil.example", "127.0.0.1.evil.example:80", "[::2]", "[::1", "::1", "127.0.0.2"),
+    *("localhost:3000:80", "[::1]evil.example", "localhost, evil.example", "", "\xe9"),
+]
+
+
+@pytest.mark.parametrize("path", ["/prediction/232", "/livez", "/metrics", "/nothing", "/docs"])
+def test_a_name_that_someone_else_points_here_is_refused_everywhere(made: str, path: str) -> None:
+    code, problem = status(made, "evil.example:3000", path)
+    assert code == 421
+    assert "'evil.example:3000'" in problem["detail"]
+    assert "EEG_ALLOWED_HOSTS" in problem["detail"]
+
+
+@pytest.mark.parametrize("host", FOREIGN)
+def test_what_is_no_name_of_this_machine_is_refused(made: str, host: str) -> None:
+    assert status(made, host)[0] == 421
+
+
+def test_a_foreign_name_is_refused_in_the_form_of_the_v2_protocol(made: str) -> None:
+    response = httpx.get(f"{made}/v2/health/live", headers={"host": "evil.example"})
+    assert response.status_code == 421
+    assert set(response.json()) == {"error"}
+
+
+def test_unset_any_name_will_do(server: str) -> None:
+    for host in ("10.42.0.7:3000", "evil.example", ""):
+        assert status(server, host)[0] == 200
+
+
+def test_named_hosts_are_allowed_and_no_others(trained_home: Path) -> None:
+    allowed = "Letters.example:80, [2001:DB8::1]"
+    with serve(trained_home, EEG_ALLOWED_HOSTS=f"{allowed},127.0.0.1") as (url, _):
+        assert status(url, "letters.EXAMPLE:3000")[0] == 200
+        assert status(url, "[2001:db8::1]:3000")[0] == 200
+        assert status(url, "localhost")[0] == 421
