@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from eeg_letters.errors import Problem
 from eeg_letters.scoring.scorer import Floats
-from eeg_letters.serving.api.rows import PART_BYTES, RowLimit, RowParser, cut
+from eeg_letters.serving.api.large import PART_BYTES, cut
+from eeg_letters.serving.api.rows import RowLimit, RowParser
 
 INPUT = "rows"
 _FP64: np.dtype[Any] = np.dtype("<f8")
@@ -350,7 +351,9 @@ def _parts(numbers: _Numbers | list[Any], parser: RowParser) -> Iterator[Floats]
     read = 0
     text, by_row = numbers.text, numbers.by_row
     between = _BETWEEN_ROWS if by_row else _BETWEEN_NUMBERS
-    for part in cut(text, numbers.start, numbers.end, between):
+    start: int | None = numbers.start
+    while start is not None:
+        part, start = cut(text, start, numbers.end, between)
         values = _flat(parser.parse_lists(part)) if by_row else _parse_flat(part)
         if values is None:
             values = _parse_any(part, read, by_row, parser)
