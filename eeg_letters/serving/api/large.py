@@ -32,6 +32,7 @@ _OPEN_STRING = re.compile(rb'%b"' % _BLANK)
 _EMPTY = re.compile(rb"\{%b\}" % _BLANK)
 _VALUE = re.compile(rb'[{"]|-?[0-9]|true|false|null')
 _AFTER_ROW = re.compile(rb"%b([,\]])" % _BLANK)
+_NO_ROW = re.compile(rb"%b\]" % _BLANK)
 _AFTER_ROWS = re.compile(rb"%b(?:,|\}\Z)" % _BLANK)
 _BETWEEN_ROWS = re.compile(rb"[\]}][ \t\r\n]*,")
 _CLOSING = re.compile(rb"\][ \t\r\n]*\}\Z")
@@ -144,6 +145,9 @@ class LargeRows:
         stop = self._start if flat is None else flat.end()
         if stop > self._start:
             self.text, self._next = b"[%b]" % self._body[self._start : stop - 1], stop
+            return
+        if empty := _NO_ROW.match(self._body, self._start):
+            self.text, self._next, self._closed = b"[]", None, empty.end()
             return
         stop = self._end_of_row(number)
         after = _AFTER_ROW.match(self._body, stop)

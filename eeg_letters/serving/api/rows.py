@@ -114,7 +114,7 @@ class RowParser:
 
     def __init__(self, features: Features, others: Collection[str] = OTHER_COLUMNS) -> None:
         self.width = len(features)
-        self._names = features.names
+        self.names = features.names
         self._known = frozenset(features.names)
         self._are_powers = features.are_powers
         self._in_order = getter(features.names)
@@ -232,7 +232,7 @@ class RowParser:
             if len(ordered) != self.width:
                 raise refused(
                     f"Row {number} has {len(ordered)} values; a row has {self.width}"
-                    f" ({self._names[0]} … {self._names[-1]})."
+                    f" ({self.names[0]} … {self.names[-1]})."
                 )
             try:
                 values.fromlist(ordered)
@@ -262,7 +262,7 @@ class RowParser:
         if self._are_powers and rows.size and np.minimum.reduce(rows, axis=None) < 0:
             row, feature = np.argwhere(rows < 0)[0]
             raise refused(
-                f"Row {first + row}, feature {self._names[feature]}: {rows[row, feature]} is"
+                f"Row {first + row}, feature {self.names[feature]}: {rows[row, feature]} is"
                 " negative; a band power is 0 or more."
             )
 
@@ -288,7 +288,7 @@ class RowParser:
     def position(self, index: int) -> str:
         """Row and feature of a value, by its index in all rows laid end to end."""
         row, feature = divmod(index, self.width)
-        return f"Row {row}, feature {self._names[feature]}"
+        return f"Row {row}, feature {self.names[feature]}"
 
     def _convert(self, rows: Any, text: bytes, first: int, colons: int = 0) -> Floats:
         # The text has some colons besides those of the rows.
@@ -317,7 +317,7 @@ class RowParser:
         before = body[: error.pos]
         if (start := before.rfind(b"[")) > before.rfind(b"{"):
             row, value = before.count(b"[") - 2, before.count(b",", start)
-            feature = self._names[value] if value < self.width else ""
+            feature = self.names[value] if value < self.width else ""
         else:
             row, feature = (
                 before.count(b"{") - 2,

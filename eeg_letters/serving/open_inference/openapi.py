@@ -10,7 +10,8 @@ from eeg_letters.schema import Schema
 from eeg_letters.serving.api.openapi import Example
 from eeg_letters.serving.api.schemas import exactly, feature_schema
 from eeg_letters.serving.open_inference.answers import BINARY
-from eeg_letters.serving.open_inference.requests import INPUT, INPUT_TYPES
+from eeg_letters.serving.open_inference.inputs import INPUT
+from eeg_letters.serving.open_inference.tensors import DATATYPES
 
 _TAG = "Open Inference Protocol"
 _NAMES = (*(model.name for model in MODELS), ENSEMBLE)
@@ -145,7 +146,7 @@ def schemas(schema: Schema) -> dict[str, Any]:
                         "type": "object",
                         "properties": {
                             "name": {"const": INPUT},
-                            "datatype": {"enum": list(INPUT_TYPES)},
+                            "datatype": {"enum": list(DATATYPES)},
                             "shape": {
                                 "description": "[rows, features]",
                                 "type": "array",

@@ -349,7 +349,7 @@ BAD_REQUESTS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "two inputs": ({"inputs": request()["inputs"] * 2}, ("one tensor",)),
     "another input": (request(name="x"), ('"x"', '"rows"')),
     "no name": (request(name=None), ("null", '"rows"')),
-    "a type": (request(datatype="INT64"), ('"INT64"', "FP64, FP32")),
+    "a type": (request(datatype="BYTES"), ('"BYTES"', "FP64, FP32")),
     "no type": (request(datatype=["FP64"]), ("FP64, FP32",)),
     "a flat shape": (request(shape=[160]), ("[160]", "[n, 160]")),
     "a narrow shape": (request(shape=[1, 159]), ("[1,159]",)),
