@@ -133,7 +133,7 @@ def _parse(text: bytes, parser: RowParser) -> dict[str, Any]:
 def _count_colons(value: Any) -> int:
     # As many as its JSON has, or fewer.
     if isinstance(value, dict):
-        names = len(value) + sum(name.count(":") for name in value)
+        names: int = len(value) + sum(name.count(":") for name in value)
         return names + sum(map(_count_colons, value.values()))
     if isinstance(value, str):
         return value.count(":")

@@ -142,7 +142,10 @@ class Inputs:
             data = Binary(self._body, self.end)
             self.end += size
         elif "data" not in given:
-            raise refused(f'Input "{name}": the member "data" is missing.')
+            raise refused(
+                f'Input "{name}": the member "data" is missing, and so is the parameter'
+                ' "binary_data_size".'
+            )
         elif not datatype.in_json:
             raise refused(f'Input "{name}": {datatype.name} is taken in binary only.')
         elif isinstance(data, str):
