@@ -44,8 +44,10 @@ class EEGLetters:
         """Return the accuracy of each model over all stored rows."""
         return self.inference.score
 
+    # The dict first: BentoML's client takes the first kind for all there is, and would send the
+    # names of a dict in place of its values.
     @bentoml.api
-    def predict(self, rows: list[list[float] | dict[str, float | str]]) -> dict[str, Any]:
+    def predict(self, rows: list[dict[str, float | str] | list[float]]) -> dict[str, Any]:
         """Return label and probabilities that each model gives each row."""
         schema = self.inference.schema
         parser = RowParser(schema.features, other_columns(schema, self.inference.columns))

@@ -99,15 +99,16 @@ def _next_numbers(text: bytes, start: int) -> Numbers | None:
         if closing is None:
             return None
         inside, start, after = closing.start() + 1, end - 1, closing.end()
-        # Lists within rows, or brackets within texts.
-        depth = text.count(b"[", start, inside) - text.count(b"]", start, inside)
-        if depth or b'"' in text[start:inside]:
-            return None
-        return Numbers(text, before, start, inside, after, True)
-    closing_at = text.find(b"]", end)
-    if closing_at < 0 or any(text.find(odd, end, closing_at) >= 0 for odd in (b"[", b'"')):
+        is_flat = text.count(b"[", start, inside) == text.count(b"]", start, inside)
+    else:
+        inside = text.find(b"]", end)
+        start, after = end, inside + 1
+        is_flat = inside >= 0 and text.find(b"[", start, inside) < 0
+    # Whether what seems to be the end is not within a text.
+    is_outside = text.count(b'"', start, inside) % 2 == 0 and text.find(b"\\", start, inside) < 0
+    if not (is_flat and is_outside):
         return None
-    return Numbers(text, before, end, closing_at, closing_at + 1, False)
+    return Numbers(text, before, start, inside, after, bool(opening[2]))
 
 
 def _parse(text: bytes, parser: RowParser) -> dict[str, Any]:
@@ -122,12 +123,31 @@ def _parse(text: bytes, parser: RowParser) -> dict[str, Any]:
         raise refused("The body must be a JSON object.")
     # A dict hides a duplicate name. Only where there are more colons than names and texts have can
     # there be one; a colon may be escaped.
+    colons = text.count(b":")
+    escaped = b"\\" in text
+    if colons == _count_usual(document) and not escaped:
+        return document
     try:
-        if text.count(b":") != _count_colons(document) or b"\\" in text:
+        if escaped or colons != _count_colons(document):
             check_names(text)
     except RecursionError:
         raise refused("The body is nested too deeply.") from None
     return document
+
+
+def _count_usual(document: dict[str, Any]) -> int:
+    # The names that most requests have, at a tenth of the time that it takes to look everywhere.
+    owners = [document]
+    for name in ("inputs", "outputs"):
+        if isinstance(tensors := document.get(name), list):
+            owners += tensors
+    count = 0
+    for owner in owners:
+        if isinstance(owner, dict):
+            count += len(owner)
+            if isinstance(parameters := owner.get("parameters"), dict):
+                count += len(parameters)
+    return count
 
 
 def _count_colons(value: Any) -> int:

@@ -54,7 +54,7 @@ class Inputs:
         self._limit = limit
         self.end = length
         given = document.members.get("inputs")
-        if not isinstance(given, list) or not given or not all(isinstance(t, dict) for t in given):
+        if not isinstance(given, list) or not given or {*map(type, given)} != {dict}:
             raise self._no_inputs()
         self.is_frame = len(given) > 1 or given[0].get("name") != INPUT
         if self.is_frame:

@@ -42,23 +42,21 @@ class Datatype:
         The values taken, where they are whole numbers; of 64 bits those that FP64 has all of.
     in_json : bool
         Whether it is taken in JSON.
+    is_wide : bool
+        Whether some of its values are no values of FP64.
     """
 
     name: str
     dtype: np.dtype[Any]
     whole: range | None = None
     in_json: bool = True
-
-    @property
-    def is_wide(self) -> bool:
-        """Whether some of its values are no values of FP64."""
-        return self.whole is not None and self.dtype.itemsize == 8
+    is_wide: bool = False
 
 
 def _whole(name: str, dtype: str, bits: int, signed: bool) -> Datatype:
     least, most = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     taken = range(max(least, -_MOST_WHOLE), min(most, _MOST_WHOLE) + 1)
-    return Datatype(name, np.dtype(dtype), taken)
+    return Datatype(name, np.dtype(dtype), taken, is_wide=bits == 64)
 
 
 BOOL = _whole("BOOL", "<u1", 1, signed=False)
@@ -116,7 +114,7 @@ class Binary(NamedTuple):
     start: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Tensor:
     """An input, checked but for its values.
 
@@ -162,7 +160,10 @@ class Tensor:
             return
         needed = self.n_rows * self.width
         read = 0
-        for values in self._from_json(self.data):
+        parts = (
+            self._parts(self.data) if isinstance(self.data, Numbers) else (self._whole(self.data),)
+        )
+        for values in parts:
             if read and not values.size:
                 raise refused("The data is not JSON: no value after a comma.")
             first, read = read, read + values.size
@@ -213,17 +214,20 @@ class Tensor:
             raise self._no_value(values[index].item(), first + index)
 
     def _no_value(self, value: Any, index: int) -> Exception:
-        why = f"is no {self.datatype.name}"
+        name = self.datatype.name
         if self.datatype.whole is None:
-            why = f"is not a finite {self.datatype.name}"
-        elif self.datatype.is_wide and value == value // 1:
-            why = f"is no {self.datatype.name} within 2^53, where FP64 has every whole number"
+            return refused(f"{self.place(index)}: {value} is not a finite {name}.")
+        why = f"is no {name}"
+        if value == value // 1:
+            value = int(value)
+            if self.datatype.is_wide:
+                why = f"is no {name} within 2^53, where FP64 has every whole number"
         return refused(f"{self.place(index)}: {value} {why}.")
 
-    def _from_json(self, data: list[Any] | Numbers) -> Iterator[Floats]:
-        if not isinstance(data, Numbers):
-            yield self._to_floats(data, 0, bool(data) and isinstance(data[0], list))
-            return
+    def _whole(self, data: list[Any]) -> Floats:
+        return self._to_floats(data, 0, bool(data) and isinstance(data[0], list))
+
+    def _parts(self, data: Numbers) -> Iterator[Floats]:
         between = _BETWEEN_ROWS if data.by_row else _BETWEEN_NUMBERS
         # Of these simdjson would tell too little: its numbers are doubles.
         is_quick = not self.datatype.is_wide and self.datatype is not BOOL

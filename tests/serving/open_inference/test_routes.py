@@ -435,8 +435,8 @@ def test_a_bad_request_is_refused(
             ('name "a"',),
         ),
         (b'{"parameters": ' + b'{"a":' * 1000 + b'"\\n"' + b"}" * 1000 + b"}", ()),
-        (json.dumps(request([[[1.5] * 160]] * 1000)).encode(), ("list of rows",)),
-        (json.dumps(request([["]], ["] * 160] * 1000)).encode(), ("list of rows",)),
+        (json.dumps(request([[[1.5] * 160]] * 1000)).encode(), ("or of rows",)),
+        (json.dumps(request([["]], ["] * 160] * 1000)).encode(), ("or of rows",)),
         (json.dumps(request(["], ["] * 160 * 1000)).encode(), ("list of numbers",)),
         (
             json.dumps(request()).replace(f"{ROW[0]}", "NaN", 1).encode(),
