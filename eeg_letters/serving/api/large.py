@@ -97,7 +97,7 @@ class LargeRows:
     """
 
     def __init__(self, body: bytes) -> None:
-        self._body = body.strip(_BLANKS)
+        self._body = _strip(body)
         self._start = _begin(self._body)
         closing = _CLOSING.search(self._body[-PART_BYTES:])
         self._end = len(self._body) - (len(closing[0]) if closing else 0)
@@ -177,6 +177,16 @@ class LargeRows:
         return not_json(f"in row {number} or one of the next {rows}: {why}")
 
 
+def _strip(body: bytes) -> bytes:
+    # No more than a part at either end: to look at a whole body of blanks would take long.
+    head, tail = body[:PART_BYTES], body[-PART_BYTES:]
+    begin = len(head) - len(head.lstrip(_BLANKS))
+    end = len(body) - len(tail) + len(tail.rstrip(_BLANKS))
+    if begin == len(head) or end == len(body) - len(tail):
+        raise refused(f"There are more than {PART_BYTES} blanks around the JSON.")
+    return body[begin:end]
+
+
 def _begin(body: bytes) -> int:
     """Where the inside of the list of rows begins."""
     ends = body[:1] + body[-1:]
@@ -184,7 +194,7 @@ def _begin(body: bytes) -> int:
         raise refused("The body must be a JSON object.")
     if ends != b"{}":
         raise _no_object(body)
-    if _EMPTY.fullmatch(body):
+    if _EMPTY.fullmatch(body, 0, 2 * PART_BYTES):
         raise refused('The member "rows" is missing.')
     name, value = _name(body, 1)
     if name != "rows":

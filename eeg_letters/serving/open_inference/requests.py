@@ -95,7 +95,7 @@ def parse_request(
     Raises
     ------
     Problem
-        400 or 413.
+        400, 413 or 422.
     """
     length = len(body) if header_length is None else _length(header_length, len(body))
     text = body if length == len(body) else body[:length]

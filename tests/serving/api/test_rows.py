@@ -202,6 +202,8 @@ def test_a_large_body_that_is_damaged_is_refused_as_a_small_one(
         (b'{"' + b"x" * 20_000 + b'": []}', "longer than any name can be"),
         (b'{"rows": [[1], ' + b"[" * 1100 + b"]" * 1100 + b"]}", "Row 0 has 1 values"),
         (b'{"rows": [' + b"[" * 1100 + b"]" * 1100 + b"]}", "nested too deeply"),
+        (b" " * 20_000 + b'{"rows": []}', "blanks around the JSON"),
+        (b'{"rows": []}' + b"\n" * 20_000, "blanks around the JSON"),
         (b'{"rows": [[1, [2], x], ' + b"[1]," * 1000 + b"[1]]}", "not JSON"),
     ],
 )
