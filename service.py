@@ -9,7 +9,7 @@ import bentoml
 import orjson
 
 from eeg_letters.serving.api.answers import as_json
-from eeg_letters.serving.api.rows import RowParser
+from eeg_letters.serving.api.rows import RowParser, other_columns
 from eeg_letters.serving.bento import HTTPService, check_start
 from eeg_letters.serving.inference import load_inference
 from eeg_letters.settings import read_settings
@@ -44,9 +44,12 @@ class EEGLetters:
         """Return the accuracy of each model over all stored rows."""
         return self.inference.score
 
+    # The dict first: BentoML's client takes the first kind for all there is, and would send the
+    # names of a dict in place of its values.
     @bentoml.api
-    def predict(self, rows: list[list[float] | dict[str, float]]) -> dict[str, Any]:
+    def predict(self, rows: list[dict[str, float | str] | list[float]]) -> dict[str, Any]:
         """Return label and probabilities that each model gives each row."""
         schema = self.inference.schema
-        predictions = self.inference.predict(RowParser(schema.features).to_array(rows))
+        parser = RowParser(schema.features, other_columns(schema, self.inference.columns))
+        predictions = self.inference.predict(parser.to_array(rows))
         return {"predictions": orjson.loads(b"[%b]" % as_json(predictions, schema.labels))}

@@ -6,6 +6,7 @@ docs/protocol.md argues each of the differences. MLServer is installed as for th
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
-from benchmarks.environments import install, prepare_models
+from benchmarks.environments import install, prepare_models, python_of
 from benchmarks.paths import BENTOML_HOME
 from benchmarks.process import serving, wait_until_ready
 from benchmarks.servers import NAMES, PEERS_MEASURED, Request, v2_binary
@@ -24,17 +25,45 @@ from eeg_letters.settings import DATA
 from tests.conftest import serve
 
 MODELS = (*NAMES, "eeg-letters")
-POWERS = read_recording(DATA / "test.json").features
+RECORDING = read_recording(DATA / "test.json")
+POWERS = RECORDING.features
+(MLSERVER,) = [peer for peer in PEERS_MEASURED if peer.name == "mlserver"]
+
+# What a client of MLServer does, in MLServer's environment: encode by a codec, send, decode.
+CODECS = """
+import json, sys, urllib.request
+import numpy as np, pandas as pd
+from mlserver.codecs import NumpyCodec, PandasCodec
+from mlserver.types import InferenceRequest, InferenceResponse
+
+codec, url = sys.argv[1:]
+given = json.load(sys.stdin)
+if codec == "pandas":
+    frame = pd.DataFrame(given["rows"], columns=given["names"]).astype(given["dtypes"])
+    request = PandasCodec.encode_request(frame, use_bytes=False)
+else:
+    rows = np.array(given["rows"]).astype(codec)
+    request = InferenceRequest(inputs=[NumpyCodec.encode_input("rows", rows)])
+headers = {"content-type": "application/json"}
+asked = urllib.request.Request(url, request.json().encode(), headers)
+response = InferenceResponse.parse_raw(urllib.request.urlopen(asked).read())
+outputs = {output.name: output for output in response.outputs}
+print(json.dumps({
+    "datatypes": sorted({tensor.datatype for tensor in request.inputs}),
+    "content_type": response.parameters and response.parameters.content_type,
+    "labels": NumpyCodec.decode_output(outputs["label"]).ravel().tolist(),
+    "probabilities": NumpyCodec.decode_output(outputs["probabilities"]).tolist(),
+}))
+"""
 
 
 @pytest.fixture(scope="module")
 def urls() -> Iterator[tuple[str, str]]:
     """Base URLs of this service and of MLServer."""
-    (mlserver,) = [peer for peer in PEERS_MEASURED if peer.name == "mlserver"]
     document = prepare_models()
-    install(mlserver, document["scikit-learn"])
-    with serve(BENTOML_HOME) as (url, _), serving(mlserver) as other:
-        wait_until_ready(mlserver, other, Request("GET", "/v2/health/ready"))
+    install(MLSERVER, document["scikit-learn"])
+    with serve(BENTOML_HOME) as (url, _), serving(MLSERVER) as other:
+        wait_until_ready(MLSERVER, other, Request("GET", "/v2/health/ready"))
         yield url, f"http://127.0.0.1:{other.port}"
 
 
@@ -167,6 +196,54 @@ def test_without_an_id_only_mlserver_makes_one(urls: tuple[str, str]) -> None:
     own, other = ask(urls, "POST", "/v2/models/eeg-lda/infer", json=request())
     assert "id" not in own.json()
     assert other.json()["id"]
+
+
+def by_codec(url: str, codec: str, rows: np.ndarray, dtypes: Any = "float64") -> dict[str, Any]:
+    names = RECORDING.schema.features.names
+    given = {"rows": rows.tolist(), "names": names, "dtypes": dtypes}
+    finished = subprocess.run(
+        [str(python_of(MLSERVER)), "-W", "ignore", "-c", CODECS, codec,
+         f"{url}/v2/models/eeg-lda/infer"],
+        input=json.dumps(given),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stderr
+    decoded: dict[str, Any] = json.loads(finished.stdout)
+    return decoded
+
+
+@pytest.mark.parametrize("n_rows", [2, 300])
+@pytest.mark.parametrize(
+    ("codec", "datatypes"),
+    [("pandas", ["BOOL", "FP32", "FP64", "INT64"]), ("int64", ["INT64"]), ("float16", ["FP16"]),
+     ("uint8", ["UINT8"]), ("bool", ["BOOL"])],
+)  # fmt: skip
+def test_what_mlservers_codecs_send_is_answered_and_decoded(
+    urls: tuple[str, str], codec: str, datatypes: list[str], n_rows: int
+) -> None:
+    whole = np.round(POWERS[:n_rows])
+    rows = POWERS[:n_rows].copy()
+    dtypes = dict(zip(RECORDING.schema.features.names, ["float64"] * 160, strict=True))
+    if codec == "pandas":
+        rows[:, 1], rows[:, 2], rows[:, 3] = whole[:, 1], np.float32(rows[:, 2]), whole[:, 3] > 1
+        of_some = zip([*dtypes][1:4], ("int64", "float32", "bool"), strict=True)
+        dtypes |= dict(of_some)
+    else:
+        rows = whole.clip(0, 255).astype(codec).astype(float)
+    decoded = by_codec(urls[0], codec, rows, dtypes)
+    assert decoded["datatypes"] == datatypes
+    # With the request's own, the decoder would take the outputs for the columns of a frame.
+    assert decoded["content_type"] is None
+    response = httpx.post(
+        f"{urls[0]}/v2/models/eeg-lda/infer", json=request(n_rows, rows.ravel().tolist())
+    )
+    right = {output["name"]: output for output in response.json()["outputs"]}
+    assert decoded["labels"] == right["label"]["data"]
+    probabilities = np.reshape(right["probabilities"]["data"], (n_rows, 26))
+    np.testing.assert_allclose(decoded["probabilities"], probabilities, rtol=0, atol=1e-12)
 
 
 def test_tritonclient_as_it_is_works_here_alone(urls: tuple[str, str]) -> None:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from eeg_letters.errors import Problem
 from eeg_letters.serving.api.answers import as_json
-from eeg_letters.serving.api.rows import PART_BYTES, RowParser, parse_member, row_limit
+from eeg_letters.serving.api.large import PART_BYTES
+from eeg_letters.serving.api.rows import RowParser, other_columns, parse_member, row_limit
 from eeg_letters.serving.asgi import Body, Handler, Request, Response, Route, fixed, json_response
 from eeg_letters.serving.inference import Inference
 from eeg_letters.serving.scheduling import FairScheduler
@@ -46,8 +47,8 @@ def build_routes(
     Parameters are those of `eeg_letters.serving.routes.build_routes`; the scheduler is shared with
     all other routes.
     """
-    labels = inference.schema.labels
-    parser = RowParser(inference.schema.features)
+    schema, labels = inference.schema, inference.schema.labels
+    parser = RowParser(schema.features, other_columns(schema, inference.columns))
     limit = row_limit(settings, len(labels.values), len(inference.models))
 
     async def line(request: Request) -> Response:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from array import array
 from codecs import BOM_UTF8
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -16,16 +17,15 @@ import orjson
 import simdjson
 
 from eeg_letters.errors import Problem
-from eeg_letters.schema import Features, getter
+from eeg_letters.labels import LABEL_COLUMNS
+from eeg_letters.recordings.values import as_number
+from eeg_letters.schema import LINE_COLUMN, Features, Schema, getter
 from eeg_letters.scoring.scorer import Floats
+from eeg_letters.serving.api.large import PART_BYTES, LargeRows
+from eeg_letters.serving.api.refusals import not_json, other_member, quoted, refused
 from eeg_letters.settings import Settings
 
-# About 70 rows, a few milliseconds of work.
-PART_BYTES = 64 * 1024
-
-_OPENING = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"rows"[ \t\r\n]*:[ \t\r\n]*\[')
-_CUT = re.compile(rb"[\]}][ \t\r\n]*,")
-_CLOSING = re.compile(rb"\][ \t\r\n]*\}[ \t\r\n]*\Z")
+OTHER_COLUMNS = (LINE_COLUMN, *LABEL_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -81,36 +81,24 @@ def parse_member(body: bytes, name: str) -> Any:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise _not_json(error) from None
+        raise _fault(error) from None
     return _only_member(document, name)
 
 
-def cut(body: bytes, start: int, end: int, between: re.Pattern[bytes]) -> Iterator[bytes]:
-    """The inside of a long list as shorter lists, of `PART_BYTES` or little more.
+def other_columns(schema: Schema, stored: Collection[str] = ()) -> tuple[str, ...]:
+    """What a row by name may have besides the features: line number, label, and what is stored.
 
     Parameters
     ----------
-    body : bytes
-        What the list stands in.
-    start, end : int
-        Where its inside begins and ends.
-    between : re.Pattern
-        What may be cut: the last byte of an item and all to the end of the comma.
-
-    Raises
-    ------
-    Problem
-        422, when there is nothing to cut for as long again.
+    schema : Schema
+        Of the models.
+    stored : collection of str
+        Columns of the stored rows, each of which can be sent as it is answered.
     """
-    while end - start > PART_BYTES:
-        found = between.search(body, start + PART_BYTES, min(start + 2 * PART_BYTES, end))
-        if found is None and end - start > 2 * PART_BYTES:
-            raise _refused(f"A row after byte {start} is longer than any row can be.")
-        if found is None:
-            break
-        yield b"[%b]" % body[start : found.start() + 1]
-        start = found.end()
-    yield b"[%b]" % body[start:end]
+    named = () if schema.label_column is None else (schema.label_column,)
+    features = frozenset(schema.features.names)
+    names = (*named, *OTHER_COLUMNS, *stored)
+    return tuple(name for name in dict.fromkeys(names) if name not in features)
 
 
 class RowParser:
@@ -120,17 +108,22 @@ class RowParser:
     ----------
     features : Features
         What a row has.
+    others : collection of str
+        What a row by name may have besides, and is not used: `other_columns`.
     """
 
-    def __init__(self, features: Features) -> None:
+    def __init__(self, features: Features, others: Collection[str] = OTHER_COLUMNS) -> None:
         self.width = len(features)
-        self._names = features.names
+        self.names = features.names
         self._known = frozenset(features.names)
         self._are_powers = features.are_powers
         self._in_order = getter(features.names)
         self._colons = self.width + sum(name.count(":") for name in features.names)
-        # A body is cut between rows by what stands there, which a name might have as well.
-        self._can_be_cut = not any(map(_CUT.search, map(str.encode, features.names)))
+        # A stored row may have features in other case, as its recording spells them.
+        folded = {name.casefold(): name for name in features.names}
+        others = frozenset(others) - self._known
+        self._respelled = {n: folded[n.casefold()] for n in others if n.casefold() in folded}
+        self._ignored = others - self._respelled.keys()
 
     def parse(self, body: bytes, limit: RowLimit) -> Iterator[Floats]:
         """The rows of a ``/predict`` request, some at a time where the body is large.
@@ -152,16 +145,29 @@ class RowParser:
         Problem
             400, 413 or 422, naming the first bad row and its feature.
         """
-        number = 0
-        for part in self._parts(body):
-            parsed = self.parse_lists(part, part is body)
-            if parsed is None:
-                parsed = self._parse_any(body, part, number)
+        if len(body) <= PART_BYTES:
+            rows = self.parse_lists(body, True)
+            if rows is None:
+                rows = self._convert(_only_member(self._parse_body(body), "rows"), body, 0, 1)
             else:
-                self.check(parsed, number)
-            number += len(parsed)
+                self.check(rows, 0)
+            limit.check(len(rows))
+            yield rows
+            return
+        number = 0
+        parts = LargeRows(body)
+        for part in parts:
+            rows = self.parse_lists(part)
+            if rows is None:
+                loaded = parts.load(number)
+                if not loaded and number > 0:
+                    raise not_json("no row after a comma")
+                rows = self._convert(loaded, parts.text, number)
+            else:
+                self.check(rows, number)
+            number += len(rows)
             limit.check(number)
-            yield parsed
+            yield rows
 
     def parse_lists(self, part: bytes, is_body: bool = False) -> Floats | None:
         """Rows that are lists of as many numbers as there are features, and nothing else.
@@ -203,8 +209,9 @@ class RowParser:
 
         Parameters
         ----------
-        rows : list of list of float or dict of str to float
-            As parsed from JSON; anything else is refused.
+        rows : list of list of float or dict of str to float or str
+            As parsed from JSON; anything else is refused. In a dict, a number may be text, and the
+            other columns are ignored.
         first : int
             Number of the first row, for messages.
 
@@ -218,20 +225,21 @@ class RowParser:
             422, naming the first bad row and its feature.
         """
         if not isinstance(rows, list):
-            raise _refused('"rows" must be a list of rows.')
+            raise refused('"rows" must be a list of rows.')
         values = array("d")
         for number, row in enumerate(rows, first):
             ordered = self._ordered(number, row)
             if len(ordered) != self.width:
-                raise _refused(
+                raise refused(
                     f"Row {number} has {len(ordered)} values; a row has {self.width}"
-                    f" ({self._names[0]} … {self._names[-1]})."
+                    f" ({self.names[0]} … {self.names[-1]})."
                 )
             try:
                 values.fromlist(ordered)
             except TypeError:
-                self.only_numbers(ordered, number * self.width)
-                raise
+                if row is ordered:
+                    self.only_numbers(ordered, number * self.width)
+                values.fromlist(self._from_text(ordered, number * self.width))
         array_ = np.frombuffer(values).reshape(-1, self.width)
         self.check(array_, first)
         return array_
@@ -253,8 +261,8 @@ class RowParser:
         """
         if self._are_powers and rows.size and np.minimum.reduce(rows, axis=None) < 0:
             row, feature = np.argwhere(rows < 0)[0]
-            raise _refused(
-                f"Row {first + row}, feature {self._names[feature]}: {rows[row, feature]} is"
+            raise refused(
+                f"Row {first + row}, feature {self.names[feature]}: {rows[row, feature]} is"
                 " negative; a band power is 0 or more."
             )
 
@@ -275,51 +283,31 @@ class RowParser:
         """
         for index, value in enumerate(values, first):
             if isinstance(value, bool) or not isinstance(value, int | float):
-                raise _refused(f"{self.position(index)}: {_quoted(value)} is not a number.")
+                raise refused(f"{self.position(index)}: {quoted(value)} is not a number.")
 
     def position(self, index: int) -> str:
         """Row and feature of a value, by its index in all rows laid end to end."""
         row, feature = divmod(index, self.width)
-        return f"Row {row}, feature {self._names[feature]}"
+        return f"Row {row}, feature {self.names[feature]}"
 
-    def _parts(self, body: bytes) -> Iterator[bytes]:
-        # To parse a large body at once would keep all other requests waiting, and be slower by half
-        # for want of warm memory. So it is cut between rows; each part is a list of its own.
-        if len(body) <= PART_BYTES or not self._can_be_cut:
-            yield body
-            return
-        opening = _OPENING.match(body, 0, PART_BYTES)
-        closing = _CLOSING.search(body[-PART_BYTES:])
-        if opening is None or closing is None:
-            raise Problem(
-                HTTPStatus.BAD_REQUEST,
-                f"A body of more than {PART_BYTES} bytes must be"
-                ' {"rows": [ … ]} and nothing else.',
-            )
-        yield from cut(body, opening.end(), len(body) - len(closing[0]), _CUT)
-
-    def _parse_any(self, body: bytes, part: bytes, number: int) -> Floats:
-        if part is body:
-            rows = _only_member(self._parse_body(body), "rows")
-        else:
-            rows = _parse_part(body, part, number)
-        if not rows and number > 0:
-            raise Problem(HTTPStatus.BAD_REQUEST, "The body is not JSON: no row after a comma.")
-        parsed = self.to_array(rows, number)
+    def _convert(self, rows: Any, text: bytes, first: int, colons: int = 0) -> Floats:
+        # The text has some colons besides those of the rows.
+        parsed = self.to_array(rows, first)
         # array takes true for 1, and a dict hides a duplicate name: neither is worth a look at each
-        # value, since only a body with these bytes can have them.
-        if b"true" in part or b"false" in part:
-            self._check_each(rows, number)
-        colons = self._colons * sum(isinstance(row, dict) for row in rows)
-        if part.count(b":") != colons + (part is body):
-            _check_names(part)
+        # value, since only a text with these bytes can have them.
+        if b"true" in text or b"false" in text:
+            self._check_no_booleans(rows, first)
+        colons += sum(self._count_colons(row) for row in rows if isinstance(row, dict))
+        # A colon may be escaped.
+        if text.count(b":") != colons or b"\\" in text:
+            check_names(text)
         return parsed
 
     def _parse_body(self, body: bytes) -> Any:
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError as error:
-            raise _not_json(error, self._culprit(body, error)) from None
+            raise _fault(error, self._culprit(body, error)) from None
 
     def _culprit(self, body: bytes, error: orjson.JSONDecodeError) -> str:
         # Many JSON writers write NaN and Infinity, which JSON does not have: say which value it
@@ -329,7 +317,7 @@ class RowParser:
         before = body[: error.pos]
         if (start := before.rfind(b"[")) > before.rfind(b"{"):
             row, value = before.count(b"[") - 2, before.count(b",", start)
-            feature = self._names[value] if value < self.width else ""
+            feature = self.names[value] if value < self.width else ""
         else:
             row, feature = (
                 before.count(b"{") - 2,
@@ -341,65 +329,87 @@ class RowParser:
         if isinstance(row, list):
             return row
         if not isinstance(row, dict):
-            raise _refused(f"Row {number} is neither a list of numbers nor an object of them.")
+            raise refused(f"Row {number} is neither a list of numbers nor an object of them.")
         try:
             ordered = list(self._in_order(row))
         except KeyError as error:
-            raise _refused(f"Row {number} has no feature {error.args[0]}.") from None
+            if self._respelled.keys() & row.keys():
+                return self._ordered(number, self._spell(number, row))
+            raise refused(f"Row {number} has no feature {error.args[0]}.") from None
         if len(row) != self.width:
-            extra = next(name for name in row if name not in self._known)
-            raise _refused(f"Row {number}: there is no feature {_quoted(extra)}.")
+            self._check_others(number, row)
         return ordered
 
-    def _check_each(self, rows: list[Any], first: int) -> None:
+    def _spell(self, number: int, row: Mapping[str, Any]) -> dict[str, Any]:
+        spelled = {self._respelled.get(name, name): value for name, value in row.items()}
+        if len(spelled) != len(row):
+            raise refused(f"Row {number} has a feature twice, in upper and in lower case.")
+        return spelled
+
+    def _check_others(self, number: int, row: Mapping[str, Any]) -> None:
+        for name, value in row.items():
+            if name in self._known:
+                continue
+            if name not in self._ignored:
+                raise refused(f"Row {number}: there is no feature {quoted(name)}.")
+            if isinstance(value, list | dict):
+                raise refused(f"Row {number}, column {name}: {quoted(value)} is no single value.")
+
+    def _from_text(self, values: list[Any], first: int) -> list[float]:
+        # A recording has its numbers as text, and so have its rows as they are answered.
+        numbers = []
+        for index, value in enumerate(values, first):
+            number = as_number(value)
+            if number is None:
+                raise refused(f"{self.position(index)}: {quoted(value)} is not a number.")
+            if not math.isfinite(number):
+                raise refused(f"{self.position(index)}: {quoted(value)} is not a finite number.")
+            numbers.append(number)
+        return numbers
+
+    def _check_no_booleans(self, rows: list[Any], first: int) -> None:
         for number, row in enumerate(rows, first):
-            self.only_numbers(self._ordered(number, row), number * self.width)
+            for index, value in enumerate(self._ordered(number, row), number * self.width):
+                if isinstance(value, bool):
+                    raise refused(f"{self.position(index)}: {quoted(value)} is not a number.")
+
+    def _count_colons(self, row: Mapping[str, Any]) -> int:
+        if len(row) == self.width:
+            return self._colons
+        others = [(name, value) for name, value in row.items() if name not in self._known]
+        texts = [text for pair in others for text in pair if isinstance(text, str)]
+        return self._colons + len(others) + sum(text.count(":") for text in texts)
 
 
 def _only_member(document: Any, name: str) -> Any:
     if not isinstance(document, dict):
-        raise _refused("The body must be a JSON object.")
+        raise refused("The body must be a JSON object.")
     if name not in document:
-        raise _refused(f'The member "{name}" is missing.')
+        raise refused(f'The member "{name}" is missing.')
     for other in document:
         if other != name:
-            raise _refused(f'There is no member {_quoted(other)}; the only one is "{name}".')
+            raise other_member(other, name)
     return document[name]
 
 
-def _parse_part(body: bytes, part: bytes, number: int) -> Any:
-    try:
-        return orjson.loads(part)
-    except orjson.JSONDecodeError as error:
-        raise Problem(
-            HTTPStatus.BAD_REQUEST,
-            f"The body of {len(body)} bytes is not JSON, in row {number} or one of the next"
-            f" {part.count(b']') + part.count(b'}')}: {error.msg}.",
-        ) from None
+def check_names(text: bytes) -> None:
+    """Make sure that no object of a JSON text has a duplicate name.
 
+    Raises
+    ------
+    Problem
+        422.
+    """
 
-def _check_names(part: bytes) -> None:
-    # A colon of a name may be escaped, so each object is looked at.
     def check(pairs: list[tuple[str, Any]]) -> None:
-        if len(dict(pairs)) != len(pairs):
-            raise _refused("An object has a duplicate name.")
+        names: set[str] = set()
+        for name, _ in pairs:
+            if name in names:
+                raise refused(f"An object has the duplicate name {quoted(name)}.")
+            names.add(name)
 
-    json.loads(part, object_pairs_hook=check)
-
-
-def _not_json(error: orjson.JSONDecodeError, culprit: str = "") -> Problem:
-    return Problem(
-        HTTPStatus.BAD_REQUEST,
-        f"The body is not JSON: line {error.lineno}, column {error.colno}{culprit}: {error.msg}.",
-    )
+    json.loads(text, object_pairs_hook=check, parse_int=float)
 
 
-def _quoted(value: Any) -> str:
-    if isinstance(value, list | dict):
-        return "a list" if isinstance(value, list) else "an object"
-    text = orjson.dumps(value).decode()
-    return text if len(text) <= 40 else text[:40] + "…"
-
-
-def _refused(detail: str) -> Problem:
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+def _fault(error: orjson.JSONDecodeError, culprit: str = "") -> Problem:
+    return not_json(f"line {error.lineno}, column {error.colno}{culprit}: {error.msg}")

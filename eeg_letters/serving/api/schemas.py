@@ -8,6 +8,7 @@ from typing import Any
 from eeg_letters.labels import LabelKind
 from eeg_letters.models import MODELS
 from eeg_letters.schema import Schema
+from eeg_letters.serving.api.rows import other_columns
 
 # The most classes that a schema lists.
 _MOST_LISTED = 100
@@ -118,7 +119,12 @@ def schemas(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
         "StoredRow": _stored_row(columns),
         "Prediction": exactly({f"prediction {model.title}": label for model in MODELS}),
         "Score": exactly({f"Score {model.title}": share for model in MODELS}),
-        "Row": {"oneOf": [row_list, exactly(dict.fromkeys(features.names, number))]},
+        "Row": {"oneOf": [row_list, _named_row(schema, columns)]},
+        "NamedValue": {"anyOf": [number, _number_as_text(features.are_powers)]},
+        "OtherValue": {
+            "description": "Not used.",
+            "type": ["string", "number", "boolean", "null"],
+        },
         "Rows": exactly({"rows": {"type": "array", "items": {"$ref": "#/components/schemas/Row"}}}),
         "Answer": answer,
         "Predictions": exactly({"predictions": {"type": "array", "items": exactly(by_model)}}),
@@ -161,6 +167,24 @@ def schemas(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
             }
         ),
     }
+
+
+def _named_row(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
+    value, other = ({"$ref": f"#/components/schemas/{name}Value"} for name in ("Named", "Other"))
+    row = exactly(dict.fromkeys(schema.features.names, value))
+    others = dict.fromkeys(other_columns(schema, columns), other)
+    return {
+        **row,
+        "description": "By column name, in any order. What `/line` answers is such a row.",
+        "properties": {**row["properties"], **others},
+    }
+
+
+def _number_as_text(are_powers: bool) -> dict[str, Any]:
+    # Of what is taken only what is usual: no blanks around it, no hundred digits.
+    sign = "" if are_powers else "-?"
+    pattern = rf"^{sign}[0-9]{{1,15}}(\.[0-9]{{1,20}})?([eE][+-]?[0-9]{{1,2}})?$"
+    return {"type": "string", "pattern": pattern}
 
 
 def _stored_row(columns: Sequence[str]) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from eeg_letters.schema import Schema
 from eeg_letters.serving.api.openapi import Example
 from eeg_letters.serving.api.schemas import exactly, feature_schema
 from eeg_letters.serving.open_inference.answers import BINARY
-from eeg_letters.serving.open_inference.requests import INPUT, INPUT_TYPES
+from eeg_letters.serving.open_inference.inputs import INPUT
+from eeg_letters.serving.open_inference.tensors import DATATYPES
 
 _TAG = "Open Inference Protocol"
 _NAMES = (*(model.name for model in MODELS), ENSEMBLE)
@@ -36,6 +37,7 @@ def paths(schema: Schema, lda_version: str) -> dict[str, Any]:
         "/v2/health/ready": {
             "get": _operation("v2Ready", "200 once it can answer", "V2Ready", internal=True)
         },
+        "/v2/models": {"get": _operation("v2Models", "The names of all models", "V2Models")},
         "/v2/repository/index": {
             "post": _operation("v2Index", "All models, which are all ready", "V2Index")
         },
@@ -79,7 +81,7 @@ def paths(schema: Schema, lda_version: str) -> dict[str, Any]:
         infer["responses"]["200"]["content"][binary] = {"schema": {"type": "string"}}
         infer["description"] = (
             "A body with the header Inference-Header-Content-Length, of any type, is that many"
-            " bytes of this JSON, and after it the tensor in binary. docs/protocol.md says more."
+            " bytes of this JSON, and after it the tensors in binary. docs/protocol.md says more."
         )
         infer["requestBody"] = {
             "required": True,
@@ -107,7 +109,11 @@ def schemas(schema: Schema) -> dict[str, Any]:
         "parameters": {"type": "object", "additionalProperties": scalar},
     }
     number, width = feature_schema(schema), len(schema.features)
+    number = {**number, "type": ["number", "boolean"]}
     row = {"type": "array", "items": number, "minItems": width, "maxItems": width}
+    flat = {"type": "array", "items": number}
+    datatype = {"enum": [name for name, datatype in DATATYPES.items() if datatype.in_json]}
+    count = {"type": "integer", "minimum": 0}
     tensor_schema = {
         "type": "object",
         "properties": tensor,
@@ -120,6 +126,7 @@ def schemas(schema: Schema) -> dict[str, Any]:
         "V2Live": _object(live={"type": "boolean"}),
         "V2Ready": _object(ready={"type": "boolean"}),
         "V2ModelReady": _object(name=string, ready={"type": "boolean"}),
+        "V2Models": _object(models={"type": "array", "items": string}),
         "V2Index": {
             "type": "array",
             "items": _object(name=string, version=string, state=string, reason=string),
@@ -138,34 +145,15 @@ def schemas(schema: Schema) -> dict[str, Any]:
                 "id": {"type": ["string", "null"]},
                 "parameters": optional_parameters,
                 "inputs": {
+                    "description": f"One tensor, {INPUT}, or one for each feature, in any order.",
                     "type": "array",
                     "minItems": 1,
-                    "maxItems": 1,
+                    "maxItems": width,
                     "items": {
-                        "type": "object",
-                        "properties": {
-                            "name": {"const": INPUT},
-                            "datatype": {"enum": list(INPUT_TYPES)},
-                            "shape": {
-                                "description": "[rows, features]",
-                                "type": "array",
-                                "prefixItems": [
-                                    {"type": "integer", "minimum": 0},
-                                    {"const": width},
-                                ],
-                                "minItems": 2,
-                                "maxItems": 2,
-                            },
-                            "data": {
-                                "description": "Row after row, flat or as a list of rows.",
-                                "anyOf": [
-                                    {"type": "array", "items": number},
-                                    {"type": "array", "items": row},
-                                ],
-                            },
-                            "parameters": optional_parameters,
-                        },
-                        "required": ["name", "datatype", "shape", "data"],
+                        "anyOf": [
+                            {"$ref": "#/components/schemas/V2Rows"},
+                            {"$ref": "#/components/schemas/V2Column"},
+                        ]
                     },
                 },
                 "outputs": {
@@ -179,6 +167,52 @@ def schemas(schema: Schema) -> dict[str, Any]:
                 },
             },
             "required": ["inputs"],
+        },
+        "V2Rows": {
+            "type": "object",
+            "properties": {
+                "name": {"const": INPUT},
+                "datatype": datatype,
+                "shape": {
+                    "description": "[rows, features]",
+                    "type": "array",
+                    "prefixItems": [count, {"const": width}],
+                    "minItems": 2,
+                    "maxItems": 2,
+                },
+                "data": {
+                    "description": "Row after row, flat or as a list of rows.",
+                    "anyOf": [flat, {"type": "array", "items": row}],
+                },
+                "parameters": optional_parameters,
+            },
+            "required": ["name", "datatype", "shape", "data"],
+        },
+        "V2Column": {
+            "type": "object",
+            "properties": {
+                "name": {"enum": list(schema.features.names)},
+                "datatype": datatype,
+                "shape": {
+                    "description": "[rows] or [rows, 1]",
+                    "type": "array",
+                    "prefixItems": [count, {"const": 1}],
+                    "minItems": 1,
+                    "maxItems": 2,
+                },
+                "data": {
+                    "description": "The feature's values, flat or as a list of rows of one.",
+                    "anyOf": [
+                        flat,
+                        {
+                            "type": "array",
+                            "items": {**row, "minItems": 1, "maxItems": 1},
+                        },
+                    ],
+                },
+                "parameters": optional_parameters,
+            },
+            "required": ["name", "datatype", "shape", "data"],
         },
         "V2Response": {
             "type": "object",

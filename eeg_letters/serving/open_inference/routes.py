@@ -19,7 +19,8 @@ from eeg_letters.serving.api.rows import RowLimit, RowParser, row_limit
 from eeg_letters.serving.asgi import Body, Request, Response, Route, fixed, json_response
 from eeg_letters.serving.inference import Inference
 from eeg_letters.serving.open_inference.answers import Answer, Output, outputs_of
-from eeg_letters.serving.open_inference.requests import HEADER_LENGTH, INPUT, Outputs, parse_request
+from eeg_letters.serving.open_inference.inputs import INPUT
+from eeg_letters.serving.open_inference.requests import HEADER_LENGTH, Outputs, parse_request
 from eeg_letters.serving.scheduling import FairScheduler
 from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.settings import Settings
@@ -114,6 +115,7 @@ def build_routes(
         "/v2": json_response(server),
         "/v2/health/live": json_response({"live": True}),
         "/v2/health/ready": json_response({"ready": True}),
+        "/v2/models": json_response({"models": [*served]}),
         "/v2/repository/index": json_response(index),
     }
 
@@ -130,6 +132,7 @@ def build_routes(
         at("/v2", "GET"),
         at("/v2/health/live", "GET", internal=True),
         at("/v2/health/ready", "GET", internal=True),
+        at("/v2/models", "GET"),
         at("/v2/repository/index", "POST"),
     ]
 

@@ -130,6 +130,32 @@ def test_rows_by_name_in_any_order_answer_as_rows_in_order(client: httpx.Client)
     assert by_name == in_order
 
 
+def test_stored_rows_can_be_sent_as_they_are_answered(client: httpx.Client) -> None:
+    lines = [*range(200), 232]  # More than a body has that is parsed at once.
+    stored = [client.get(f"/line/{line}").json() for line in lines]
+    assert {"Line", "# Letter"} <= stored[0].keys()
+    assert isinstance(stored[0][FEATURES[0]], str)
+    for rows, asked in ((stored, lines), (stored[-1:], lines[-1:])):
+        answers = client.post("/predict", json={"rows": rows}).json()["predictions"]
+        assert [
+            {f"prediction {title}": a["label"] for title, a in row.items()} for row in answers
+        ] == [client.get(f"/prediction/{line}").json() for line in asked]
+
+
+@pytest.mark.parametrize("name", ["Line", "# Letter"])
+@pytest.mark.parametrize("value", [4, "4", 'a "},{:\\ b', "true", None, False])
+@pytest.mark.parametrize("n_rows", [1, 300])
+def test_line_number_and_label_are_not_looked_at(
+    client: httpx.Client, name: str, value: Any, n_rows: int
+) -> None:
+    rows = [{name: value, **NAMED, FEATURES[3]: f" {ROW[3]} "}, {**NAMED, name: value}] * n_rows
+    answers = client.post("/predict", json={"rows": rows}).json()["predictions"]
+    (right,) = client.post("/predict", json={"rows": [ROW]}).json()["predictions"]
+    assert len(answers) == len(rows)
+    for model in MODELS:
+        assert {answer[model.title]["label"] for answer in answers} == {right[model.title]["label"]}
+
+
 def test_no_rows_have_no_predictions(client: httpx.Client) -> None:
     assert client.post("/predict", json={"rows": []}).json() == {"predictions": []}
 
@@ -165,7 +191,20 @@ BAD_ROWS: dict[str, tuple[Any, tuple[str, ...]]] = {
         ("Row 0", "no feature Oz/gamma"),
     ),
     "an unknown name": ([ROW, {**NAMED, "Az/theta": 1.0}], ("Row 1", '"Az/theta"')),
+    "another name beside the line": (
+        [{"Line": 1, "# Letter": 2, **NAMED, "Timestamp": 3}],
+        ("Row 0", '"Timestamp"'),
+    ),
+    "a line that is a list": ([{**NAMED, "Line": [1]}], ("Row 0", "column Line", "a list")),
+    "a label that is an object": ([{**NAMED, "# Letter": {}}], ("column # Letter", "an object")),
     "a named string": ([{**NAMED, "Oz/gamma": "x"}], ("Row 0", "feature Oz/gamma", '"x"')),
+    "no number": ([{**NAMED, "Oz/gamma": ""}], ("feature Oz/gamma", '"" is not a number')),
+    "digits with a line": ([{**NAMED, "Oz/gamma": "1_0"}], ("feature Oz/gamma", '"1_0"')),
+    "NaN as text": ([{**NAMED, "Oz/gamma": "NaN"}], ("feature Oz/gamma", "not a finite number")),
+    "infinity as text": ([{**NAMED, "Oz/gamma": "1e400"}], ("feature Oz/gamma", "not a finite")),
+    "negative as text": ([{**NAMED, "Oz/gamma": "-2"}], ("feature Oz/gamma", "-2.0 is negative")),
+    "true beside text": ([{**NAMED, "Cz/theta": "1", "Oz/gamma": True}], ("Oz/gamma", "true")),
+    "null beside text": ([{**NAMED, "Cz/theta": "1", "Oz/gamma": None}], ("Oz/gamma", "null")),
     "a named true": ([{**NAMED, "Oz/gamma": True}], ("Row 0", "feature Oz/gamma", "true")),
 }
 
@@ -202,6 +241,18 @@ BAD_BODIES: dict[str, tuple[bytes, int]] = {
     "rows null": (b'{"rows": null}', 422),
     "another member": (b'{"rows": [], "model": "LDA"}', 422),
     "rows twice": (b'{"rows": [], "rows": []}', 422),
+    "a line twice": (
+        b'{"rows": ['
+        + json.dumps(NAMED).replace("{", '{"Line": 1, "Line": 2, ', 1).encode()
+        + b"]}",
+        422,
+    ),
+    "a label twice, with a colon escaped": (
+        b'{"rows": ['
+        + json.dumps(NAMED).replace("{", '{"# Letter": 1, "# Letter": "\\u003a", ', 1).encode()
+        + b"]}",
+        422,
+    ),
     "a feature twice": (
         b'{"rows": [' + json.dumps(NAMED).replace("{", '{"Cz/theta": 7, ', 1).encode() + b"]}",
         422,
@@ -215,6 +266,59 @@ def test_a_body_that_is_no_request_is_refused(
 ) -> None:
     response = client.post("/predict", content=body, headers={"content-type": "application/json"})
     assert_problem(response, status)
+
+
+NESTED = {
+    "a row in a list": [[ROW]],
+    "rows in a list": [[ROW] * 3],
+    "a value in a list": [[[value] for value in ROW]],
+    "a value in a named row in a list": [{**NAMED, "Cz/theta": [1.0]}],
+    "a named row in a list": [[NAMED, NAMED]],
+    "a named row in a named row": [{**NAMED, "Cz/theta": NAMED}],
+    "a text of brackets": [[*ROW[:-1], "],"], {"},": 1}],
+    "objects only": [{"a": {"b": [{}]}}],
+}
+
+
+@pytest.mark.parametrize("rows", NESTED.values(), ids=NESTED.keys())
+@pytest.mark.parametrize("indent", [None, 1])
+def test_nested_rows_are_refused_alike_in_a_small_and_a_large_body(
+    client: httpx.Client, rows: list[Any], indent: int | None
+) -> None:
+    headers = {"content-type": "application/json"}
+    for before in (0, 100):
+        for times in (1, 20_000 // len(json.dumps(rows)) + 1, 400_000 // len(json.dumps(rows))):
+            document = {"rows": [ROW] * before + rows * times}
+            body = json.dumps(document, indent=indent)
+            response = client.post("/predict", content=body, headers=headers)
+            assert_problem(response, 422, f"Row {before}")
+
+
+OTHER_BODIES: dict[str, Any] = {
+    "a list of rows": [ROW] * 200,
+    "a text": "x" * 100_000,
+    "another name": {"data": [ROW] * 200},
+    "another member": {"rows": [ROW] * 200, "model": "LDA"},
+    "another list": {"rows": [ROW] * 200, "model": ["LDA"]},
+    "another list first": {"model": ["LDA"] * 20_000, "rows": [ROW]},
+    "no list": {"rows": {"0": [ROW] * 200}},
+    "a long text": {"rows": "x" * 100_000},
+}
+
+
+@pytest.mark.parametrize("document", OTHER_BODIES.values(), ids=OTHER_BODIES.keys())
+def test_another_document_is_refused_alike_in_a_small_and_a_large_body(
+    client: httpx.Client, document: Any
+) -> None:
+    assert_problem(client.post("/predict", json=document), 422)
+
+
+def test_a_large_body_of_which_the_end_is_missing_is_not_json(client: httpx.Client) -> None:
+    body = json.dumps({"rows": [ROW] * 200}).encode()
+    headers = {"content-type": "application/json"}
+    for cut in (body[:-1], body[:-2], body[:-3], body[:100_000], body + b"}", b"{" + body):
+        response = client.post("/predict", content=cut, headers=headers)
+        assert_problem(response, 400, "not JSON")
 
 
 @pytest.mark.parametrize("path", ["/predict", "/line", "/prediction"])
@@ -353,6 +457,8 @@ def test_bentomls_own_client_has_the_four_apis(server: str, stored: Recording) -
         assert client.line(line=232) == json.loads(stored.rows[232])
         assert client.prediction(line=232) == httpx.get(f"{server}/prediction/232").json()
         assert client.score() == httpx.get(f"{server}/score").json()
+        (named,) = client.predict(rows=[json.loads(stored.rows[232])])["predictions"]
+        assert named["LDA"]["label"] == client.prediction(line=232)["prediction LDA"]
         answer = client.predict(rows=[ROW])
         assert answer == httpx.post(f"{server}/predict", json={"rows": [ROW]}).json()
         with pytest.raises(bentoml.exceptions.NotFound, match=str(UNKNOWN_LINE)):

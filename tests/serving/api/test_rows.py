@@ -1,4 +1,4 @@
-"""The two ways from a body to rows agree, whatever the body."""
+"""The ways from a body to rows agree, whatever the body: quick or not, small or large."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eeg_letters.errors import Problem
+from eeg_letters.serving.api import large, rows
 from eeg_letters.serving.api.rows import RowLimit, RowParser
 from tests.shipped import FEATURES, SCHEMA
 
@@ -111,3 +112,101 @@ def test_lists_that_simdjson_would_flatten_are_refused(text: bytes) -> None:
     kind, _ = outcome(text)
     assert kind == "refused"
     assert outcome(text) == outcome_without_the_quick_way(text)
+
+
+# What a large body is, so that no test needs one; a row of `FULL` fits into it.
+PART_BYTES = 5000
+texts = st.text(st.sampled_from('a[]{}",:\\é\U0001f600'), max_size=12)
+others = st.dictionaries(
+    st.sampled_from(["Line", "# Letter", "label"]), st.one_of(texts, st.integers(), st.none())
+)
+as_text = st.one_of(numbers, numbers.map(str), st.sampled_from(["1.5", " 2 ", "nan", "1_0", "x"]))
+
+
+@st.composite
+def named_rows(draw: st.DrawFn) -> dict[str, object]:
+    row: dict[str, object] = dict(zip(FEATURES, FULL, strict=True))
+    row |= draw(st.dictionaries(st.sampled_from(FEATURES), as_text, max_size=3))
+    return {**draw(others), **row} if draw(st.booleans()) else {**row, **draw(others)}
+
+
+odd_values = st.recursive(
+    st.one_of(oddities, texts), lambda inner: st.lists(inner, max_size=2), max_leaves=4
+)
+documents = st.one_of(
+    st.fixed_dictionaries(
+        {"rows": st.lists(st.one_of(full_rows, named_rows(), odd_rows(), odd_values), max_size=6)}
+    ),
+    st.fixed_dictionaries({"rows": st.lists(named_rows(), max_size=6)}),
+    st.fixed_dictionaries(
+        {"rows": st.lists(full_rows, max_size=4)}, optional={"x": odd_values, "]},": numbers}
+    ),
+    st.fixed_dictionaries({"row": st.lists(full_rows, max_size=4)}),
+    odd_values,
+)
+
+
+def status(body: bytes) -> tuple[int, object]:
+    try:
+        return 200, [row for part in PARSER.parse(body, LIMIT) for row in part.tolist()]
+    except Problem as problem:
+        return int(problem.status), problem.detail
+
+
+def status_as_large(body: bytes) -> tuple[int, object]:
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (large, rows):
+            patch.setattr(module, "PART_BYTES", min(PART_BYTES, len(body) - 1))
+        return status(body)
+
+
+@given(documents, st.booleans(), st.booleans())
+@settings(max_examples=400, deadline=None)
+def test_a_large_body_has_the_status_of_a_small_one(
+    document: object, ascii_only: bool, spaced: bool
+) -> None:
+    separators = (" ,\n", " : ") if spaced else (",", ":")
+    body = json.dumps(document, separators=separators, ensure_ascii=ascii_only).encode()
+    small, as_large = status(body), status_as_large(body)
+    assert small[0] == as_large[0], (small, as_large)
+    if small[0] == 200:
+        assert small == as_large
+
+
+@given(documents, st.data())
+@settings(max_examples=400, deadline=None)
+def test_a_large_body_that_is_damaged_is_refused_as_a_small_one(
+    document: object, data: st.DataObject
+) -> None:
+    body = json.dumps(document).encode()
+    for _ in range(data.draw(st.integers(1, 3))):
+        where = data.draw(st.integers(0, len(body)))
+        written = data.draw(
+            st.sampled_from([b"", b"-", b".", b",", b"[", b"]", b"}", b'"', b"\xff"])
+        )
+        body = body[:where] + written + body[where + data.draw(st.integers(0, 1)) :]
+    if len(body) < 2:
+        return
+    small, as_large = status(body), status_as_large(body)
+    assert (small[0] == 200) == (as_large[0] == 200), (small, as_large)
+    if small[0] == 200:
+        assert small == as_large
+    elif small[0] == 422:  # JSON; of anything else a fault of either kind may come first.
+        assert as_large[0] == 422
+
+
+@pytest.mark.parametrize(
+    ("body", "fragment"),
+    [
+        (b'{"rows": [' + b'"' + b"x" * 20_000 + b'"]}', "longer than any row can be"),
+        (b'{"' + b"x" * 20_000 + b'": []}', "longer than any name can be"),
+        (b'{"rows": [[1], ' + b"[" * 1100 + b"]" * 1100 + b"]}", "Row 0 has 1 values"),
+        (b'{"rows": [' + b"[" * 1100 + b"]" * 1100 + b"]}", "nested too deeply"),
+        (b" " * 20_000 + b'{"rows": []}', "blanks around the JSON"),
+        (b'{"rows": []}' + b"\n" * 20_000, "blanks around the JSON"),
+        (b'{"rows": [[1, [2], x], ' + b"[1]," * 1000 + b"[1]]}", "not JSON"),
+    ],
+)
+def test_what_is_wrong_with_a_large_body_is_said(body: bytes, fragment: str) -> None:
+    _, detail = status_as_large(body)
+    assert fragment in str(detail)

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eeg_letters.errors import Problem
+from eeg_letters.serving.api import large
 from eeg_letters.serving.api import rows as api_rows
-from eeg_letters.serving.open_inference import requests
+from eeg_letters.serving.open_inference import documents, requests, tensors
 from tests.shipped import FEATURES, SCHEMA
 
 WIDTH = len(FEATURES)
@@ -56,11 +57,11 @@ def read(text: bytes) -> tuple[str, object]:
 def read_as_large(text: bytes, simdjson: bool = True) -> tuple[str, object]:
     """As `read`, by the way that a body takes which is too large to be parsed at once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(requests, "PART_BYTES", min(len(text) - 1, 200))
-        patch.setattr(api_rows, "PART_BYTES", 4096)
+        patch.setattr(documents, "PART_BYTES", min(len(text) - 1, 200))
+        patch.setattr(large, "PART_BYTES", 4096)
         if not simdjson:
             patch.setattr(api_rows.RowParser, "parse_lists", lambda *_: None)
-            patch.setattr(requests, "_parse_flat", lambda _: None)
+            patch.setattr(tensors, "parse_flat", lambda _: None)
         return read(text)
 
 

@@ -156,7 +156,9 @@ def test_tritonclient_asks_for_a_version(
 
 
 def test_tritonclient_is_told_the_server_and_its_models(
-    client_of_triton: triton.InferenceServerClient, versions: dict[str, str]
+    client: httpx.Client,
+    client_of_triton: triton.InferenceServerClient,
+    versions: dict[str, str],
 ) -> None:
     assert client_of_triton.is_server_live()
     assert client_of_triton.is_server_ready()
@@ -165,6 +167,7 @@ def test_tritonclient_is_told_the_server_and_its_models(
         "version": __version__,
         "extensions": ["binary_tensor_data"],
     }
+    assert client.get("/v2/models").json() == {"models": [*NAMES]}
     index = client_of_triton.get_model_repository_index()
     assert [entry["name"] for entry in index] == [*NAMES]
     assert {entry["state"] for entry in index} == {"READY"}
@@ -271,7 +274,13 @@ def assert_error(response: httpx.Response, status: int, *fragments: str) -> None
 
 
 def test_id_and_parameters_come_back(client: httpx.Client) -> None:
-    parameters = {"priority": 1, "trace": "\u00e9", "binary_data_output": False}
+    parameters = {
+        "priority": 1,
+        "trace": "\u00e9",
+        # Neither is so of the answer.
+        "binary_data_output": False,
+        "content_type": "pd",
+    }
     answer = infer(client, {**request(), "id": 'a "b"', "parameters": parameters}).json()
     assert answer["id"] == 'a "b"'
     assert answer["parameters"] == {"priority": 1, "trace": "\u00e9"}
@@ -349,7 +358,7 @@ BAD_REQUESTS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "two inputs": ({"inputs": request()["inputs"] * 2}, ("one tensor",)),
     "another input": (request(name="x"), ('"x"', '"rows"')),
     "no name": (request(name=None), ("null", '"rows"')),
-    "a type": (request(datatype="INT64"), ('"INT64"', "FP64, FP32")),
+    "a type": (request(datatype="BYTES"), ('"BYTES"', "FP64, FP32")),
     "no type": (request(datatype=["FP64"]), ("FP64, FP32",)),
     "a flat shape": (request(shape=[160]), ("[160]", "[n, 160]")),
     "a narrow shape": (request(shape=[1, 159]), ("[1,159]",)),
@@ -408,6 +417,27 @@ def test_a_bad_request_is_refused(
         (b"[" * 100_000, ()),
         (b'{"parameters": ' + b'{"a":' * 500 + b"1" + b"}" * 500 + b"}", ()),
         (b'{"inputs": [{"name": "rows", "data": [1,', ()),
+        (b'{"id": "1", ' + json.dumps({"id": "2", **request()})[1:].encode(), ('name "id"',)),
+        (
+            json.dumps({"id": "a:b", **request()})
+            .replace('"shape"', '"data": [1], "shape"')
+            .encode(),
+            ('name "data"',),
+        ),
+        (
+            json.dumps(request()).replace("{", '{"\\u0069d": "1", "id": "::::", ', 1).encode(),
+            ('name "id"',),
+        ),
+        (
+            json.dumps(request([1.5] * 160 * 1000))
+            .replace("{", '{"x": {"a": 1, "a": 2}, ', 1)
+            .encode(),
+            ('name "a"',),
+        ),
+        (b'{"parameters": ' + b'{"a":' * 1000 + b'"\\n"' + b"}" * 1000 + b"}", ()),
+        (json.dumps(request([[[1.5] * 160]] * 1000)).encode(), ("or of rows",)),
+        (json.dumps(request([["]], ["] * 160] * 1000)).encode(), ("or of rows",)),
+        (json.dumps(request(["], ["] * 160 * 1000)).encode(), ("list of numbers",)),
         (
             json.dumps(request()).replace(f"{ROW[0]}", "NaN", 1).encode(),
             ("Row 0, feature Cz/theta",),
