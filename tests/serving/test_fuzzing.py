@@ -21,6 +21,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eeg_letters.labels import LABEL_COLUMNS
+from eeg_letters.schema import LINE_COLUMN
 from tests.conftest import serve
 from tests.shipped import FEATURES
 
@@ -35,6 +37,13 @@ CHUNKED = HEAD + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\
 BODIES = {
     "a row": orjson.dumps({"rows": [ROW]}),
     "a row of names": orjson.dumps({"rows": [dict(zip(FEATURES, ROW, strict=True))]}),
+    "a stored row": orjson.dumps(
+        {
+            "rows": [
+                {"Line": "7", "# Letter": "4", **dict(zip(FEATURES, map(str, ROW), strict=True))}
+            ]
+        }
+    ),
     "100 rows": orjson.dumps({"rows": [ROW] * 100}),  # Parsed in parts.
 }
 MESSAGES = {
@@ -248,8 +257,16 @@ def rows_of(body: bytes) -> list[Any] | None:
         )
         assert set(document) == {"rows"}
         for row in document["rows"]:
-            values = [row[name] for name in FEATURES] if isinstance(row, dict) else row
-            assert len(values) == len(row) == len(FEATURES)
+            values = row
+            if isinstance(row, dict):
+                others = {name: value for name, value in row.items() if name not in FEATURES}
+                assert others.keys() <= {LINE_COLUMN, *LABEL_COLUMNS}
+                assert not any(isinstance(value, list | dict) for value in others.values())
+                values = [row[name] for name in FEATURES]
+                texts = [value for value in values if isinstance(value, str)]
+                assert not any("_" in text for text in texts)
+                values = [float(value) if isinstance(value, str) else value for value in values]
+            assert len(values) == len(FEATURES)
             assert all(type(value) in (int, float) and isfinite(value) for value in values)
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError, AssertionError):
         return None
