@@ -50,7 +50,7 @@ def test_a_value_that_cannot_be_understood_is_refused_by_name(name: str, value: 
 
 def test_allowed_hosts_are_names_without_ports_and_case() -> None:
     settings = read_settings({"EEG_ALLOWED_HOSTS": "LocalHost:3000, 127.0.0.1 ,[::1]:80"})
-    assert settings.allowed_hosts == {b"localhost", b"127.0.0.1", b"[::1]"}
+    assert settings.allowed_hosts == frozenset({b"localhost", b"127.0.0.1", b"[::1]"})
 
 
 COLLECTOR = "http://collector:4318"
