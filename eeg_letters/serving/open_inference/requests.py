@@ -21,16 +21,13 @@ from numpy.typing import NDArray
 
 from eeg_letters.errors import Problem
 from eeg_letters.scoring.scorer import Floats
-from eeg_letters.serving.api.rows import PART_BYTES, RowLimit, RowParser, cut
+from eeg_letters.serving.api.rows import PART_BYTES, PART_ROWS, RowLimit, RowParser, cut
 
 INPUT = "rows"
 _FP64: np.dtype[Any] = np.dtype("<f8")
 INPUT_TYPES: dict[str, np.dtype[Any]] = {"FP64": _FP64, "FP32": np.dtype("<f4")}
 # The length of the JSON before binary data, in bytes.
 HEADER_LENGTH = b"inference-header-content-length"
-
-# A few milliseconds of work, as `PART_BYTES` are.
-PART_ROWS = 128
 
 # Names of tensors, and whether in binary.
 Outputs = tuple[tuple[str, bool], ...]
@@ -142,8 +139,8 @@ def parse_request(
         _dumps(kept) if kept else b"",
         _requested(document.get("outputs"), names, all_binary),
         n_rows,
-        len(text) > PART_BYTES or n_rows > PART_ROWS,
-        rows,
+        len(text) > PART_BYTES or n_rows > limit.part,
+        limit.parts(rows),
     )
 
 
