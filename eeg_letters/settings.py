@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,6 +14,8 @@ DATA = Path(__file__).resolve().parent.parent / "data"
 # Where `make bento TEST=…` puts the recording that a Bento serves.
 PACKED = DATA / "packed"
 SHIPPED = DATA / "test.json"
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
+_OWN_PORT = re.compile(r"http://.*:80|https://.*:443")
 # Of 26 letters by two models.
 CELLS_A_ROW = 52
 
@@ -39,6 +42,9 @@ class Settings:
     max_concurrency : int
         ``EEG_MAX_CONCURRENCY``: the most requests that are answered at a time. As many bodies of
         the largest size, with their answers, must fit into a container's memory.
+    cors_origins : tuple of str
+        ``EEG_CORS_ORIGINS``: origins whose pages may read the answers, as browsers send them;
+        ``*`` alone for all.
     log_format : {"json", "text"}
         ``EEG_LOG_FORMAT``: one JSON object a line, or text for people.
     """
@@ -49,6 +55,7 @@ class Settings:
     max_rows: int = 2_000
     max_cells: int = 2_000 * CELLS_A_ROW
     max_concurrency: int = 16
+    cors_origins: tuple[str, ...] = ()
     log_format: str = "json"
 
 
@@ -76,6 +83,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         max_rows=max_rows,
         max_cells=_positive(environment, "EEG_MAX_CELLS", max_rows * CELLS_A_ROW),
         max_concurrency=_positive(environment, "EEG_MAX_CONCURRENCY", defaults.max_concurrency),
+        cors_origins=_origins(environment, "EEG_CORS_ORIGINS"),
         log_format=_choice(environment, "EEG_LOG_FORMAT", ("json", "text")),
     )
 
@@ -129,6 +137,20 @@ def _positive(environment: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise UserError(f"{name}={text}: not a whole number above zero")
     return int(text)
+
+
+def _origins(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    origins = tuple(text.strip().lower() for text in environment.get(name, "").split(","))
+    if origins in (("",), ("*",)):
+        return tuple(filter(None, origins))
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin) or _OWN_PORT.fullmatch(origin):
+            raise UserError(
+                f"{name}: {origin!r} is no origin as browsers send it, such as"
+                " https://app.example.org or http://localhost:8080 (without a path, and without a"
+                " port that is the scheme's own); * must be alone"
+            )
+    return origins
 
 
 def _choice(environment: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
