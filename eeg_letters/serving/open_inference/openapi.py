@@ -106,6 +106,8 @@ def schemas(schema: Schema) -> dict[str, Any]:
         "shape": {"type": "array", "items": whole},
         "parameters": {"type": "object", "additionalProperties": scalar},
     }
+    # Labels are whole numbers or text, letters text, probabilities numbers.
+    value = {"type": ["number", "string"]}
     number, width = feature_schema(schema), len(schema.features)
     row = {"type": "array", "items": number, "minItems": width, "maxItems": width}
     tensor_schema = {
@@ -149,9 +151,11 @@ def schemas(schema: Schema) -> dict[str, Any]:
                             "shape": {
                                 "description": "[rows, features]",
                                 "type": "array",
+                                "items": whole,
                                 "prefixItems": [
                                     {"type": "integer", "minimum": 0},
-                                    {"const": width},
+                                    # As a "const" clients would expect it of every item.
+                                    {"type": "integer", "minimum": width, "maximum": width},
                                 ],
                                 "minItems": 2,
                                 "maxItems": 2,
@@ -191,7 +195,7 @@ def schemas(schema: Schema) -> dict[str, Any]:
                     "type": "array",
                     "items": {
                         **tensor_schema,
-                        "properties": {**tensor, "data": {"type": "array"}},
+                        "properties": {**tensor, "data": {"type": "array", "items": value}},
                     },
                 },
             },
