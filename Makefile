@@ -47,7 +47,7 @@ train: $(VENV)/train.done ## Train both models and report on them; TRAIN= and TE
 
 report: train ## The same; prints where report.html is: accuracy, mistakes, calibration, scalp maps, learning curves
 
-test: $(VENV)/test.done ## Run the tests; COVERAGE=1 also measures which lines they run
+test: $(VENV)/test.done $(if $(shell command -v npm),.cache/typescript.done) ## Run the tests; COVERAGE=1 also measures which lines they run
 	$(BIN)/python -m pytest -n auto --dist loadfile $(if $(COVERAGE),--cov --cov-report=term:skip-covered)
 
 lint: $(VENV)/test.done ## Check style, types and that imports point one way
@@ -122,6 +122,7 @@ lock: $(VENV)/bin/uv ## Resolve the requirements anew, with hashes
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --output-file requirements/test.txt --extra train --extra test -c requirements/train.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --output-file requirements/audit.txt --group audit
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --output-file requirements/checkov.txt --group checkov
+	npm update --silent --package-lock-only --prefix requirements/typescript
 
 LOCK_OPTIONS := --quiet --upgrade --universal --no-strip-extras --generate-hashes --no-annotate --python-version 3.11 --custom-compile-command "make lock"
 
@@ -140,6 +141,12 @@ $(VENV)/%.done: requirements/%.txt $(VENV)/bin/python
 .cache/%.done: requirements/%.txt $(VENV)/bin/python
 	$(PYTHON) -m venv .cache/$*
 	.cache/$*/bin/pip install --quiet --require-hashes --requirement $<
+	@touch $@
+
+.cache/typescript.done: requirements/typescript/package-lock.json
+	mkdir -p .cache/typescript
+	cp requirements/typescript/*.json .cache/typescript/
+	npm ci --silent --ignore-scripts --prefix .cache/typescript
 	@touch $@
 
 .cache/bench/runner.done: benchmarks/requirements.txt $(VENV)/bin/python

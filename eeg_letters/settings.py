@@ -17,6 +17,8 @@ DATA = Path(__file__).resolve().parent.parent / "data"
 # Where `make bento TEST=…` puts the recording that a Bento serves.
 PACKED = DATA / "packed"
 SHIPPED = DATA / "test.json"
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
+_OWN_PORT = re.compile(r"http://.*:80|https://.*:443")
 # Of 26 letters by two models.
 CELLS_A_ROW = 52
 # Of a probability in an answer, with all digits that a float can have.
@@ -58,6 +60,9 @@ class Settings:
     allowed_hosts : frozenset of bytes or None
         ``EEG_ALLOWED_HOSTS``: names by which the service may be asked, in lower case and without
         ports, separated by commas. None: any.
+    cors_origins : tuple of str
+        ``EEG_CORS_ORIGINS``: origins whose pages may read the answers, as browsers send them;
+        ``*`` alone for all.
     log_format : {"json", "text"}
         ``EEG_LOG_FORMAT``: one JSON object a line, or text for people.
     """
@@ -71,6 +76,7 @@ class Settings:
     max_connections: int | None = None
     keep_alive_seconds: int = 75
     allowed_hosts: frozenset[bytes] | None = None
+    cors_origins: tuple[str, ...] = ()
     log_format: str = "json"
 
     @property
@@ -113,6 +119,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             environment, "EEG_KEEP_ALIVE_SECONDS", defaults.keep_alive_seconds
         ),
         allowed_hosts=_hosts(environment, "EEG_ALLOWED_HOSTS"),
+        cors_origins=_origins(environment, "EEG_CORS_ORIGINS"),
         log_format=_choice(environment, "EEG_LOG_FORMAT", ("json", "text")),
     )
 
@@ -204,6 +211,20 @@ def _hosts(environment: Mapping[str, str], name: str) -> frozenset[bytes] | None
             raise UserError(f"{name}={text}: {entry!r} is no name such as example.org or [::1]")
         names.add(host)
     return frozenset(names)
+
+
+def _origins(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    origins = tuple(text.strip().lower() for text in environment.get(name, "").split(","))
+    if origins in (("",), ("*",)):
+        return tuple(filter(None, origins))
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin) or _OWN_PORT.fullmatch(origin):
+            raise UserError(
+                f"{name}: {origin!r} is no origin as browsers send it, such as"
+                " https://app.example.org or http://localhost:8080 (without a path, and without a"
+                " port that is the scheme's own); * must be alone"
+            )
+    return origins
 
 
 def _choice(environment: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:

@@ -17,7 +17,7 @@ import bentoml
 from eeg_letters.errors import UserError
 from eeg_letters.models import LDA
 from eeg_letters.scoring.store import load_schema
-from eeg_letters.serving import openapi
+from eeg_letters.serving import cors, openapi
 from eeg_letters.serving.admission import Connections, most_connections
 from eeg_letters.serving.asgi import Application
 from eeg_letters.serving.inference import Inference, load_inference
@@ -48,7 +48,7 @@ class HTTPService(bentoml.Service[Any]):
         """The OpenAPI document, which a built Bento carries too."""
         return openapi.document(load_schema())
 
-    def to_asgi(self, is_main: bool = True) -> Application:  # noqa: ARG002
+    def to_asgi(self, is_main: bool = True) -> cors.ASGI:  # noqa: ARG002
         """Build the ASGI application that a worker serves; its models and rows are loaded."""
         try:
             instance = self.inner()
@@ -66,7 +66,7 @@ class HTTPService(bentoml.Service[Any]):
         document = openapi.document(inference.schema, inference.columns, versions[LDA.title])
         routes = build_routes(inference, metrics, settings, document, self.schema())
         application = Application(
-            routes,
+            [*routes, *cors.build_routes(settings.cors_origins)],
             settings,
             metrics,
             AccessLog(as_json),
@@ -86,7 +86,7 @@ class HTTPService(bentoml.Service[Any]):
             _logger.warning("no stored rows: %s", inference.no_rows)
         if inference.unused:
             _logger.info("unused columns of the stored rows: %s", ", ".join(inference.unused))
-        return application
+        return cors.allow(application, settings.cors_origins)
 
 
 def check_start() -> None:

@@ -42,6 +42,8 @@ def document(
             f" EEG: {schema.describe()}.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
+        # Relative to the document's own address, whatever a proxy has put before it.
+        "servers": [{"url": "."}],
         "paths": {**api.paths(schema, columns), **open_inference.paths(schema, lda_version)},
         "components": {
             "schemas": {**schemas(schema, columns), **open_inference.schemas(schema)},

@@ -64,12 +64,12 @@ def build_routes(
 
     async def predict(request: Request) -> Response:
         parts: list[bytes] = []
-        for rows in parser.parse(request.body, limit):
+        for rows in limit.parts(parser.parse(request.body, limit)):
             predictions = inference.predict(rows)
             metrics.count_predictions(prediction.classes for prediction in predictions)
             if predictions[0].classes:
                 parts.append(as_json(predictions, labels))
-            if len(request.body) > PART_BYTES:
+            if len(request.body) > PART_BYTES or len(rows) >= limit.part:
                 await scheduler.checkpoint()
         return Response(b'{"predictions":[%b]}' % b",".join(parts))
 

@@ -56,6 +56,7 @@ def schemas(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
         "maxItems": len(features),
     }
     label_list = {"type": "array", "items": label}
+    reference = {"type": "string", "format": "uri-reference"}
     or_null = {"type": "array", "items": {"type": ["string", "null"]}}
     recording = exactly({"sha256": string, "rows": {"type": "integer", "minimum": 0}})
     stored_model = {
@@ -132,7 +133,10 @@ def schemas(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
             {
                 "name": string,
                 "version": string,
-                "documents": exactly({"reference": string, "openapi": string}),
+                "documents": {
+                    **exactly({"reference": reference, "openapi": reference}),
+                    "description": "Relative to the address of this list.",
+                },
                 "routes": {
                     "description": "By path, as in this document.",
                     "type": "object",
@@ -160,7 +164,7 @@ def schemas(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
         ),
         "Problem": exactly(
             {
-                "type": {"type": "string", "format": "uri-reference"},
+                "type": reference,
                 "title": string,
                 "status": {"type": "integer"},
                 "detail": string,

@@ -47,12 +47,11 @@ class Output:
         return [-1] if self.width is None else [-1, self.width]
 
     def form(self, binary: bool) -> bytes:
-        """The tensor in JSON: a template for the number of rows, and the values or their size."""
+        """The tensor in JSON, up to its values: a template for the number of rows, and the size."""
         shape = str(self.shape).replace("-1", "%d")
-        values = '"parameters":{"binary_data_size":%d}' if binary else '"data":[%b]'
-        return (
-            f'{{"name":"{self.name}","datatype":"{self.datatype}","shape":{shape},{values}}}'
-        ).encode()
+        head = f'{{"name":"{self.name}","datatype":"{self.datatype}","shape":{shape},'
+        values = '"parameters":{"binary_data_size":%d}}' if binary else '"data":['
+        return (head + values).encode()
 
 
 class Answer:
@@ -69,9 +68,8 @@ class Answer:
     def __init__(self, head: bytes, outputs: Iterable[tuple[Output, bool]]) -> None:
         outputs = list(outputs)
         self._head = head
-        self._form = b",".join(output.form(binary) for output, binary in outputs)
-        self._binary = [binary for _, binary in outputs]
-        self._any_binary = any(self._binary)
+        self._forms = [(output.form(binary), binary) for output, binary in outputs]
+        self._any_binary = any(binary for _, binary in outputs)
         self._write = [
             (output.as_binary if binary else output.as_json, output.model)
             for output, binary in outputs
@@ -95,27 +93,31 @@ class Answer:
         -------
         Response
         """
-        values = parts[0] if len(parts) == 1 else self._joined(parts)
-        filling: list[int | bytes] = []
-        for binary, value in zip(self._binary, values, strict=True):
-            filling += (request.n_rows, len(value) if binary else value)
-        members = self._head
+        text = [b"{", self._head]
         if request.id is not None:
-            members += b'"id":%b,' % orjson.dumps(request.id)
+            text += (b'"id":', orjson.dumps(request.id), b",")
         if request.parameters:
-            members += b'"parameters":%b,' % request.parameters
-        text = b'{%b"outputs":[%b]}' % (members, self._form % tuple(filling))
+            text += (b'"parameters":', request.parameters, b",")
+        text.append(b'"outputs":[')
+        tensors: list[bytes] = []
+        # Joined once: each copy of a large answer takes a millisecond.
+        for place, (form, binary) in enumerate(self._forms):
+            values = [part[place] for part in parts]
+            if binary:
+                text += (form % (request.n_rows, sum(map(len, values))), b",")
+                tensors += values
+            else:
+                text.append(form % request.n_rows)
+                for value in values:
+                    text += (value, b",")
+                if values:
+                    text.pop()
+                text += (b"]}", b",")
+        text[-1] = b"]}"
         if not self._any_binary:
-            return Response(text)
-        tensors = [value for binary, value in zip(self._binary, values, strict=True) if binary]
-        length: Header = (HEADER_LENGTH, b"%d" % len(text))
-        return Response(b"".join([text, *tensors]), BINARY, headers=(length,))
-
-    def _joined(self, parts: Sequence[Sequence[bytes]]) -> list[bytes]:
-        return [
-            (b"" if binary else b",").join([part[place] for part in parts])
-            for place, binary in enumerate(self._binary)
-        ]
+            return Response(b"".join(text))
+        length: Header = (HEADER_LENGTH, b"%d" % sum(map(len, text)))
+        return Response(b"".join(text + tensors), BINARY, headers=(length,))
 
 
 def outputs_of(model: int, labels: Labels, prefix: str = "") -> list[Output]:

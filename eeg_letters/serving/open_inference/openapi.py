@@ -108,6 +108,8 @@ def schemas(schema: Schema) -> dict[str, Any]:
         "shape": {"type": "array", "items": whole},
         "parameters": {"type": "object", "additionalProperties": scalar},
     }
+    # Labels are whole numbers or text, letters text, probabilities numbers.
+    value = {"type": ["number", "string"]}
     number, width = feature_schema(schema), len(schema.features)
     number = {**number, "type": ["number", "boolean"]}
     row = {"type": "array", "items": number, "minItems": width, "maxItems": width}
@@ -176,7 +178,9 @@ def schemas(schema: Schema) -> dict[str, Any]:
                 "shape": {
                     "description": "[rows, features]",
                     "type": "array",
-                    "prefixItems": [count, {"const": width}],
+                    "items": whole,
+                    # As a "const" clients would expect it of every item.
+                    "prefixItems": [count, {**count, "minimum": width, "maximum": width}],
                     "minItems": 2,
                     "maxItems": 2,
                 },
@@ -196,7 +200,8 @@ def schemas(schema: Schema) -> dict[str, Any]:
                 "shape": {
                     "description": "[rows] or [rows, 1]",
                     "type": "array",
-                    "prefixItems": [count, {"const": 1}],
+                    "items": whole,
+                    "prefixItems": [count, {**count, "minimum": 1, "maximum": 1}],
                     "minItems": 1,
                     "maxItems": 2,
                 },
@@ -225,7 +230,7 @@ def schemas(schema: Schema) -> dict[str, Any]:
                     "type": "array",
                     "items": {
                         **tensor_schema,
-                        "properties": {**tensor, "data": {"type": "array"}},
+                        "properties": {**tensor, "data": {"type": "array", "items": value}},
                     },
                 },
             },

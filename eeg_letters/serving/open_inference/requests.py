@@ -121,8 +121,8 @@ def parse_request(
         dumps(kept) if kept else b"",
         _requested(members.get("outputs"), names, all_binary),
         n_rows,
-        len(text) > PART_BYTES or n_rows * parser.width > PART_VALUES,
-        _frame_rows(tensors, parser) if inputs.is_frame else _rows(tensors[0], parser),
+        len(text) > PART_BYTES or n_rows > limit.part or n_rows * parser.width > PART_VALUES,
+        limit.parts(_frame_rows(tensors, parser) if inputs.is_frame else _rows(tensors[0], parser)),
     )
 
 

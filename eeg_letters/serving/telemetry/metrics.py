@@ -1,25 +1,26 @@
-"""Prometheus metrics; the number of series is bounded, whatever clients send."""
+"""Prometheus metrics; the number of series is bounded, whatever clients send.
+
+There may be a few thousand of them. prometheus_client takes 20 ms to write so many, in which
+nothing else would be answered: families of many series are written here.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, chain
+from operator import add
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    InfoMetricFamily,
-)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from eeg_letters.labels import Labels
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_BOUNDS = (*map(str, BUCKETS), "+Inf")
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
 # Route template, method and status of an answer.
@@ -58,7 +59,13 @@ class Metrics(Collector):
 
     def __init__(self, versions: Mapping[str, str], labels: Labels) -> None:
         self._versions = versions
-        self._labels = labels
+        self._noun = labels.noun
+        # What stands before the counts, in their order.
+        self._predicted = [
+            f'eeg_predictions_total{{model="{_escaped(model)}",{labels.noun}="{_escaped(name)}"}}'
+            for model in versions
+            for name in labels.names
+        ]
         self._series: defaultdict[Answered, _Series] = defaultdict(_Series)
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -85,41 +92,15 @@ class Metrics(Collector):
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
-        return generate_latest(self._registry)
+        lines = [*self._requests(), *self._predictions(), ""]
+        return generate_latest(self._registry) + "\n".join(lines).encode()
 
     def collect(self) -> Iterator[Metric]:
-        """Make the metrics; called by the registry."""
-        requests = CounterMetricFamily(
-            "eeg_http_requests",
-            "Answers by route template, method and status.",
-            labels=("route", "method", "status"),
-        )
-        durations = HistogramMetricFamily(
-            "eeg_http_request_duration_seconds",
-            "Time from a request's head to the end of its answer.",
-            labels=("route",),
-        )
-        by_route: defaultdict[str, _Series] = defaultdict(_Series)
-        for (route, method, status), series in self._series.items():
-            requests.add_metric((route, method, str(status)), sum(series.buckets))
-            merged = by_route[route]
-            merged.seconds += series.seconds
-            merged.buckets = [a + b for a, b in zip(merged.buckets, series.buckets, strict=True)]
-        bounds = [*map(str, BUCKETS), "+Inf"]
-        for route, series in by_route.items():
-            cumulative = list(zip(bounds, accumulate(series.buckets), strict=True))
-            durations.add_metric((route,), cumulative, series.seconds)
-        predictions = CounterMetricFamily(
-            "eeg_predictions",
-            f"Rows by the {self._labels.noun} a model gave them.",
-            labels=("model", self._labels.noun),
-        )
+        """Make the metrics of few series; called by the registry."""
         info = InfoMetricFamily("eeg_model", "The models that answer.", labels=("model",))
-        for (model, version), counts in zip(self._versions.items(), self.predictions, strict=True):
+        for model, version in self._versions.items():
             info.add_metric((model,), {"version": version})
-            for name, count in zip(self._labels.names, counts, strict=True):
-                predictions.add_metric((model, name), count)
-        yield from (requests, durations, predictions, info)
+        yield info
         yield GaugeMetricFamily("eeg_http_connections", "Connections open.", self.connections)
         yield GaugeMetricFamily(
             "eeg_http_requests_in_flight", "Requests being answered.", self.in_flight
@@ -127,3 +108,40 @@ class Metrics(Collector):
         yield CounterMetricFamily(
             "eeg_rows_scored", "Rows labelled, by one model or all.", self.rows_scored
         )
+
+    def _requests(self) -> Iterator[str]:
+        by_route: defaultdict[str, _Series] = defaultdict(_Series)
+        yield from _head(
+            "eeg_http_requests_total", "counter", "Answers by route template, method and status."
+        )
+        for (route, method, status), series in self._series.items():
+            labels = f'route="{route}",method="{method}",status="{status}"'
+            yield f"eeg_http_requests_total{{{labels}}} {sum(series.buckets):.1f}"
+            merged = by_route[route]
+            merged.seconds += series.seconds
+            merged.buckets = list(map(add, merged.buckets, series.buckets))
+        name = "eeg_http_request_duration_seconds"
+        yield from _head(name, "histogram", "Time from a request's head to the end of its answer.")
+        for route, series in by_route.items():
+            cumulative = list(accumulate(series.buckets))
+            for bound, count in zip(_BOUNDS, cumulative, strict=True):
+                yield f'{name}_bucket{{route="{route}",le="{bound}"}} {count:.1f}'
+            yield f'{name}_count{{route="{route}"}} {cumulative[-1]:.1f}'
+            yield f'{name}_sum{{route="{route}"}} {series.seconds}'
+
+    def _predictions(self) -> Iterator[str]:
+        yield from _head(
+            "eeg_predictions_total", "counter", f"Rows by the {self._noun} a model gave them."
+        )
+        counts = chain.from_iterable(self.predictions)
+        for labelled, count in zip(self._predicted, counts, strict=True):
+            yield f"{labelled} {count:.1f}"
+
+
+def _head(name: str, kind: str, described: str) -> Iterator[str]:
+    yield f"# HELP {name} {described}"
+    yield f"# TYPE {name} {kind}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")

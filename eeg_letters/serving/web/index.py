@@ -39,7 +39,7 @@ def _index(openapi: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": openapi["info"]["title"],
         "version": openapi["info"]["version"],
-        "documents": {"reference": "/docs", "openapi": "/docs.json"},
+        "documents": {"reference": "docs", "openapi": "docs.json"},
         "routes": {path: _route(item) for path, item in openapi["paths"].items()},
     }
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from eeg_letters.errors import Problem
 from eeg_letters.serving.api import large, rows
-from eeg_letters.serving.api.rows import RowLimit, RowParser
+from eeg_letters.serving.api.rows import PART_CELLS, PART_ROWS, RowLimit, RowParser, row_limit
+from eeg_letters.settings import Settings
 from tests.shipped import FEATURES, SCHEMA
 
 WIDTH = len(FEATURES)
@@ -210,3 +211,14 @@ def test_a_large_body_that_is_damaged_is_refused_as_a_small_one(
 def test_what_is_wrong_with_a_large_body_is_said(body: bytes, fragment: str) -> None:
     _, detail = status_as_large(body)
     assert fragment in str(detail)
+
+
+@pytest.mark.parametrize(("n_labels", "n_models"), [(2, 1), (26, 2), (120, 2), (1000, 2)])
+def test_a_part_has_few_rows_and_few_probabilities(n_labels: int, n_models: int) -> None:
+    limit = row_limit(Settings(max_cells=10**6), n_labels, n_models)
+    rows = np.arange(4000.0).reshape(1000, 4)
+    parts = list(limit.parts([rows[:1], rows[1:1], rows[1:]]))
+    np.testing.assert_array_equal(np.concatenate(parts), rows)
+    most = max(map(len, parts))
+    assert most <= PART_ROWS
+    assert most * n_labels * n_models <= PART_CELLS

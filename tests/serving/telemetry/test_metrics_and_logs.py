@@ -17,7 +17,10 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from eeg_letters.labels import LabelKind, Labels
+from eeg_letters.serving.telemetry.metrics import Metrics
 from tests.conftest import ROOT, free_port, full_memory, samples, serve
 from tests.serving.telemetry.traceparents import INVALID_TRACEPARENTS, TRACEPARENT
 
@@ -68,6 +71,23 @@ def test_predictions_are_counted_by_model_and_letter(client: httpx.Client) -> No
         assert after[key] == before[key] + 1
     rows = ("eeg_rows_scored_total", frozenset[tuple[str, str]]())
     assert after[rows] == before[rows] + 1
+
+
+def test_classes_of_any_name_are_counted() -> None:
+    names = ('left "hand"', "right\\n", "both\nhands", "é…", "feet\\")
+    metrics = Metrics({"LDA": "1", "Neural Network": "2"}, Labels(LabelKind.TEXT, names))
+    metrics.count_predictions([[0, 1, 2, 3, 4], [4, 4]])
+    families = text_string_to_metric_families(metrics.exposition().decode())
+    (predictions,) = [family for family in families if family.name == "eeg_predictions"]
+    counts = {
+        (sample.labels["model"], sample.labels["class"]): sample.value
+        for sample in predictions.samples
+    }
+    assert counts == {
+        **{("LDA", name): 1 for name in names},
+        **{("Neural Network", name): 0 for name in names[:-1]},
+        ("Neural Network", names[-1]): 2,
+    }
 
 
 def test_the_models_versions_are_told(client: httpx.Client, trained_home: Path) -> None:

@@ -23,17 +23,24 @@ function open() {
 }
 
 function go(address, replace = false) {
-  if (replace || address === location.pathname + location.search) history.replaceState(null, "", address);
+  const { pathname, search } = new URL(address, location);
+  if (replace || pathname + search === location.pathname + location.search) history.replaceState(null, "", address);
   else history.pushState(null, "", address);
   open();
 }
 
+// A proxy's prefix may have what a shell would not take as it is.
+const forShell = (address) => (/^[\w:/.%-]+$/.test(address) ? address : `'${address.replaceAll("'", "%27")}'`);
+
 function showCurl(line) {
   const stored = SERVED.hasRows ? ["score", `line/${line}`, `prediction/${line}`] : [];
-  const commands = [...stored, "models", ...(SERVED.hasRows ? ["predictions"] : []), `predict -H 'Content-Type: application/json' -d '{"rows": [[${SERVED.features.length > 2 ? "0.51, 0.118, …" : SERVED.features.map(() => "0.51").join(", ")}]]}'`];
-  $("curl").textContent = commands.map((command) => `curl ${location.origin}/${command}`).join("\n");
+  const body = ` -H 'Content-Type: application/json' -d '{"rows": [[${SERVED.features.length > 2 ? "0.51, 0.118, …" : SERVED.features.map(() => "0.51").join(", ")}]]}'`;
+  const paths = [...stored, "models", ...(SERVED.hasRows ? ["predictions"] : []), "predict"];
+  $("curl").textContent = paths.map((path) => `curl ${forShell(new URL(path, location).href)}${path === "predict" ? body : ""}`).join("\n");
 }
 
+// Beside an address without its last slash, as of a proxy's prefix, relative ones would lead elsewhere.
+if (!location.pathname.endsWith("/")) history.replaceState(null, "", `${location.pathname}/${location.search}${location.hash}`);
 addEventListener("popstate", open);
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-view]");

@@ -63,7 +63,7 @@ async function predictOwn() {
       $("own-ignored").textContent = ignored.length ? `Ignored: ${listed(ignored)}.` : "";
     } catch (failure) {
       if (!(failure instanceof NotJSON)) throw failure;
-      await ask("/predict", { body: failure.body, signal }).catch((refused) => { throw signal.aborted ? refused : inText(refused, [], 0); });
+      await ask("predict", { body: failure.body, signal }).catch((refused) => { throw signal.aborted ? refused : inText(refused, [], 0); });
       throw failure;
     } finally {
       if (!signal.aborted) $("progress").hidden = true;
@@ -190,7 +190,7 @@ $("file").addEventListener("change", () => {
 });
 $("clear").addEventListener("click", clearOwn);
 $("example").addEventListener("click", () => inPlace("own-problem", async () => {
-  const stored = await ask(`/line/${lineToShow(await overview())}`);
+  const stored = await ask(`line/${lineToShow(await overview())}`);
   ownText = undefined;
   $("text").value = [$("text").value.trim(), JSON.stringify(stored)].filter(Boolean).join("\n");
 }));

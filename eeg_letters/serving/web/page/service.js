@@ -49,14 +49,14 @@ async function ask(path, { body, signal } = {}) {
 
 // For each row what each model answers, by its title: the class and the probabilities.
 async function predict(rows, signal) {
-  const { predictions } = await ask("/predict", { body: JSON.stringify({ rows }), signal });
+  const { predictions } = await ask("predict", { body: JSON.stringify({ rows }), signal });
   return predictions.map((row) => Object.fromEntries(Object.entries(row).map(([title, { label, probabilities }]) => [title, { said: CLASSES.get(label), probabilities }])));
 }
 
 // The models and what they say of all stored rows: asked once, again only if that failed.
 let everything;
 function overview() {
-  everything ??= Promise.all([ask("/models"), ask("/predictions")]).then(([models, { lines, truth, labels }]) => {
+  everything ??= Promise.all([ask("models"), ask("predictions")]).then(([models, { lines, truth, labels }]) => {
     const titles = models.map(({ title }) => title);
     const places = (column = []) => column.map((label) => CLASSES.get(label));
     return {
@@ -75,7 +75,7 @@ const kept = new Map();
 function storedRow(line) {
   if (!kept.has(line)) {
     if (kept.size >= KEPT) kept.delete(kept.keys().next().value);
-    const row = Promise.all([overview(), ask(`/line/${line}`)]).then(async ([{ places, truth }, stored]) => {
+    const row = Promise.all([overview(), ask(`line/${line}`)]).then(async ([{ places, truth }, stored]) => {
       const values = featuresOf(stored);
       const [answers] = await predict([values]);
       return { values, answers, truth: truth[places.get(line)] };

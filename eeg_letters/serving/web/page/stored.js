@@ -21,7 +21,7 @@ async function openLine(given) {
     if (place === undefined || !/^\d+$/.test(line)) {
       lineView.reading.fade();
       $("place").textContent = "";
-      await ask(`/line/${encodeURIComponent(line)}`, { signal });
+      await ask(`line/${encodeURIComponent(line)}`, { signal });
       // Something else is at such a path as “..”.
       throw new Failure(`There is no stored row with line ${line}.`, 404);
     }
@@ -48,7 +48,7 @@ function buildLine(all) {
 
 // replace: for a press of a key held down, which should not fill the history.
 function goToLine(line, replace = false) {
-  go(`/?line=${encodeURIComponent(line)}`, replace);
+  go(`?line=${encodeURIComponent(line)}`, replace);
 }
 
 async function step(to) {
