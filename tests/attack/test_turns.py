@@ -1,4 +1,4 @@
-"""No request keeps the event loop, and with it all other requests, for more than 5 ms."""
+"""Requests that are much work: none keeps the event loop, and the others waiting, for over 5 ms."""
 
 from __future__ import annotations
 
