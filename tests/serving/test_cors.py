@@ -15,7 +15,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser
 
-from tests.conftest import begin_predict, samples, serve
+from tests.conftest import full_memory, large_request, samples, serve
 
 ORIGIN = "https://app.example.org"
 OTHER = "http://localhost:8080"
@@ -183,9 +183,9 @@ def test_preflights_make_one_series(listed: httpx.Client) -> None:
 def test_refusals_under_overload_can_be_read_too(trained_home: Path) -> None:
     with (
         allowing(trained_home, ORIGIN, concurrency=1) as client,
-        begin_predict(str(client.base_url), 1000),
+        full_memory(str(client.base_url)),
     ):
-        response = client.get("/score", headers={"origin": ORIGIN})
+        response = large_request(str(client.base_url), origin=ORIGIN)
         assert response.status_code == 503
         assert permissions(response)["allow-origin"] == ORIGIN
         preflight = client.options("/predict", headers={"origin": ORIGIN, **PREFLIGHT})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from eeg_letters.labels import LabelKind
@@ -173,14 +174,22 @@ def schemas(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def any_of(names: Iterable[str]) -> str:
+    """A pattern of any of some names, where generators of clients must make no identifiers of them.
+
+    Of "label" and "Label" they would make the same one, and then give up.
+    """
+    escaped = (re.sub(r"[.*+?^${}()|[\]\\/]", r"\\\g<0>", name) for name in names)
+    return f"^({'|'.join(escaped)})$"
+
+
 def _named_row(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
     value, other = ({"$ref": f"#/components/schemas/{name}Value"} for name in ("Named", "Other"))
     row = exactly(dict.fromkeys(schema.features.names, value))
-    others = dict.fromkeys(other_columns(schema, columns), other)
     return {
         **row,
         "description": "By column name, in any order. What `/line` answers is such a row.",
-        "properties": {**row["properties"], **others},
+        "patternProperties": {any_of(other_columns(schema, columns)): other},
     }
 
 

@@ -8,7 +8,7 @@ from eeg_letters.labels import LabelKind
 from eeg_letters.models import ENSEMBLE, LDA, MODELS
 from eeg_letters.schema import Schema
 from eeg_letters.serving.api.openapi import Example
-from eeg_letters.serving.api.schemas import exactly, feature_schema
+from eeg_letters.serving.api.schemas import any_of, exactly, feature_schema
 from eeg_letters.serving.open_inference.answers import BINARY
 from eeg_letters.serving.open_inference.inputs import INPUT
 from eeg_letters.serving.open_inference.tensors import DATATYPES
@@ -195,7 +195,7 @@ def schemas(schema: Schema) -> dict[str, Any]:
         "V2Column": {
             "type": "object",
             "properties": {
-                "name": {"enum": list(schema.features.names)},
+                "name": {"type": "string", "pattern": any_of(schema.features.names)},
                 "datatype": datatype,
                 "shape": {
                     "description": "[rows] or [rows, 1]",

@@ -62,7 +62,7 @@ class Metrics(Collector):
         self._noun = labels.noun
         # What stands before the counts, in their order.
         self._predicted = [
-            f'eeg_predictions_total{{model="{_escaped(model)}",{labels.noun}="{_escaped(name)}"}}'
+            f'eeg_predictions_total{{{labels.noun}="{_escaped(name)}",model="{_escaped(model)}"}}'
             for model in versions
             for name in labels.names
         ]
@@ -115,7 +115,7 @@ class Metrics(Collector):
             "eeg_http_requests_total", "counter", "Answers by route template, method and status."
         )
         for (route, method, status), series in self._series.items():
-            labels = f'route="{route}",method="{method}",status="{status}"'
+            labels = f'method="{method}",route="{route}",status="{status}"'
             yield f"eeg_http_requests_total{{{labels}}} {sum(series.buckets):.1f}"
             merged = by_route[route]
             merged.seconds += series.seconds
@@ -125,7 +125,7 @@ class Metrics(Collector):
         for route, series in by_route.items():
             cumulative = list(accumulate(series.buckets))
             for bound, count in zip(_BOUNDS, cumulative, strict=True):
-                yield f'{name}_bucket{{route="{route}",le="{bound}"}} {count:.1f}'
+                yield f'{name}_bucket{{le="{bound}",route="{route}"}} {count:.1f}'
             yield f'{name}_count{{route="{route}"}} {cumulative[-1]:.1f}'
             yield f'{name}_sum{{route="{route}"}} {series.seconds}'
 

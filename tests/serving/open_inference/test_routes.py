@@ -221,13 +221,6 @@ def test_the_ensembles_version_is_that_of_its_models() -> None:
     assert len({version("a", "b"), version("a", "c"), version("c", "b"), version("b", "a")}) == 4
 
 
-def test_a_compressed_request_is_refused(client_of_triton: triton.InferenceServerClient) -> None:
-    sent = [tensor(POWERS[:1], "FP64", True)]
-    with pytest.raises(InferenceServerException, match="gzip; send it as it is") as refused:
-        client_of_triton.infer(LDA.name, sent, request_compression_algorithm="gzip")
-    assert refused.value.status() == "415"
-
-
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, -0.5])
 @pytest.mark.parametrize("datatype", ["FP64", "FP32"])
 def test_a_number_in_binary_that_is_no_band_power_is_refused_by_row_and_feature(
