@@ -95,6 +95,9 @@ def build_routes(
         asked = parse_request(request.body, length, names[model.name], parser, model.limit)
         answer = model.answers.get(asked.outputs) or model.answer(asked.outputs)
         parts = []
+        if asked.in_parts:
+            # To find the numbers in a large document is as much work as a part.
+            await scheduler.checkpoint()
         for rows in asked.rows:
             if len(rows):
                 predictions = model.inference.predict(rows)
