@@ -8,7 +8,9 @@ import os
 import signal
 import sys
 import warnings
+from contextlib import suppress
 from multiprocessing import get_context
+from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -124,6 +126,9 @@ def _check_temporary() -> None:
 
 
 def _load(settings: Settings) -> None:
+    # Where memory is short the kernel must end this process, and not the one that can say so.
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     try:
         load_inference(settings)
     except UserError as error:

@@ -103,3 +103,13 @@ def test_what_is_sent_is_what_is_read(rows: list[list[float]], nested: bool) -> 
     values: Any = rows if nested and rows else [value for row in rows for value in row]
     text = body(values, len(rows), (",", ":"))
     assert read(text) == read_as_large(text) == ("rows", np.array(rows, float).tolist())
+
+
+@pytest.mark.parametrize("bad", [None, [1.0], [*FULL, 1.0]])
+def test_a_bad_row_of_a_large_tensor_is_named(bad: Any) -> None:
+    rows: list[Any] = [FULL] * 50
+    rows[37] = bad
+    for found in (read, read_as_large):
+        outcome, problem = found(body(rows, len(rows), (",", ":")))
+        assert outcome == "refused"
+        assert "Row 37 " in str(problem)
