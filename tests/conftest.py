@@ -27,6 +27,7 @@ from eeg_letters.settings import DATA, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
+CGROUPS = Path("/sys/fs/cgroup")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -95,6 +96,25 @@ def begin_predict(url: str, length: int, path: str = "/predict") -> socket.socke
     continued = b"HTTP/1.1 100 Continue\r\n\r\n"
     assert connection.recv(len(continued), socket.MSG_WAITALL) == continued
     return connection
+
+
+@contextmanager
+def memory_cgroup(limit: int) -> Iterator[Path]:
+    """A cgroup, of version 1 or 2, whose processes have so much memory; only root may make it."""
+    if (CGROUPS / "memory").is_dir():
+        group, setting = CGROUPS / "memory" / f"eeg-letters-{os.getpid()}", "memory.limit_in_bytes"
+    else:
+        group, setting = CGROUPS / f"eeg-letters-{os.getpid()}", "memory.max"
+        (CGROUPS / "cgroup.subtree_control").write_text("+memory")
+    group.mkdir()
+    try:
+        (group / setting).write_text(str(limit))
+        yield group
+    finally:
+        deadline = time.monotonic() + 10
+        while (group / "cgroup.procs").read_text():
+            assert time.monotonic() < deadline, "processes are left in the cgroup"
+        group.rmdir()
 
 
 @contextmanager

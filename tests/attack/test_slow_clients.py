@@ -148,6 +148,9 @@ def test_a_slow_but_steady_reader_gets_its_answer(url: str) -> None:
     with attackers(url, 1, receives=4096) as (connection,):
         connection.sendall(request)
         received = read_slowly(connection, 12)
+        # The connection goes on.
+        connection.sendall(GET)
+        assert connection.recv(13) == b"HTTP/1.1 200 "
     assert received.startswith(b"HTTP/1.1 200 ")
     assert received.endswith(b"}")
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -23,6 +24,7 @@ from tests.conftest import (
     flip_a_bit,
     free_port,
     latest_entry,
+    memory_cgroup,
     run_python,
     serve,
 )
@@ -85,20 +87,15 @@ def test_a_setting_that_is_no_number(trained_home: Path) -> None:
     assert "EEG_MAX_BODY_BYTES=8MiB" in failing_start(trained_home, EEG_MAX_BODY_BYTES="8MiB")
 
 
-CGROUPS = Path("/sys/fs/cgroup/memory")
-
-
 @pytest.fixture
 def small_memory() -> Iterator[Path]:
     """What a process writes its number to, to have 96 MiB from then on; skips without the right."""
-    group = CGROUPS / f"eeg-letters-{os.getpid()}"
-    try:
-        group.mkdir()
-        (group / "memory.limit_in_bytes").write_text(str(96 << 20))
-    except OSError as error:
-        pytest.skip(f"no memory cgroup can be made: {error}")
-    yield group / "cgroup.procs"
-    group.rmdir()
+    with ExitStack() as stack:
+        try:
+            group = stack.enter_context(memory_cgroup(96 << 20))
+        except OSError as error:
+            pytest.skip(f"no memory cgroup can be made: {error}")
+        yield group / "cgroup.procs"
 
 
 def test_a_check_that_is_killed_for_want_of_memory_says_so(
