@@ -85,10 +85,10 @@ def test_pipelined_requests_whose_answers_nobody_reads_are_bounded_together(
             assert metric(url, "process_resident_memory_bytes") - rest < 15e6
         # What they held is given back: another may send as many.
         with attackers(url, 1) as (connection,):
-            connection.sendall(GET * 2_000)
+            connection.sendall(GET * 6_000)
             answers = 0
             rest_of_last = b""
-            while answers < 2_000:
+            while answers < 6_000:
                 received = connection.recv(100_000)
                 assert received, f"cut off after {answers} answers"
                 found = rest_of_last + received

@@ -20,13 +20,15 @@ from tests.shipped import FEATURES
 
 SETTINGS = Settings()
 HEAD = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-ROWS = json.dumps({"rows": [[1.0 + 0.01 * n for n in range(len(FEATURES))]] * 2_000}).encode()
+# Their answers are more than a connection's sockets hold.
+MAX_ROWS = 5_000
+ROWS = json.dumps({"rows": [[1.0 + 0.01 * n for n in range(len(FEATURES))]] * MAX_ROWS}).encode()
 
 
 @pytest.fixture(scope="module")
 def url(trained_home: Path) -> Iterator[str]:
-    """A service with the default settings."""
-    with serve(trained_home) as (url, _):
+    """A service whose largest answers the sockets do not hold."""
+    with serve(trained_home, EEG_MAX_ROWS=str(MAX_ROWS)) as (url, _):
         yield url
 
 
@@ -137,6 +139,7 @@ def test_an_answer_that_is_not_read_is_given_up_long_before_the_time_limit(url: 
     with attackers(url, 1, receives=4096) as (connection,):
         connection.sendall(request)
         await_held(url)
+        assert in_flight(url) == 2
         deadline = time.monotonic() + SETTINGS.body_timeout_seconds / 2
         while in_flight(url) > 1:
             assert time.monotonic() < deadline
