@@ -163,19 +163,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._problem is not None:
             return
         self._unfinished += len(data)
-        pieces = [data]
         try:
             if self._first_line is not None:
                 self._check_first_line(data)
-            while pieces:
-                piece = pieces.pop()
-                try:
-                    self.parser.feed_data(piece)
-                except httptools.HttpParserUpgrade as upgrade:
-                    pieces += (memoryview(piece)[upgrade.args[0] :], self._head_without_upgrade())
-                    # The old parser takes all that follows for another protocol's, even the body
-                    # that the head announces.
-                    self.parser = httptools.HttpRequestParser(self)
+            self._parse(data)
         except httptools.HttpParserError as error:
             self._refuse(_problem(error))
             return
@@ -186,6 +177,17 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(_too_large())
         elif self._in_head and self.timeout_keep_alive_task is None and not self._is_answering():
             self._await_head()
+
+    def _parse(self, data: bytes | memoryview) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            head = self._head_without_upgrade()
+            # The old parser takes all that follows for another protocol's, even the body that the
+            # head announces.
+            self.parser = httptools.HttpRequestParser(self)
+            self._parse(head)
+            self._parse(memoryview(data)[upgrade.args[0] :])
 
     def on_message_begin(self) -> None:  # noqa: D102
         # Only here: what is left of an answered request's body must not keep a connection.
@@ -198,7 +200,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self._unfinished > HEAD_BYTES and self._head_size() > HEAD_BYTES
         ):
             raise _too_large()
-        self._check_head()
+        fields = dict(self.headers)
+        if (
+            len(fields) != len(self.headers)
+            or b"host" not in fields
+            or b"transfer-encoding" in fields
+            or self.parser.get_http_version() != "1.1"
+        ):
+            self._check_head()
         self._unfinished = 0
         self._connections.asked(self)
         super().on_headers_complete()
@@ -212,10 +221,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unfinished = 0
         super().on_body(body)
 
-    def on_message_complete(self) -> None:  # noqa: D102
+    def on_chunk_complete(self) -> None:
+        """Check the trailers' number: they belong to the last chunk."""
         if len(self.headers) > HEAD_FIELDS:
             raise _too_large()
-        super().on_message_complete()
 
     def on_response_complete(self) -> None:  # noqa: D102
         super().on_response_complete()

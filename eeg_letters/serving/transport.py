@@ -43,7 +43,9 @@ class OneWrite:
         if not self._written:
             self._loop.call_soon(self._flush)
         self._written.append(data)
-        if len(data) > LARGE_BYTES:
+        size = len(data)
+        self._bytes_written += size
+        if size > LARGE_BYTES:
             # Whether the client reads it must be known at once.
             self._flush()
 
@@ -75,8 +77,9 @@ class OneWrite:
     def _flush(self) -> None:
         if self._written:
             written, self._written = self._written, []
-            if not self._transport.is_closing():
-                self._bytes_written += sum(map(len, written))
+            if self._transport.is_closing():
+                self._bytes_written -= sum(map(len, written))
+            else:
                 self._transport.writelines(written)
 
 

@@ -91,6 +91,23 @@ for name, path, body in (
     ("a tensor of rows", INFER, {"inputs": [{**tensor, "data": [row] * 2000}]}),
 ):
     measure(f"2,000 rows as {name}", "POST", path, as_json, body=json.dumps(body).encode())
+
+# Nearly as large as a body may be.
+long = [number + 1 / 3 for number in row]
+for name, data, status in (
+    ("long numbers", [long] * 2000, 200),
+    ("numbers in a list too many", [[long]] * 2000, 400),
+    ("short rows", [[1]] * 1_500_000, 400),
+    ("unfinished rows", [[1], *[1] * 2_500_000], 400),
+):
+    for path, body in (
+        ("/predict", {"rows": data}),
+        (INFER, {"inputs": [{**tensor, "data": data}]}),
+    ):
+        body = json.dumps(body).encode()
+        assert 5e6 < len(body) < 2**23, len(body)
+        refused = 422 if path == "/predict" and status == 400 else status
+        measure(f"{name}, {path}", "POST", path, as_json, body=body, status=refused)
 print(json.dumps(found))
 """
 

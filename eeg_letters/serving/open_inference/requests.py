@@ -17,7 +17,7 @@ from eeg_letters.errors import Problem
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.serving.api.large import PART_BYTES
 from eeg_letters.serving.api.rows import RowLimit, RowParser
-from eeg_letters.serving.open_inference.documents import read_document
+from eeg_letters.serving.open_inference.documents import Pause, read_document
 from eeg_letters.serving.open_inference.inputs import Inputs, parameters_of
 from eeg_letters.serving.open_inference.refusals import dumps, refused, written
 from eeg_letters.serving.open_inference.tensors import PART_VALUES, Tensor
@@ -66,12 +66,13 @@ class InferenceRequest:
     rows: Iterator[Floats]
 
 
-def parse_request(
+async def parse_request(
     body: bytes,
     header_length: bytes | None,
     names: tuple[str, ...],
     parser: RowParser,
     limit: RowLimit,
+    pause: Pause,
 ) -> InferenceRequest:
     """An inference request, in JSON alone or with tensors in binary after the JSON.
 
@@ -87,6 +88,8 @@ def parse_request(
         Of the model's features.
     limit : RowLimit
         The most rows that are taken.
+    pause : callable
+        Awaited after each part of the work on a large request.
 
     Returns
     -------
@@ -100,7 +103,7 @@ def parse_request(
     length = len(body) if header_length is None else _length(header_length, len(body))
     text = body if length == len(body) else body[:length]
     try:
-        document = read_document(text, parser)
+        document = await read_document(text, parser, pause)
     except Problem:
         if header_length is None and b'"binary_data_size"' in body:
             raise refused(f"The body is not JSON alone; {_MISSING_HEADER}.") from None

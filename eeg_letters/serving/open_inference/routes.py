@@ -92,12 +92,11 @@ def build_routes(
     async def infer(request: Request) -> Response:
         model = find(*request.parameters)
         length = request.headers.get(HEADER_LENGTH)
-        asked = parse_request(request.body, length, names[model.name], parser, model.limit)
+        asked = await parse_request(
+            request.body, length, names[model.name], parser, model.limit, scheduler.checkpoint
+        )
         answer = model.answers.get(asked.outputs) or model.answer(asked.outputs)
         parts = []
-        if asked.in_parts:
-            # To find the numbers in a large document is as much work as a part.
-            await scheduler.checkpoint()
         for rows in asked.rows:
             if len(rows):
                 predictions = model.inference.predict(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -46,9 +47,14 @@ def body(data: Any, n_rows: int, separators: tuple[str, str]) -> bytes:
     return json.dumps({"inputs": [tensor], "id": "]"}, separators=separators).encode()
 
 
+async def pause() -> None:
+    await asyncio.sleep(0)
+
+
 def read(text: bytes) -> tuple[str, object]:
     try:
-        request = requests.parse_request(text, None, ("label",), PARSER, LIMIT)
+        parsing = requests.parse_request(text, None, ("label",), PARSER, LIMIT, pause)
+        request = asyncio.run(parsing)
         return "rows", [row for block in request.rows for row in block.tolist()]
     except Problem as problem:
         return "refused", problem.body()
@@ -58,6 +64,7 @@ def read_as_large(text: bytes, simdjson: bool = True) -> tuple[str, object]:
     """As `read`, by the way that a body takes which is too large to be parsed at once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(documents, "PART_BYTES", min(len(text) - 1, 200))
+        patch.setattr(documents, "_SEARCHED_BYTES", 100)
         patch.setattr(large, "PART_BYTES", 4096)
         if not simdjson:
             patch.setattr(api_rows.RowParser, "parse_lists", lambda *_: None)
