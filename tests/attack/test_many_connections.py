@@ -74,15 +74,16 @@ def test_pipelined_requests_whose_answers_nobody_reads_are_bounded_together(
     settings = {"EEG_MAX_CONCURRENCY": "1", "EEG_MAX_BODY_BYTES": "1000"}
     with serve(trained_home, log=log, **settings) as (url, _):
         rest = metric(url, "process_resident_memory_bytes")
-        with attackers(url, 120, receives=4096) as connections:
-            for connection in connections:
-                connection.setblocking(False)
-            deadline = time.monotonic() + 30
-            while metric(url, "eeg_http_connections") > 20:
-                assert time.monotonic() < deadline
-                push(connections, GET * 2_000)
-            probe(url)
-            assert metric(url, "process_resident_memory_bytes") - rest < 15e6
+        for _ in range(3):
+            with attackers(url, 120, receives=4096) as connections:
+                for connection in connections:
+                    connection.setblocking(False)
+                deadline = time.monotonic() + 30
+                while metric(url, "eeg_http_connections") > 20:
+                    assert time.monotonic() < deadline
+                    push(connections, GET * 2_000)
+                probe(url)
+                assert metric(url, "process_resident_memory_bytes") - rest < 15e6
         # What they held is given back: another may send as many.
         with attackers(url, 1) as (connection,):
             connection.sendall(GET * 6_000)
