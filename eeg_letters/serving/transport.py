@@ -31,6 +31,8 @@ class OneWrite:
 
     def __init__(self, transport: Any, loop: AbstractEventLoop) -> None:
         self._transport = transport
+        # Asked for each answer: `__getattr__` takes ten times as long.
+        self.is_closing = transport.is_closing
         self._loop = loop
         self._written: list[bytes] = []
         self._bytes_written = 0
@@ -52,7 +54,7 @@ class OneWrite:
     def write_eof(self) -> None:
         """Tell the client that nothing follows."""
         self._flush()
-        if not self._transport.is_closing():
+        if not self.is_closing():
             self._transport.write_eof()
 
     def close(self) -> None:
@@ -77,7 +79,7 @@ class OneWrite:
     def _flush(self) -> None:
         if self._written:
             written, self._written = self._written, []
-            if self._transport.is_closing():
+            if self.is_closing():
                 self._bytes_written -= sum(map(len, written))
             else:
                 self._transport.writelines(written)
