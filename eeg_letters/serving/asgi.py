@@ -237,7 +237,7 @@ class Application:
                     body = await self._read(route, headers, receive, hold)
                     response = await route.handler(Request(headers, parameters, body))
                     del body
-                    hold.set(len(response.body) if len(response.body) > LARGE_BYTES else 0)
+                    hold.set_answer(len(response.body))
                     status = await _send(response, request_id, send)
         except Problem as problem:
             response = self._refusal(problem, scope["path"])

@@ -127,6 +127,17 @@ class Hold:
         """
         self.set(size + (self._memory.of_an_answer if size > LARGE_BYTES else 0))
 
+    def set_answer(self, size: int) -> None:
+        """Hold an answer where it is large, and the body no more.
+
+        Raises
+        ------
+        Problem
+            503.
+        """
+        if self._held or size > LARGE_BYTES:
+            self.set(size if size > LARGE_BYTES else 0)
+
 
 async def read_body(
     headers: Mapping[bytes, bytes], receive: Receive, limit: int, seconds: float, hold: Hold
@@ -153,7 +164,7 @@ async def read_body(
     Problem
         400 when it is not compressed as its header says; 408, 413, 415 or 503.
     """
-    decoder = _decoder(headers)
+    decoder = _decoder(headers[b"content-encoding"]) if b"content-encoding" in headers else None
     # The server has checked that it is a number of 64 bits, but int() refuses thousands of zeros.
     announced = int(headers.get(b"content-length", b"0").lstrip(b"0") or 0)
     chunks: list[bytes] = []
@@ -209,18 +220,17 @@ def shortened(value: bytes) -> str:
     return value[:80].decode("latin-1")
 
 
-def _decoder(headers: Mapping[bytes, bytes]) -> Any:
-    encoding = headers.get(b"content-encoding", b"identity")
-    if encoding == b"identity":
+def _decoder(encoding: bytes) -> Any:
+    if encoding.lower() == b"identity":
         return None
     bits = _ENCODINGS.get(encoding.lower())
-    if bits is None and encoding.lower() != b"identity":
+    if bits is None:
         raise Problem(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             f"The body's Content-Encoding is {shortened(encoding)}; gzip and deflate are read.",
             (_ACCEPTED,),
         )
-    return None if bits is None else zlib.decompressobj(bits)
+    return zlib.decompressobj(bits)
 
 
 async def _inflate(decoder: Any, data: bytes) -> AsyncIterator[bytes]:

@@ -196,13 +196,14 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:  # noqa: D102
-        if len(self.headers) > HEAD_FIELDS or (
+        headers = self.headers
+        if len(headers) > HEAD_FIELDS or (
             self._unfinished > HEAD_BYTES and self._head_size() > HEAD_BYTES
         ):
             raise _too_large()
-        fields = dict(self.headers)
+        fields = dict(headers)
         if (
-            len(fields) != len(self.headers)
+            len(fields) != len(headers)
             or b"host" not in fields
             or b"transfer-encoding" in fields
             or self.parser.get_http_version() != "1.1"

@@ -45,9 +45,7 @@ class OneWrite:
         if not self._written:
             self._loop.call_soon(self._flush)
         self._written.append(data)
-        size = len(data)
-        self._bytes_written += size
-        if size > LARGE_BYTES:
+        if len(data) > LARGE_BYTES:
             # Whether the client reads it must be known at once.
             self._flush()
 
@@ -79,9 +77,8 @@ class OneWrite:
     def _flush(self) -> None:
         if self._written:
             written, self._written = self._written, []
-            if self.is_closing():
-                self._bytes_written -= sum(map(len, written))
-            else:
+            if not self.is_closing():
+                self._bytes_written += sum(map(len, written))
                 self._transport.writelines(written)
 
 

@@ -24,6 +24,7 @@ from eeg_letters.settings import Settings
 BOTH = ("GET", "POST")
 Answer = TypeVar("Answer")
 
+_NUMBER = re.compile("-?[0-9]+")
 # More than the float with the most digits has; int() would refuse a few thousand.
 _MOST_DIGITS = 400
 # The largest body that names a line.
@@ -126,7 +127,7 @@ def _predictions(inference: Inference) -> Response:
 
 
 def _stored(look_up: Callable[[int], Answer], number: str) -> Answer:
-    if not re.fullmatch("-?[0-9]+", number):
+    if not _NUMBER.fullmatch(number):
         raise Problem(HTTPStatus.BAD_REQUEST, "A line is asked for by its number, such as 232.")
     if len(number) > _MOST_DIGITS:
         raise Problem(HTTPStatus.NOT_FOUND, "There is no stored row with so high a number.")

@@ -107,12 +107,7 @@ class Answer:
                 text += (form % (request.n_rows, sum(map(len, values))), b",")
                 tensors += values
             else:
-                text.append(form % request.n_rows)
-                for value in values:
-                    text += (value, b",")
-                if values:
-                    text.pop()
-                text += (b"]}", b",")
+                text += (form % request.n_rows, *_with_commas(values), b"]}", b",")
         text[-1] = b"]}"
         if not self._any_binary:
             return Response(b"".join(text))
@@ -187,3 +182,11 @@ def _probabilities_json(prediction: Prediction) -> bytes:
 
 def _probabilities_binary(prediction: Prediction) -> bytes:
     return prediction.probabilities.astype("<f8", copy=False).tobytes()
+
+
+def _with_commas(parts: list[bytes]) -> list[bytes]:
+    if len(parts) < 2:
+        return parts
+    commas = [b","] * (2 * len(parts) - 1)
+    commas[::2] = parts
+    return commas

@@ -165,7 +165,7 @@ async def _count(text: bytes, byte: bytes, start: int, end: int, pause: Pause) -
     for first in range(start, end, _SEARCHED_BYTES):
         size = min(_SEARCHED_BYTES, end - first)
         # In a third of the time that bytes.count takes.
-        count += np.count_nonzero(np.frombuffer(text, np.uint8, size, first) == byte[0])
+        count += int(np.count_nonzero(np.frombuffer(text, np.uint8, size, first) == byte[0]))
         if first + size < end:
             await pause()
     return count

@@ -24,6 +24,8 @@ from eeg_letters.serving.open_inference.tensors import PART_VALUES, Tensor
 
 # The length of the JSON before binary data, in bytes.
 HEADER_LENGTH = b"inference-header-content-length"
+# int() refuses thousands of digits.
+_LENGTH = re.compile("[0-9]{1,18}")
 # Parameters of a requested output that ask for another form of it than there is.
 _OTHER_FORMS = ("classification", "shared_memory_region")
 # Parameters of a request that are not repeated: what they say is not so of the answer.
@@ -112,7 +114,9 @@ async def parse_request(
     inputs = Inputs(document, body, length, parser, limit)
     _check_end(body, length, inputs, header_length is not None)
     parameters = parameters_of(members)
-    kept = {name: value for name, value in parameters.items() if name not in _OF_REQUESTS}
+    kept = parameters and {
+        name: value for name, value in parameters.items() if name not in _OF_REQUESTS
+    }
     all_binary = parameters.get("binary_data_output") is True
     request_id = members.get("id")
     if request_id is not None and not isinstance(request_id, str):
@@ -131,8 +135,7 @@ async def parse_request(
 
 def _length(header: bytes, size: int) -> int:
     digits = header.decode("latin-1")
-    # int() refuses thousands of digits.
-    if not re.fullmatch("[0-9]{1,18}", digits) or int(digits) > size:
+    if not _LENGTH.fullmatch(digits) or int(digits) > size:
         raise refused(
             f"Inference-Header-Content-Length is {digits[:40]}; the body has {size} bytes."
         )
