@@ -137,6 +137,9 @@ def test_a_trickle_ends_long_before_the_time_limit(url: str) -> None:
 def test_an_answer_that_is_not_read_is_given_up_long_before_the_time_limit(url: str) -> None:
     request = HEAD + b"content-length: %d\r\n\r\n" % len(ROWS) + ROWS
     with attackers(url, 1, receives=4096) as (connection,):
+        # What was read of an earlier answer does not count.
+        connection.sendall(request)
+        read_slowly(connection, 0)
         connection.sendall(request)
         await_held(url)
         assert in_flight(url) == 2

@@ -180,6 +180,10 @@ BAD_ROWS: dict[str, tuple[Any, tuple[str, ...]]] = {
         [NAMED, {**NAMED, "Oz/gamma": -2}],
         ("Row 1", "feature Oz/gamma", "-2.0 is negative"),
     ),
+    "a negative number after some that are nearly": (
+        [[0.0, 1e-300, 0.001, -1e-300, *ROW[4:]]],
+        ("Row 0", "feature Cz/betaH", "-1e-300 is negative"),
+    ),
     "a negative number far down": (
         [ROW] * 300 + changed(-0.5),
         ("Row 301", "feature Cz/alpha", "-0.5 is negative"),
