@@ -26,7 +26,7 @@ REVISION := $(shell git rev-parse HEAD 2>/dev/null)
 SOURCE := $(shell git config --get remote.origin.url 2>/dev/null)
 BUILD_ARGUMENTS = VERSION=$(VERSION) REVISION=$(REVISION) SOURCE=$(SOURCE) $(if $(BASE_IMAGE),BASE_IMAGE=$(BASE_IMAGE))
 
-.PHONY: help serve models train report test lint bento image audit test-manifests test-headsets test-attack test-image test-v2 deploy local-image undeploy e2e version bench soak stalls lock clean
+.PHONY: help serve models train report test lint bento image audit release-check test-manifests test-headsets test-attack test-image test-v2 deploy local-image undeploy e2e version bench soak stalls lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,8 +72,12 @@ image: bento .cache/audit.done ## Build the container image IMAGE:VERSION with E
 	.cache/audit/bin/python -m image.sbom $(ENGINE) $(IMAGE):$(VERSION) dist/eeg-letters-$(VERSION).cdx.json
 	$(BIN)/python -m image.measure $(ENGINE) $(IMAGE):$(VERSION)
 
-audit: .cache/audit.done ## Look the locked requirements up among known vulnerabilities
-	.cache/audit/bin/pip-audit --disable-pip --require-hashes --requirement requirements/serve.txt
+audit: $(VENV)/bin/python ## Look locked packages and vendored JavaScript up among known vulnerabilities
+	$(BIN)/python -m image.audit
+
+release-check: export VERSION := $(VERSION)
+release-check: audit ## What a release needs besides the tests: all packages looked up and clean, its version in CHANGELOG.md
+	@grep -qF "## $$VERSION " CHANGELOG.md || { echo "CHANGELOG.md has no section of version $$VERSION" >&2; exit 1; }
 
 test-manifests: $(VENV)/test.done .cache/checkov.done ## Build and check the Kubernetes manifests (needs kubectl)
 	PATH="$(abspath .cache/checkov/bin):$$PATH" $(BIN)/python -m pytest -n auto tests/manifests

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
@@ -13,18 +14,24 @@ from cyclonedx.output import make_outputter
 from cyclonedx.schema import OutputFormat, SchemaVersion
 from packageurl import PackageURL
 
+from image import vendored
+
 # Runs in the image, where nothing but Python and dpkg can be counted on.
-LISTING = """
+LISTING = (
+    inspect.getsource(vendored)
+    + """
 import importlib.metadata, json, subprocess
 python = sorted({(d.name, d.version) for d in importlib.metadata.distributions()})
 dpkg = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Version}\\n"],
                       capture_output=True, text=True).stdout
-print(json.dumps({"pypi": python, "deb": [line.split() for line in dpkg.splitlines()]}))
+print(json.dumps({"pypi": python, "deb": [line.split() for line in dpkg.splitlines()],
+                  "npm": vendored(Path("/opt/bento/src"))}))
 """
+)
 
 
 def main(engine: str, image: str, file: str) -> None:
-    """List the Python and Debian packages of an image."""
+    """List the Python and Debian packages of an image, and the JavaScript in it."""
     listed = subprocess.run(
         [engine, "run", "--rm", "--entrypoint=python3", image, "-c", LISTING],
         capture_output=True,
@@ -46,7 +53,7 @@ def main(engine: str, image: str, file: str) -> None:
     aside = target.with_name(f".{target.name}")
     aside.write_text(make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string())
     aside.replace(target)
-    counts = " and ".join(f"{len(entries)} {kind}" for kind, entries in packages.items())
+    counts = ", ".join(f"{len(entries)} {kind}" for kind, entries in packages.items())
     print(f"{target}: {counts} packages")
 
 
