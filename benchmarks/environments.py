@@ -59,21 +59,21 @@ def install(peer: Peer, scikit_learn: str) -> None:
     Raises
     ------
     Unavailable
-        When pip does not manage.
+        When pip does not manage, or would install another scikit-learn than the pickles are for.
     """
-    constraint = f"scikit-learn=={scikit_learn}"  # A pickle is for one version.
-    wanted = "\n".join([peer.requirements.read_text(), constraint, sys.version])
+    lock = peer.requirements.read_text()
+    locked = re.search(r"^scikit-learn==(\S+)", lock, re.MULTILINE)
+    if locked and locked[1] != scikit_learn:
+        raise Unavailable(f"locked with scikit-learn {locked[1]}, not {scikit_learn}: make lock")
+    wanted = lock + sys.version
     digest = hashlib.sha256(wanted.encode()).hexdigest()
     folder = CACHE / peer.name
     stamp = folder / "installed"
     if stamp.exists() and stamp.read_text() == digest:
         return
-    constraints = CACHE / "constraints.txt"
-    constraints.write_text(constraint + "\n")
     log = LOGS / f"{peer.name}-install.log"
-    pip = [str(python_of(peer)), "-m", "pip", "install", "--requirement", str(peer.requirements)]
-    # A lock with hashes names its versions itself.
-    pip += ["--require-hashes"] if peer.locked else ["--constraint", str(constraints)]
+    pip = [str(python_of(peer)), "-m", "pip", "install", "--require-hashes"]
+    pip += ["--requirement", str(peer.requirements)]
     with log.open("wb") as output:
         try:
             for command in ([sys.executable, "-m", "venv", "--clear", str(folder)], pip):
@@ -97,9 +97,8 @@ def versions(peer: Peer) -> dict[str, str]:
     listed = subprocess.run(
         pip, check=True, capture_output=True, timeout=60, env=os.environ | {"PYTHONPATH": ""}
     )
-    names = re.findall(r"^[\w-]+", peer.requirements.read_text(), re.MULTILINE)
-    # The lock names every package there is.
-    wanted = _ALWAYS_SHOWN if peer.locked else _ALWAYS_SHOWN.union(names)
+    names = re.findall(r"^[\w-]+", peer.asked_for, re.MULTILINE)
+    wanted = _ALWAYS_SHOWN.union(names)
     installed = {entry["name"].lower(): entry["version"] for entry in json.loads(listed.stdout)}
     return {name: installed[name] for name in sorted(installed) if name in wanted}
 

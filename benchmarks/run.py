@@ -1,6 +1,6 @@
 """Compare this service with other ways to serve the same two models.
 
-``make bench`` or, with ``benchmarks/requirements.txt`` installed, ``python -m benchmarks.run``.
+``make bench`` or, with ``requirements/bench.txt`` installed, ``python -m benchmarks.run``.
 With ``QUICK=1`` in the environment it measures once and briefly.
 """
 

@@ -152,10 +152,15 @@ class Peer:
 
     @property
     def requirements(self) -> Path:
-        """What is installed for it."""
+        """What is installed for it, with hashes."""
         if self.locked:
             return ROOT / "requirements" / "serve.txt"
         return self.folder / "requirements.txt"
+
+    @property
+    def asked_for(self) -> str:
+        """The requirements of which that is the lock; this project's are in pyproject.toml."""
+        return "" if self.locked else (self.folder / "requirements.in").read_text()
 
 
 OWN = Peer(
