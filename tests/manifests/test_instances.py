@@ -19,7 +19,7 @@ labels:
   - includeSelectors: true
     pairs: {app.kubernetes.io/instance: eeg-letters-b}
 """
-APART = {"nameSuffix: -b\n", "namePrefix: b-\n", "namePrefix: b-\nnameSuffix: -b\n"}
+APART = {"nameSuffix: -b\n", "namePrefix: b-\n"}
 
 
 def second(tmp_path: Path, resource: str, component: str | None, apart: str) -> list[Object]:
