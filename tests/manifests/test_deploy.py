@@ -144,7 +144,6 @@ def test_an_image_that_is_named_is_pulled_not_loaded(
 
 WITH_SIDECAR = """\
 resources: [../production]
-components: [../../components/batch]
 images:
   - {name: registry.example.com/eeg-letters, digest: "sha256:def"}
 patches:
@@ -162,7 +161,9 @@ patches:
 
 def test_the_image_is_the_jobs_too_and_no_sidecars(tmp_path: Path) -> None:
     tools = Tools(tmp_path, "kind-eeg")
-    tools.overlay("mine", WITH_SIDECAR)
+    tools.overlay("sidecar", WITH_SIDECAR)
+    # On top: the sidecar is then the first of the pod's containers.
+    tools.overlay("mine", "resources: [../sidecar]\ncomponents: [../../components/batch]\n")
     finished = tools.deploy("mine", __version__, "registry.test/eeg:1")
     assert finished.returncode == 0, finished.stderr
     assert sorted(tools.images) == ["proxy.test/eeg-letters:3"] + ["registry.test/eeg:1"] * 2
