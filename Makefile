@@ -100,13 +100,16 @@ test-v2: $(VENV)/test.done ## Compare the Open Inference Protocol's answers with
 	$(BIN)/python -m pytest tests/mlserver
 
 deploy: $(if $(filter file,$(origin IMAGE)),local-image) ## Deploy OVERLAY=local to the current kubectl context; IMAGE=REGISTRY/NAME:TAG for one the cluster pulls
-	ENGINE=$(ENGINE) k8s/deploy.sh $(OVERLAY) $(VERSION) $(if $(filter file,$(origin IMAGE)),,"$(IMAGE)")
+	ENGINE=$(ENGINE) k8s/deploy.sh "$$OVERLAY" $(VERSION) $(if $(filter file,$(origin IMAGE)),,"$$IMAGE")
 
 local-image:
 	@$(ENGINE) image inspect eeg-letters:$(VERSION) >/dev/null 2>&1 || $(MAKE) --no-print-directory image
 
-undeploy: ## Delete what OVERLAY=local deployed, with its namespace
-	kubectl delete --ignore-not-found -k k8s/overlays/$(OVERLAY)
+undeploy: ## Delete what OVERLAY=local deployed, with its namespace if nothing else is in it
+	k8s/undeploy.sh "$$OVERLAY"
+
+# The shell reads these from the environment, where make puts those of its command line itself.
+deploy undeploy: export OVERLAY := $(OVERLAY)
 
 e2e: $(VENV)/test.done ## Test the service in the cluster whose kubectl context E2E_CONTEXT= names
 	$(BIN)/python -m pytest tests/e2e

@@ -7,16 +7,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-overlay=k8s/overlays/$1
 version=$2
 image=${3:-}
 local_image=eeg-letters:$version
-namespace=eeg-letters
 
-fail() {
-  echo "deploy: $*" >&2
-  exit 1
-}
+# shellcheck source=k8s/rendered.sh
+. k8s/rendered.sh
 
 # The image by the name under which a cluster looks for one without a registry.
 archive() {
@@ -29,10 +25,7 @@ archive() {
 }
 
 load() {
-  local file
-  file=$(mktemp)
-  # shellcheck disable=SC2064
-  trap "rm -f '$file'" EXIT
+  local file=$directory/image.tar
   case $context in
     kind-* | k3d-* | minikube) archive >"$file" ;;
   esac
@@ -42,25 +35,52 @@ load() {
     minikube) minikube image load "$file" ;;
     *) echo "deploy: $context is none of kind, k3d, minikube: it must find $local_image by itself; else name a pullable one: make deploy IMAGE=…" >&2 ;;
   esac
+  rm -f "$file"
 }
 
-render() {
-  kubectl kustomize "$overlay" | if [ -n "$image" ]; then
-    sed -E "s|^( *image: ).*|\1$image|"
-  else
-    cat
-  fi
+# An image's name without tag and digest.
+repository() {
+  local name=${1%%@*}
+  case ${name##*/} in
+    *:*) name=${name%:*} ;;
+  esac
+  echo "$name"
 }
 
-ingress() {
-  kubectl --context "$context" --namespace "$namespace" get ingress eeg-letters -o "jsonpath=$1" 2>/dev/null || true
+# An overlay on what was rendered, with the image in it.
+kustomization() {
+  echo "resources: [rendered.yaml]"
+  [ -n "$image" ] || return 0
+  local name tag digest old
+  name=$(repository "$image")
+  tag=${image#"$name"}
+  case $tag in
+    *@*) digest=${tag#*@} tag= ;; # A digest says it all.
+    *) digest= tag=${tag#:} ;;
+  esac
+  echo "images:"
+  ours Deployment '{{range .spec.template.spec.containers}}{{if eq .name "eeg-letters"}}{{.image}}{{end}}{{end}}' |
+    while read -r _ _ old; do repository "$old"; done | sort -u |
+    while read -r old; do
+      echo "  - name: '$old'"
+      echo "    newName: '$name'"
+      [ -z "$tag" ] || echo "    newTag: '$tag'"
+      [ -z "$digest" ] || echo "    digest: '$digest'"
+    done
 }
 
-# Where the Ingress can be reached: its host or the address its controller wrote down.
+is_image() {
+  local part='[a-z0-9]+([._-]+[a-z0-9]+)*'
+  local host='(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:[0-9]+)?'
+  local reference="^($host/)?$part(/$part)*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?(@[A-Za-z0-9+._-]+:[0-9a-fA-F]+)?$"
+  [[ $1 =~ $reference ]]
+}
+
+# Where an Ingress can be reached: its host or the address its controller wrote down.
 url() {
   local host address
-  host=$(ingress '{.spec.rules[0].host}')
-  address=$(ingress '{.status.loadBalancer.ingress[0].ip}{.status.loadBalancer.ingress[0].hostname}')
+  host=$(ingress "$1" "$2" '{.spec.rules[0].host}')
+  address=$(ingress "$1" "$2" '{.status.loadBalancer.ingress[0].ip}{.status.loadBalancer.ingress[0].hostname}')
   if [ -n "$host" ]; then
     echo "https://$host"
   elif [ -n "$address" ]; then
@@ -68,20 +88,33 @@ url() {
   fi
 }
 
-[ -d "$overlay" ] || fail "there is no overlay $1; there are: $(cd k8s/overlays && echo *)"
-command -v kubectl >/dev/null || fail "kubectl is not installed (kubernetes.io/docs/tasks/tools)"
-context=$(kubectl config current-context 2>/dev/null) || fail "kubectl has no current context: choose one with kubectl config use-context"
+ingress() {
+  kubectl --context "$context" --namespace "$1" get ingress "$2" -o "jsonpath=$3" 2>/dev/null || true
+}
+
+[ -z "$image" ] || is_image "$image" || fail "IMAGE=$image is not the name of an image, such as registry.example.com/eeg-letters:1.2.3"
+deployments=$(ours Deployment)
+[ -n "$deployments" ] || fail "$overlay has no Deployment with the label app.kubernetes.io/name: eeg-letters"
 
 echo "Deploying $overlay to $context"
 [ -n "$image" ] || load
-render | kubectl --context "$context" apply -f -
-kubectl --context "$context" --namespace "$namespace" rollout status deployment/eeg-letters --timeout 300s
+kustomization >"$directory/kustomization.yaml"
+kubectl --context "$context" apply -k "$directory"
+while read -r namespace name; do
+  kubectl --context "$context" --namespace "$namespace" rollout status "deployment/$name" --timeout 300s </dev/null
+done <<<"$deployments"
 
-address=$(url)
+address=
+while read -r namespace name; do
+  [ -n "$name" ] || continue # There is none with the component gateway-api.
+  address=$(url "$namespace" "$name" </dev/null)
+  [ -z "$address" ] || break
+done <<<"$(ours Ingress)"
 if [ -z "$address" ]; then
   address=http://localhost:3000
-  echo "The Ingress has no address (yet). Until an ingress controller gives it one:"
-  echo "  kubectl --context $context --namespace $namespace port-forward service/eeg-letters 3000:80"
+  read -r namespace name <<<"$(ours Service)"
+  echo "No Ingress has an address (yet). Until an ingress controller gives it one:"
+  echo "  kubectl --context $context --namespace $namespace port-forward service/$name 3000:80"
 fi
 echo "$address/"
 echo "  curl $address/prediction/232"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import shutil
 import subprocess
@@ -32,6 +33,13 @@ BUILDS = [
 ]
 
 
+def has(build: str, *components: str) -> bool:
+    """Whether a build lists one of the components."""
+    (kustomization,) = read(K8S / build / "kustomization.yaml")
+    listed = {Path(path).name for path in kustomization.get("components", [])}
+    return not listed.isdisjoint(components)
+
+
 def kubectl() -> str:
     """The path of kubectl. The tests fail without it; they would prove nothing if they skipped."""
     path = shutil.which("kubectl")
@@ -47,11 +55,22 @@ def kubectl() -> str:
 @functools.cache
 def text(build: str) -> str:
     """The output of ``kubectl kustomize k8s/BUILD``."""
+    return _kustomize(K8S / build)
+
+
+def overlay(directory: Path, text: str) -> list[Object]:
+    """The objects of an overlay that somebody else wrote, as if it stood in k8s/overlays/NAME."""
+    above = os.path.relpath(K8S, directory.resolve())
+    (directory / "kustomization.yaml").write_text(text.replace("../..", above), encoding="utf-8")
+    return list(yaml.safe_load_all(_kustomize(directory)))
+
+
+def _kustomize(directory: Path) -> str:
     done = subprocess.run(
-        [kubectl(), "kustomize", str(K8S / build)], capture_output=True, text=True, timeout=60
+        [kubectl(), "kustomize", str(directory)], capture_output=True, text=True, timeout=60
     )
     if done.returncode:
-        pytest.fail(f"kubectl kustomize k8s/{build}: {done.stderr}", pytrace=False)
+        pytest.fail(f"kubectl kustomize {directory}: {done.stderr}", pytrace=False)
     return done.stdout
 
 

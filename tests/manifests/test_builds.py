@@ -60,8 +60,6 @@ def test_each_object_stands_once_and_in_the_namespace(build: str) -> None:
 @pytest.mark.parametrize("component", rendered.COMPONENTS)
 def test_each_component_is_explained_and_built(component: str) -> None:
     assert (rendered.K8S / "components" / component / "README.md").is_file()
-    if component == "acme-http01":  # Part of tls and gateway-tls, which are built.
-        return
     (lone,) = rendered.read(rendered.K8S / "tests" / component / "kustomization.yaml")
     assert lone["components"] == [f"../../components/{component}"]
 

@@ -90,7 +90,14 @@ def test_a_rollout_keeps_all_pods(build: str) -> None:
 def test_resources(build: str) -> None:
     resources = rendered.container(build)["resources"]
     requests, limits = resources["requests"], resources["limits"]
-    assert set(limits) == {"memory"}  # No CPU limit.
+    if rendered.has(build, "quota"):
+        # No less than the one core that a worker can use.
+        assert millicores(limits["cpu"]) == 1000
+        # More than /tmp can hold, since logs count, too.
+        assert requests["ephemeral-storage"] == limits["ephemeral-storage"]
+        assert mebibytes(limits["ephemeral-storage"]) >= 128 + 5 * 10
+    else:
+        assert set(limits) == {"memory"}  # No CPU limit.
     assert requests["memory"] == limits["memory"]
     assert 256 <= mebibytes(requests["memory"]) <= 1024
     assert 0 < millicores(requests["cpu"]) <= 1000  # A worker cannot use more than a core.
@@ -112,8 +119,7 @@ def mebibytes(quantity: str) -> int:
 def test_the_security_context_is_restricted_and_more(build: str) -> None:
     pod = rendered.pod_template(build)["spec"]
     assert_restricted(pod)
-    assert pod["securityContext"]["runAsUser"] == USER
-    assert pod["securityContext"]["runAsGroup"] == USER
+    assert_user(build, pod)
     assert pod["automountServiceAccountToken"] is False
     assert pod["enableServiceLinks"] is False
     account = rendered.only(build, "ServiceAccount")
@@ -133,6 +139,20 @@ def test_the_loader_is_admitted_and_can_write_for_the_service() -> None:
     }
     claim = rendered.only("tests/own-recordings", "PersistentVolumeClaim")
     assert claims == {claim["metadata"]["name"]}
+
+
+def assert_user(build: str, pod: dict[str, Any]) -> None:
+    """The image's user and group; on OpenShift none, since it assigns and refuses them."""
+    ids = {
+        key: value
+        for key, value in pod["securityContext"].items()
+        if key not in {"runAsNonRoot", "seccompProfile", "fsGroupChangePolicy"}
+    }
+    if rendered.has(build, "openshift"):
+        assert ids == {}
+    else:
+        assert {"runAsUser", "runAsGroup"} <= set(ids)
+        assert set(ids.values()) == {USER}
 
 
 def assert_restricted(pod: dict[str, Any]) -> None:
@@ -159,8 +179,8 @@ def test_only_tmp_can_be_written(build: str) -> None:
     assert mebibytes(volumes[mounts["/tmp"]["name"]]["emptyDir"]["sizeLimit"])
 
 
-@EVERY_BUILD
-def test_the_namespace_enforces_restricted(build: str) -> None:
+@pytest.mark.parametrize("build", [build for build in BUILDS if rendered.has(build, "namespace")])
+def test_a_namespace_of_our_own_enforces_restricted(build: str) -> None:
     labels = rendered.only(build, "Namespace")["metadata"]["labels"]
     for mode in ("enforce", "audit", "warn"):
         assert labels[f"pod-security.kubernetes.io/{mode}"] == "restricted"
@@ -169,21 +189,25 @@ def test_the_namespace_enforces_restricted(build: str) -> None:
 
 @EVERY_BUILD
 def test_the_network_is_closed_but_for_http_in(build: str) -> None:
-    policies = {p["metadata"]["name"]: p["spec"] for p in rendered.of_kind(build, "NetworkPolicy")}
-    assert policies.pop("default-deny") == {
-        "podSelector": {},
-        "policyTypes": ["Ingress", "Egress"],
-    }
-    own = policies.pop("eeg-letters")
-    assert selects(own["podSelector"]["matchLabels"], build)
-    assert own["ingress"] == [{"ports": [{"port": CONTAINER_PORT, "protocol": "TCP"}]}]
-    assert own["policyTypes"] == ["Ingress"]
-    # With cert-manager its solver is let in as well, which is not one of the service's pods.
-    assert bool(policies) == ("tls" in build or build == "overlays/production")
-    for name, policy in policies.items():
-        assert name == "acme-http01-solver"
-        assert not selects(policy["podSelector"]["matchLabels"], build)
-        assert "egress" not in policy
+    own = {p["metadata"]["name"]: p["spec"] for p in rendered.of_kind(build, "NetworkPolicy")}
+    server = own.pop("eeg-letters")
+    assert selects(server["podSelector"]["matchLabels"], build)
+    assert server["ingress"] == [{"ports": [{"port": CONTAINER_PORT, "protocol": "TCP"}]}]
+    assert server["policyTypes"] == ["Ingress", "Egress"]
+    assert "egress" not in server
+    outwards = {name for name, policy in own.items() if "egress" in policy}
+    assert outwards == ({"eeg-letters-egress"} if rendered.has(build, "egress") else set())
+    # Two policies of a namespace of our own are for its other pods: test_namespace.py.
+    inwards = {name for name, policy in own.items() if "ingress" in policy}
+    assert inwards == ({"acme-http01-solver"} if rendered.has(build, "namespace") else set())
+
+
+@pytest.mark.parametrize("build", [build for build in BUILDS if rendered.has(build, "egress")])
+def test_egress_is_for_the_service_and_to_anywhere(build: str) -> None:
+    (policy,) = [p for p in rendered.of_kind(build, "NetworkPolicy") if "egress" in p["spec"]]
+    assert policy["spec"]["egress"] == [{}]
+    assert policy["spec"]["policyTypes"] == ["Egress"]
+    assert selects(policy["spec"]["podSelector"]["matchLabels"], build)
 
 
 @EVERY_BUILD
