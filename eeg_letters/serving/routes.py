@@ -46,15 +46,15 @@ def build_routes(
     """
     scheduler = FairScheduler()
 
-    async def exposition(_: Request) -> Response:
+    def exposition(_: Request) -> Response:
         return Response(metrics.exposition(), METRICS)
 
     healthy = fixed(Response(b"\n", b"text/plain; charset=utf-8"))
     return [
         Route("/", ("GET",), build_index(page(inference), openapi)),
         *api.build_routes(inference, metrics, settings, scheduler),
-        Route("/livez", ("GET",), healthy, internal=True),
-        Route("/readyz", ("GET",), healthy, internal=True),
+        Route("/livez", ("GET",), healthy, internal=True, at_once=True),
+        Route("/readyz", ("GET",), healthy, internal=True, at_once=True),
         Route("/metrics", ("GET",), exposition, internal=True),
         Route("/docs.json", ("GET",), fixed(json_response(openapi))),
         Route("/schema.json", ("GET",), fixed(json_response(schema))),

@@ -83,10 +83,10 @@ def build_routes(
             raise Problem(HTTPStatus.NOT_FOUND, f"Model {name} has one version, {model.version}.")
         return model
 
-    async def metadata(request: Request) -> Response:
+    def metadata(request: Request) -> Response:
         return find(*request.parameters).metadata
 
-    async def ready(request: Request) -> Response:
+    def ready(request: Request) -> Response:
         return json_response({"name": find(*request.parameters).name, "ready": True})
 
     async def infer(request: Request) -> Response:

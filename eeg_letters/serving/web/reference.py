@@ -65,7 +65,7 @@ def _asset(packed: bytes, content_type: bytes) -> Handler:
     # keep the others waiting for up to 20 ms.
     plain = _Asset(gzip.decompress(packed), content_type, headers=(_VARY,))
 
-    async def asset(request: Request) -> Response:
+    def asset(request: Request) -> Response:
         takes_gzip = accepts(request.headers.get(b"accept-encoding", b""), b"gzip")
         return as_gzip if takes_gzip else plain
 
