@@ -235,7 +235,8 @@ class Application:
         refusals: Mapping[str, Refusal] = MappingProxyType({}),
     ) -> None:
         self._fixed: dict[str, dict[str, Route]] = {}
-        self._patterns: list[tuple[re.Pattern[str], dict[str, Route]]] = []
+        # By the first segment of the path.
+        self._patterns: dict[str, list[tuple[re.Pattern[str], dict[str, Route]]]] = {}
         self._settings = settings
         self.memory = Memory(settings)
         self._metrics = metrics
@@ -251,7 +252,8 @@ class Application:
         for template, methods in by_template.items():
             if "{" in template:
                 pattern = re.sub(r"\\{\w+\\}", "([^/]+)", re.escape(template))
-                self._patterns.append((re.compile(pattern), methods))
+                room = template[1:].partition("/")[0]
+                self._patterns.setdefault(room, []).append((re.compile(pattern), methods))
             else:
                 self._fixed[template] = methods
 
@@ -368,7 +370,7 @@ class Application:
     def _match(self, path: str) -> tuple[Mapping[str, Route], tuple[str, ...]]:
         if methods := self._fixed.get(path):
             return methods, ()
-        for pattern, methods in self._patterns:
+        for pattern, methods in self._patterns.get(path[1:].partition("/")[0], ()):
             if match := pattern.fullmatch(path):
                 return methods, match.groups()
         return {}, ()

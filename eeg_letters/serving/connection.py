@@ -14,14 +14,13 @@ from typing import Any
 
 import httptools
 from uvicorn.config import HTTP_PROTOCOLS
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from eeg_letters.errors import Problem
 from eeg_letters.serving.admission import Connections
 from eeg_letters.serving.asgi import Application
-from eeg_letters.serving.bodies import Hold
+from eeg_letters.serving.bodies import CLOSE, Hold
 from eeg_letters.serving.direct import DirectProtocol
-from eeg_letters.serving.transport import Flow, OneWrite, SlowReader
+from eeg_letters.serving.transport import Flow, SlowReader
 from eeg_letters.settings import Settings
 
 HEAD_BYTES = 16 * 1024
@@ -108,10 +107,9 @@ class BoundedProtocol(DirectProtocol):
         self._problem: Problem | None = None
 
     def connection_made(self, transport: BaseTransport) -> None:  # noqa: D102
-        writer = OneWrite(transport, self.loop)
-        super().connection_made(writer)  # type: ignore[arg-type]
+        super().connection_made(transport)
         self.flow: Flow = Flow(self.transport, self.pipeline)
-        self._reader = SlowReader(writer, self.loop, self._body_seconds)
+        self._reader = SlowReader(self._writer, self.loop, self._body_seconds)
         self._await_head()
         self._connections.opened(self)
 
@@ -136,7 +134,7 @@ class BoundedProtocol(DirectProtocol):
         return self.flow.write_paused or (self.cycle is not None and self.cycle.more_body)
 
     def data_received(self, data: bytes) -> None:  # noqa: D102
-        super().data_received(data)
+        self.may_hold = self.answers_directly
         if self._rest or len(data) > _PIECE_BYTES:
             self._rest += data
             self._feed_rest()
@@ -345,7 +343,7 @@ class BoundedProtocol(DirectProtocol):
         self._answer(problem)
 
     def _answer(self, problem: Problem) -> None:
-        self.write_answer(self._refuse_with(problem), b"connection: close\r\n")
+        self.write_answer(self._refuse_with(problem), CLOSE)
         # A client that is still sending when the connection closes may never see the answer. One
         # that is gone already is noticed by the next read.
         if self.transport.can_write_eof():

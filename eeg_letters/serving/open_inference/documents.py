@@ -75,7 +75,7 @@ async def read_document(text: bytes, parser: RowParser, pause: Pause) -> Documen
             raise _too_long()
         rest = _without(numbers, text)
     try:
-        members = _parse(rest)
+        members = parse(rest)
     except orjson.JSONDecodeError as error:
         raise refused(
             f"The body is not JSON: line {error.lineno}, column {error.colno}"
@@ -171,7 +171,16 @@ async def _count(text: bytes, byte: bytes, start: int, end: int, pause: Pause) -
     return count
 
 
-def _parse(text: bytes) -> dict[str, Any]:
+def parse(text: bytes) -> dict[str, Any]:
+    """The members of a small request's JSON.
+
+    Raises
+    ------
+    orjson.JSONDecodeError
+        When it is not JSON; `read_document` says where, and what stands there.
+    Problem
+        400; 422 for a duplicate name.
+    """
     document = orjson.loads(text)
     if not isinstance(document, dict):
         raise refused("The body must be a JSON object.")
