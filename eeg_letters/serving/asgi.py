@@ -316,7 +316,9 @@ class Application:
             return None
         try:
             self._check(exchange)
-            if route.body is Body.JSON:
+            if route.body is Body.NONE:
+                body = b""
+            elif route.body is Body.JSON:
                 _check_json(exchange.headers)
             response = route.handler(Request(exchange.headers, exchange.parameters, body))
         except Exception as error:  # noqa: BLE001 A fault is logged.

@@ -31,6 +31,8 @@ from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.settings import Settings
 from tests.shipped import SCHEMA
 
+BOTH_WAYS = True
+
 GET = b"GET /prediction/232 HTTP/1.1\r\nhost: x\r\n"
 POST = b"POST /prediction HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
 BODY = b'{"line": 232}'
