@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from eeg_letters.serving.api import routes as api
-from eeg_letters.serving.asgi import Request, Response, Route, fixed, json_response
 from eeg_letters.serving.inference import Inference
 from eeg_letters.serving.open_inference import routes as open_inference
+from eeg_letters.serving.routing import Request, Response, Route, fixed, json_response
 from eeg_letters.serving.scheduling import FairScheduler
 from eeg_letters.serving.telemetry.metrics import CONTENT_TYPE as METRICS
 from eeg_letters.serving.telemetry.metrics import Metrics

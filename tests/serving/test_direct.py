@@ -20,8 +20,9 @@ import uvicorn
 
 from eeg_letters.errors import Problem
 from eeg_letters.serving.admission import Connections
-from eeg_letters.serving.asgi import Application, Body, Request, Response, Route
+from eeg_letters.serving.asgi import Application
 from eeg_letters.serving.connection import BoundedProtocol
+from eeg_letters.serving.routing import Body, Request, Response, Route
 from eeg_letters.serving.telemetry.logs import AccessLog
 from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.settings import Settings

@@ -17,8 +17,16 @@ from eeg_letters.scoring.scorer import Floats
 from eeg_letters.serving.api.answers import as_json
 from eeg_letters.serving.api.large import PART_BYTES
 from eeg_letters.serving.api.rows import RowParser, other_columns, parse_member, row_limit
-from eeg_letters.serving.asgi import Body, Handler, Request, Response, Route, fixed, json_response
 from eeg_letters.serving.inference import Inference
+from eeg_letters.serving.routing import (
+    Body,
+    Handler,
+    Request,
+    Response,
+    Route,
+    fixed,
+    json_response,
+)
 from eeg_letters.serving.scheduling import FairScheduler
 from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.settings import Settings

@@ -17,7 +17,6 @@ from eeg_letters.schema import Schema
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.scoring.store import StoredModel
 from eeg_letters.serving.api.rows import RowLimit, RowParser, row_limit
-from eeg_letters.serving.asgi import Body, Request, Response, Route, fixed, json_response
 from eeg_letters.serving.inference import Inference
 from eeg_letters.serving.open_inference.answers import Answer, Output, outputs_of
 from eeg_letters.serving.open_inference.inputs import INPUT
@@ -27,6 +26,7 @@ from eeg_letters.serving.open_inference.requests import (
     parse_at_once,
     parse_request,
 )
+from eeg_letters.serving.routing import Body, Request, Response, Route, fixed, json_response
 from eeg_letters.serving.scheduling import FairScheduler
 from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.settings import Settings

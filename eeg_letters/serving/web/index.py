@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from eeg_letters.serving.asgi import Handler, Request, Response, accepts, json_response
+from eeg_letters.serving.routing import Handler, Request, Response, accepts, json_response
 
 _VARY = (b"vary", b"Accept")
 

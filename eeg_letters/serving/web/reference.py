@@ -6,7 +6,7 @@ import gzip
 from hashlib import sha256
 from importlib.resources import files
 
-from eeg_letters.serving.asgi import Handler, Request, Response, Route, accepts, fixed
+from eeg_letters.serving.routing import Handler, Request, Response, Route, accepts, fixed
 
 # What the page asks for, by the name of its file, which may end in .gz; the licence is what the
 # script's first line refers to.
