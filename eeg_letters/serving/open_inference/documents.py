@@ -19,7 +19,6 @@ from eeg_letters.serving.open_inference.tensors import Numbers
 # What a list of numbers may have around it: name, datatype, shape and parameters.
 _TENSOR_BYTES = 512
 
-_BACKSLASH = ord("\\")
 _KEY = b'"data"'
 _LIST = re.compile(rb'"data"[ \t\r\n]*:[ \t\r\n]*(\[)[ \t\r\n]*(\[?)')
 _END_OF_ROWS = re.compile(rb"\][ \t\r\n]*\]")
@@ -120,7 +119,7 @@ async def _find_numbers(text: bytes, most: int, pause: Pause) -> list[Numbers]:
 
 async def _next_numbers(text: bytes, start: int, pause: Pause) -> Numbers | None:
     key = text.find(_KEY, start)
-    opening = _LIST.match(text, key) if key > 0 and text[key - 1] != _BACKSLASH else None
+    opening = _LIST.match(text, key) if key >= 0 else None
     if opening is None:
         return None
     before, start = opening.span(1)[0], opening.end()
