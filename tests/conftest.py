@@ -286,10 +286,23 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture(scope="session")
-def server(trained_home: Path) -> Iterator[str]:
-    """Base URL of the service as `make serve` starts it."""
-    with serve(trained_home) as (url, _):
+def server(trained_home: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Base URL of the service as `make serve` starts it, or with settings as a parameter."""
+    with serve(trained_home, **getattr(request, "param", {})) as (url, _):
         yield url
+
+
+# With origins, each request has a task of its own.
+WAYS: dict[str, dict[str, str]] = {
+    "at once": {},
+    "by tasks": {"EEG_CORS_ORIGINS": "https://elsewhere.example"},
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of a module with `BOTH_WAYS` against a service that answers at once or not."""
+    if getattr(metafunc.module, "BOTH_WAYS", False) and "server" in metafunc.fixturenames:
+        metafunc.parametrize("server", WAYS.values(), indirect=True, ids=WAYS, scope="session")
 
 
 @pytest.fixture(scope="session")

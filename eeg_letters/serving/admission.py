@@ -79,6 +79,7 @@ class Connections:
         """All that it asked is answered: it waits again."""
         if connection in self._open:
             self._waiting[connection] = None
+            self._waiting.move_to_end(connection)
 
     def _idlest(self) -> Evictable:
         newest = next(reversed(self._open))

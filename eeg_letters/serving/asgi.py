@@ -1,18 +1,22 @@
-"""HTTP over ASGI: requests, responses, routes, and the application that dispatches to them."""
+"""The application: answers requests by routes, over ASGI or at once."""
 
 from __future__ import annotations
 
 import logging
 import os
 import re
-import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
-from enum import Enum, auto
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from http import HTTPStatus
 from time import perf_counter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -29,6 +33,7 @@ from eeg_letters.serving.bodies import (
     shortened,
 )
 from eeg_letters.serving.hosts import check_host
+from eeg_letters.serving.routing import JSON, PROBLEM, Body, Refusal, Request, Response, Route
 from eeg_letters.serving.telemetry.logs import AccessLog
 from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.serving.telemetry.traceparent import read_traceparent
@@ -40,9 +45,6 @@ if TYPE_CHECKING:
 Scope = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 
-JSON = b"application/json"
-PROBLEM = b"application/problem+json"
-
 # nginx's status for a client that closed the connection before it had the whole answer. Recorded,
 # never sent.
 CLIENT_CLOSED_REQUEST = 499
@@ -52,107 +54,41 @@ _SECURITY_HEADERS: tuple[Header, ...] = (
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
-_NO_WEIGHT = re.compile(rb"(?:^|;)[ \t]*q=0(?:\.0*)?[ \t]*(?:;|$)", re.IGNORECASE)
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _logger = logging.getLogger("eeg_letters")
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
-    """An answer; not to be cached, unless a subclass has another `cache_control`."""
-
-    cache_control: ClassVar[Header] = (b"cache-control", b"no-store")
-
-    body: bytes
-    content_type: bytes = JSON
-    status: int = 200
-    headers: Sequence[Header] = ()
+# Status, headers and body.
+Answer = tuple[int, list[Header], bytes]
 
 
-Refusal = Callable[[Problem], Response]
-
-
-def json_response(document: Any) -> Response:
-    """A document as JSON."""
-    return Response(orjson.dumps(document))
-
-
-def fixed(response: Response) -> Handler:
-    """A handler that gives every request the same answer."""
-
-    async def handler(_: Request) -> Response:
-        return response
-
-    return handler
-
-
-def accepts(header: bytes, wanted: bytes) -> bool:
-    """Whether an ``Accept`` or ``Accept-Encoding`` header lists a value, with a weight above 0."""
-    pattern = rb"(?:^|,)[ \t]*%b[ \t]*(?:;([^,]*))?(?=,|$)" % re.escape(wanted)
-    return any(
-        not _NO_WEIGHT.search(parameters or b"")
-        for (parameters,) in map(re.Match.groups, re.finditer(pattern, header, re.IGNORECASE))
+class _Exchange:
+    # A request, and what its answer is recorded under.
+    __slots__ = (
+        *("fields", "headers", "method", "methods", "parameters", "path", "request_id"),
+        *("route", "scheme", "started"),
     )
 
-
-class Request(NamedTuple):
-    """What a handler answers.
-
-    Attributes
-    ----------
-    headers : mapping of bytes to bytes
-        By name in lower case; of duplicate headers the last.
-    parameters : tuple of str
-        Text of each parameter of the route's template, in order.
-    body : bytes
-        Empty where the route takes none.
-    """
-
-    headers: Mapping[bytes, bytes]
-    parameters: tuple[str, ...]
-    body: bytes
-
-
-Handler = Callable[[Request], Awaitable[Response]]
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        scheme: str,
+        fields: Sequence[Header],
+        match: Callable[[str], tuple[Mapping[str, Route], tuple[str, ...]]],
+    ) -> None:
+        self.started = perf_counter()
+        self.method = method
+        self.path = path
+        self.scheme = scheme
+        self.fields = fields
+        self.headers = dict(fields)
+        self.request_id = _request_id(self.headers)
+        self.methods, self.parameters = match(path)
+        self.route = self.methods.get(method) or next(iter(self.methods.values()), _UNMATCHED)
 
 
-class Body(Enum):
-    """What a route takes as a request's body."""
-
-    NONE = auto()
-    JSON = auto()
-    ANY = auto()
-
-
-@dataclass(frozen=True)
-class Route:
-    """A path and its handler.
-
-    Attributes
-    ----------
-    template : str
-        The path, with ``{name}`` for a parameter of one segment.
-    methods : tuple of str
-        Methods that are answered; HEAD is wherever GET is.
-    handler : callable
-        Answers a request; may yield to other requests.
-    body : Body
-        What it takes: no body, one declared as JSON, or one of any type.
-    max_body_bytes : int
-        The largest body that the route can have a use for.
-    internal : bool
-        Logged and traced only when it fails: probes and metrics.
-    """
-
-    template: str
-    methods: tuple[str, ...]
-    handler: Handler
-    body: Body = Body.NONE
-    max_body_bytes: int = sys.maxsize
-    internal: bool = False
-
-
-async def _not_found(_: Request) -> Response:
+def _not_found(_: Request) -> Response:
     raise Problem(HTTPStatus.NOT_FOUND, "There is nothing at this path.")
 
 
@@ -193,7 +129,8 @@ class Application:
         refusals: Mapping[str, Refusal] = MappingProxyType({}),
     ) -> None:
         self._fixed: dict[str, dict[str, Route]] = {}
-        self._patterns: list[tuple[re.Pattern[str], dict[str, Route]]] = []
+        # By the first segment of the path.
+        self._patterns: dict[str, list[tuple[re.Pattern[str], dict[str, Route]]]] = {}
         self._settings = settings
         self.memory = Memory(settings)
         self._metrics = metrics
@@ -209,7 +146,8 @@ class Application:
         for template, methods in by_template.items():
             if "{" in template:
                 pattern = re.sub(r"\\{\w+\\}", "([^/]+)", re.escape(template))
-                self._patterns.append((re.compile(pattern), methods))
+                room = template[1:].partition("/")[0]
+                self._patterns.setdefault(room, []).append((re.compile(pattern), methods))
             else:
                 self._fixed[template] = methods
 
@@ -218,90 +156,135 @@ class Application:
         if scope["type"] != "http":
             await _answer_lifespan(receive, send, self._tracing)
             return
-        started = perf_counter()
-        headers = dict(scope["headers"])
-        request_id = _request_id(headers)
-        methods, parameters = self._match(scope["path"])
-        route = methods.get(scope["method"]) or next(iter(methods.values()), _UNMATCHED)
+        exchange = _Exchange(
+            scope["method"],
+            scope["path"],
+            scope.get("scheme", "http"),
+            scope["headers"],
+            self._match,
+        )
         self._metrics.in_flight += 1
         try:
-            if self._settings.allowed_hosts is not None:
-                check_host(headers, self._settings.allowed_hosts)
-            if methods and scope["method"] not in methods:
-                raise _not_allowed(methods, scope["method"])
-            if route.body is Body.NONE:
-                response = await route.handler(Request(headers, parameters, b""))
-                status = await _send(response, request_id, send)
+            self._check(exchange)
+            if exchange.route.body is Body.NONE:
+                response = await self._respond(exchange, b"")
+                status = await _send(response, exchange.request_id, send)
             else:
                 with Hold(self.memory) as hold:
-                    body = await self._read(route, headers, receive, hold)
-                    response = await route.handler(Request(headers, parameters, body))
+                    body = await self._read(exchange, receive, hold)
+                    response = await self._respond(exchange, body)
                     del body
                     hold.set_answer(len(response.body))
-                    status = await _send(response, request_id, send)
-        except Problem as problem:
-            response = self._refusal(problem, scope["path"])
-            status = await _send(response, request_id, send)
+                    status = await _send(response, exchange.request_id, send)
         except ClientGone:
             return
-        except Exception:
-            _logger.exception("%s failed, request %s", route.template, request_id.decode())
-            fault = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The fault is on this side.")
-            response = self._refusal(fault, scope["path"])
-            status = await _send(response, request_id, send)
+        except Exception as error:  # noqa: BLE001 A fault is logged.
+            response = self._refusal(exchange, error)
+            status = await _send(response, exchange.request_id, send)
         finally:
             self._metrics.in_flight -= 1
-        self._record(route, scope, status, perf_counter() - started, request_id, headers)
+        self._record(exchange, status)
 
-    def refuse(self, problem: Problem) -> tuple[int, list[Header], bytes]:
-        """Status, headers and body of the answer to what cannot be parsed as a request."""
+    def answer(
+        self, method: str, path: str, scheme: str, fields: Sequence[Header], body: bytes
+    ) -> Answer | None:
+        """Answer a whole request at once, where that is little work.
+
+        Parameters
+        ----------
+        method, path, scheme : str
+            As of ASGI's scope.
+        fields : sequence of (bytes, bytes)
+            The request's headers; the body is not compressed.
+        body : bytes
+            All of it.
+
+        Returns
+        -------
+        tuple of int, list of (bytes, bytes) and bytes, or None
+            Status, headers and body; None where the request must be answered as any other.
+        """
+        exchange = _Exchange(method, path, scheme, fields, self._match)
+        route = exchange.route
+        if not route.at_once or len(body) > self._limit(route):
+            return None
+        try:
+            self._check(exchange)
+            if route.body is Body.NONE:
+                body = b""
+            elif route.body is Body.JSON:
+                _check_json(exchange.headers)
+            response = route.handler(Request(exchange.headers, exchange.parameters, body))
+        except Exception as error:  # noqa: BLE001 A fault is logged.
+            response = self._refusal(exchange, error)
+        if not isinstance(response, Response):
+            response.close()
+            return None
+        self._record(exchange, response.status)
+        return response.status, _headers(response, exchange.request_id), response.body
+
+    def refuse(self, problem: Problem) -> Answer:
+        """The answer to what cannot be parsed as a request."""
         response = _problem_response(problem)
-        request_id = _request_id({})
-        scope = {"method": "-", "scheme": "http", "headers": ()}
-        self._record(_UNMATCHED, scope, response.status, 0.0, request_id, {})
-        return response.status, _headers(response, request_id), response.body
+        exchange = _Exchange("-", "", "http", (), self._match)
+        self._record(exchange, response.status)
+        return response.status, _headers(response, exchange.request_id), response.body
 
-    async def _read(
-        self, route: Route, headers: Mapping[bytes, bytes], receive: Receive, hold: Hold
-    ) -> bytes:
-        if route.body is Body.JSON:
-            _check_json(headers)
-        settings = self._settings
-        limit = min(route.max_body_bytes, settings.max_body_bytes)
-        return await read_body(headers, receive, limit, settings.body_timeout_seconds, hold)
+    def _check(self, exchange: _Exchange) -> None:
+        if self._settings.allowed_hosts is not None:
+            check_host(exchange.headers, self._settings.allowed_hosts)
+        if exchange.methods and exchange.method not in exchange.methods:
+            raise _not_allowed(exchange.methods, exchange.method)
 
-    def _refusal(self, problem: Problem, path: str) -> Response:
-        return self._refusals.get(path[1:].partition("/")[0], _problem_response)(problem)
+    async def _read(self, exchange: _Exchange, receive: Receive, hold: Hold) -> bytes:
+        if exchange.route.body is Body.JSON:
+            _check_json(exchange.headers)
+        seconds = self._settings.body_timeout_seconds
+        limit = self._limit(exchange.route)
+        return await read_body(exchange.headers, receive, limit, seconds, hold)
+
+    def _limit(self, route: Route) -> int:
+        return min(route.max_body_bytes, self._settings.max_body_bytes)
+
+    async def _respond(self, exchange: _Exchange, body: bytes) -> Response:
+        request = Request(exchange.headers, exchange.parameters, body)
+        response = exchange.route.handler(request)
+        return response if isinstance(response, Response) else await response
+
+    def _refusal(self, exchange: _Exchange, error: Exception) -> Response:
+        if not isinstance(error, Problem):
+            _logger.error(
+                "%s failed, request %s",
+                exchange.route.template,
+                exchange.request_id.decode(),
+                exc_info=error,
+            )
+            error = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The fault is on this side.")
+        room = exchange.path[1:].partition("/")[0]
+        return self._refusals.get(room, _problem_response)(error)
 
     def _match(self, path: str) -> tuple[Mapping[str, Route], tuple[str, ...]]:
         if methods := self._fixed.get(path):
             return methods, ()
-        for pattern, methods in self._patterns:
+        for pattern, methods in self._patterns.get(path[1:].partition("/")[0], ()):
             if match := pattern.fullmatch(path):
                 return methods, match.groups()
         return {}, ()
 
-    def _record(
-        self,
-        route: Route,
-        scope: Scope,
-        status: int,
-        seconds: float,
-        request_id: bytes,
-        headers: Mapping[bytes, bytes],
-    ) -> None:
-        method = scope["method"]
+    def _record(self, exchange: _Exchange, status: int) -> None:
+        route, method = exchange.route, exchange.method
+        seconds = perf_counter() - exchange.started
         self._metrics.observe((route.template, method, status), seconds)
         if route.internal and status < 400:
             return
-        traceparent = read_traceparent(headers, scope["headers"])
+        traceparent = read_traceparent(exchange.headers, exchange.fields)
         if self._tracing is not None:
             template = None if route is _UNMATCHED else route.template
             traceparent = self._tracing.record(
-                template, method, scope["scheme"], status, seconds, traceparent
+                template, method, exchange.scheme, status, seconds, traceparent
             )
         self._access_log.write(
-            route.template, method, status, seconds, request_id.decode(), traceparent
+            route.template, method, status, seconds, exchange.request_id.decode(), traceparent
         )
 
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import httptools
 from uvicorn.config import HTTP_PROTOCOLS
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from eeg_letters.errors import Problem
 from eeg_letters.serving.admission import Connections
 from eeg_letters.serving.asgi import Application
-from eeg_letters.serving.bodies import Hold
-from eeg_letters.serving.transport import Flow, OneWrite, SlowReader
+from eeg_letters.serving.bodies import CLOSE, Hold
+from eeg_letters.serving.direct import DirectProtocol
+from eeg_letters.serving.transport import Flow, SlowReader
 from eeg_letters.settings import Settings
 
 HEAD_BYTES = 16 * 1024
@@ -54,7 +54,7 @@ def install(application: Application, connections: Connections, settings: Settin
     HTTP_PROTOCOLS.update(dict.fromkeys(HTTP_PROTOCOLS, protocol))
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(DirectProtocol):
     """uvicorn's protocol, with bounds on what a client can make it hold or wait for.
 
     Bounded are the number of connections, the size and the time of a request's head, the size of a
@@ -89,9 +89,7 @@ class BoundedProtocol(HttpToolsProtocol):
         head_seconds: float = HEAD_SECONDS,
         **named: Any,
     ) -> None:
-        super().__init__(*arguments, **named)
-        # Without uvicorn's reading of forwarded addresses, of which nothing here makes any use.
-        self.app: Any = self.config.app
+        super().__init__(application, *arguments, **named)
         self._refuse_with = application.refuse
         self._waiting = Hold(application.memory)
         self._connections = connections
@@ -109,10 +107,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._problem: Problem | None = None
 
     def connection_made(self, transport: BaseTransport) -> None:  # noqa: D102
-        writer = OneWrite(transport, self.loop)
-        super().connection_made(writer)  # type: ignore[arg-type]
+        super().connection_made(transport)
         self.flow: Flow = Flow(self.transport, self.pipeline)
-        self._reader = SlowReader(writer, self.loop, self._body_seconds)
+        self._reader = SlowReader(self._writer, self.loop, self._body_seconds)
         self._await_head()
         self._connections.opened(self)
 
@@ -137,6 +134,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return self.flow.write_paused or (self.cycle is not None and self.cycle.more_body)
 
     def data_received(self, data: bytes) -> None:  # noqa: D102
+        self.may_hold = self.answers_directly
         if self._rest or len(data) > _PIECE_BYTES:
             self._rest += data
             self._feed_rest()
@@ -168,11 +166,14 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._check_first_line(data)
             self._parse(data)
         except httptools.HttpParserError as error:
+            self.begin_held()
             self._refuse(_problem(error))
             return
         except Problem as problem:
+            self.begin_held()
             self._refuse(problem)
             return
+        self.begin_held()
         if self._unfinished > HEAD_BYTES or len(self.headers or ()) > HEAD_FIELDS:
             self._refuse(_too_large())
         elif self._in_head and self.timeout_keep_alive_task is None and not self._is_answering():
@@ -202,21 +203,30 @@ class BoundedProtocol(HttpToolsProtocol):
         ):
             raise _too_large()
         fields = dict(headers)
-        if (
-            len(fields) != len(headers)
-            or b"host" not in fields
-            or b"transfer-encoding" in fields
-            or self.parser.get_http_version() != "1.1"
-        ):
+        is_usual = (
+            len(fields) == len(headers)
+            and b"host" in fields
+            and b"transfer-encoding" not in fields
+            and self.parser.get_http_version() == "1.1"
+        )
+        if not is_usual:
             self._check_head()
         self._unfinished = 0
-        self._connections.asked(self)
-        super().on_headers_complete()
-        if self.cycle is not None and self.cycle.scope is self.scope:
+        self.take_head(is_usual and b"content-encoding" not in fields)
+        if self._held is not None or (self.cycle is not None and self.cycle.scope is self.scope):
             self._in_head = False
             self._unset_keepalive_if_required()
-            # Trailers are added to what is no longer the request's.
-            self.headers = []
+            if self._held is None:
+                # Trailers are added to what is no longer the request's.
+                self.headers = []
+
+    def _begin(self) -> None:
+        self._connections.asked(self)
+        super()._begin()
+
+    def answered_at_once(self) -> None:  # noqa: D102
+        super().answered_at_once()
+        self._connections.answered(self)
 
     def on_body(self, body: bytes) -> None:  # noqa: D102
         self._unfinished = 0
@@ -333,11 +343,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._answer(problem)
 
     def _answer(self, problem: Problem) -> None:
-        status, headers, body = self._refuse_with(problem)
-        lines = [STATUS_LINE[status]]
-        for name, value in (*self.server_state.default_headers, *headers):
-            lines += (name, b": ", value, b"\r\n")
-        self.transport.write(b"".join([*lines, b"connection: close\r\n\r\n", body]))
+        self.write_answer(self._refuse_with(problem), CLOSE)
         # A client that is still sending when the connection closes may never see the answer. One
         # that is gone already is noticed by the next read.
         if self.transport.can_write_eof():

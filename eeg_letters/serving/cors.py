@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from eeg_letters.serving.asgi import Response, Route, Scope, Send, fixed
+from eeg_letters.serving.asgi import Scope, Send
 from eeg_letters.serving.bodies import Header, Message, Receive
+from eeg_letters.serving.routing import Response, Route, fixed
 
 ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
 

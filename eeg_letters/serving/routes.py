@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from eeg_letters.serving.api import routes as api
-from eeg_letters.serving.asgi import Request, Response, Route, fixed, json_response
 from eeg_letters.serving.inference import Inference
 from eeg_letters.serving.open_inference import routes as open_inference
+from eeg_letters.serving.routing import Request, Response, Route, fixed, json_response
 from eeg_letters.serving.scheduling import FairScheduler
 from eeg_letters.serving.telemetry.metrics import CONTENT_TYPE as METRICS
 from eeg_letters.serving.telemetry.metrics import Metrics
@@ -46,15 +46,15 @@ def build_routes(
     """
     scheduler = FairScheduler()
 
-    async def exposition(_: Request) -> Response:
+    def exposition(_: Request) -> Response:
         return Response(metrics.exposition(), METRICS)
 
     healthy = fixed(Response(b"\n", b"text/plain; charset=utf-8"))
     return [
         Route("/", ("GET",), build_index(page(inference), openapi)),
         *api.build_routes(inference, metrics, settings, scheduler),
-        Route("/livez", ("GET",), healthy, internal=True),
-        Route("/readyz", ("GET",), healthy, internal=True),
+        Route("/livez", ("GET",), healthy, internal=True, at_once=True),
+        Route("/readyz", ("GET",), healthy, internal=True, at_once=True),
         Route("/metrics", ("GET",), exposition, internal=True),
         Route("/docs.json", ("GET",), fixed(json_response(openapi))),
         Route("/schema.json", ("GET",), fixed(json_response(schema))),

@@ -49,6 +49,13 @@ class OneWrite:
             # Whether the client reads it must be known at once.
             self._flush()
 
+    def write_whole(self, data: bytes) -> None:
+        """Write a whole answer, after what is written already."""
+        self._flush()
+        if not self.is_closing():
+            self._bytes_written += len(data)
+            self._transport.write(data)
+
     def write_eof(self) -> None:
         """Tell the client that nothing follows."""
         self._flush()

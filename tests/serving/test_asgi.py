@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from eeg_letters.serving.asgi import Application, Request, Response, Route, Scope
+from eeg_letters.serving.asgi import Application, Scope
 from eeg_letters.serving.bodies import Message
+from eeg_letters.serving.routing import Request, Response, Route
 from eeg_letters.serving.telemetry.logs import AccessLog
 from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.settings import Settings

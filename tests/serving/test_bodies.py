@@ -19,6 +19,8 @@ from eeg_letters.settings import Settings
 from tests.conftest import samples
 from tests.shipped import FEATURES
 
+BOTH_WAYS = True
+
 ROWS: dict[str, Any] = {"rows": [[1.0 + 0.01 * number for number in range(len(FEATURES))]] * 400}
 BODY = json.dumps(ROWS).encode()
 JSON = {"content-type": "application/json"}

@@ -24,12 +24,15 @@ import pytest
 import uvicorn
 
 from eeg_letters.serving.admission import Connections
-from eeg_letters.serving.asgi import Application, Body, Request, Response, Route, fixed
+from eeg_letters.serving.asgi import Application
 from eeg_letters.serving.connection import HEAD_BYTES, HEAD_FIELDS, BoundedProtocol
+from eeg_letters.serving.routing import Body, Request, Response, Route, fixed
 from eeg_letters.serving.telemetry.logs import AccessLog
 from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.settings import Settings
 from tests.shipped import SCHEMA
+
+BOTH_WAYS = True
 
 GET = b"GET /prediction/232 HTTP/1.1\r\nhost: x\r\n"
 POST = b"POST /prediction HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"

@@ -18,7 +18,7 @@ import pytest
 
 from eeg_letters.recordings.recording import read_recording
 from eeg_letters.settings import DATA, Settings
-from tests.conftest import begin_predict, serve
+from tests.conftest import WAYS, begin_predict, serve
 from tests.shipped import FEATURES
 
 # Their answers are more than a connection's sockets hold.
@@ -27,8 +27,8 @@ JSON = {"content-type": "application/json"}
 ROW = [1.0 + 0.001 * number for number in range(len(FEATURES))]
 
 
-@pytest.fixture(scope="module")
-def client(trained_home: Path) -> Iterator[httpx.Client]:
+@pytest.fixture(scope="module", params=WAYS.values(), ids=[*WAYS])
+def client(trained_home: Path, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
     """A client of a service with low limits."""
     with (
         serve(
@@ -37,6 +37,7 @@ def client(trained_home: Path) -> Iterator[httpx.Client]:
             EEG_MAX_CONCURRENCY="2",
             EEG_BODY_TIMEOUT_SECONDS="1",
             EEG_LOG_FORMAT="text",
+            **request.param,
         ) as (url, _),
         httpx.Client(base_url=url, timeout=60) as client,
     ):

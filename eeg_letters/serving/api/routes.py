@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -12,11 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeg_letters.errors import Problem
+from eeg_letters.scoring.scorer import Floats
 from eeg_letters.serving.api.answers import as_json
 from eeg_letters.serving.api.large import PART_BYTES
 from eeg_letters.serving.api.rows import RowParser, other_columns, parse_member, row_limit
-from eeg_letters.serving.asgi import Body, Handler, Request, Response, Route, fixed, json_response
 from eeg_letters.serving.inference import Inference
+from eeg_letters.serving.routing import (
+    Body,
+    Handler,
+    Request,
+    Response,
+    Route,
+    fixed,
+    json_response,
+)
 from eeg_letters.serving.scheduling import FairScheduler
 from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.settings import Settings
@@ -52,27 +62,36 @@ def build_routes(
     parser = RowParser(schema.features, other_columns(schema, inference.columns))
     limit = row_limit(settings, len(labels.values), len(inference.models))
 
-    async def line(request: Request) -> Response:
+    def line(request: Request) -> Response:
         return Response(_stored(inference.lines.__getitem__, _line_of(request)))
 
-    async def prediction(request: Request) -> Response:
+    def prediction(request: Request) -> Response:
         classes = _stored(inference.classify, _line_of(request))
         metrics.count_predictions([place] for place in classes)
         return json_response(inference.name(classes))
 
-    async def no_rows(_: Request) -> Response:
+    def no_rows(_: Request) -> Response:
         raise Problem(HTTPStatus.NOT_FOUND, NO_ROWS)
 
-    async def predict(request: Request) -> Response:
+    def answer(rows: Floats) -> bytes:
+        predictions = inference.predict(rows)
+        metrics.count_predictions(prediction.classes for prediction in predictions)
+        return as_json(predictions, labels) if len(rows) else b""
+
+    async def predict_in_parts(request: Request) -> Response:
         parts: list[bytes] = []
         for rows in limit.parts(parser.parse(request.body, limit)):
-            predictions = inference.predict(rows)
-            metrics.count_predictions(prediction.classes for prediction in predictions)
-            if predictions[0].classes:
-                parts.append(as_json(predictions, labels))
+            parts += filter(None, (answer(rows),))
             if len(request.body) > PART_BYTES or len(rows) >= limit.part:
                 await scheduler.checkpoint()
         return Response(b'{"predictions":[%b]}' % b",".join(parts))
+
+    def predict(request: Request) -> Response | Coroutine[Any, Any, Response]:
+        if len(request.body) <= PART_BYTES:
+            (rows,) = parser.parse(request.body, limit)
+            if len(rows) <= limit.few:
+                return Response(b'{"predictions":[%b]}' % answer(rows))
+        return predict_in_parts(request)
 
     of_rows: dict[str, Handler] = {
         "line": line,
@@ -81,13 +100,14 @@ def build_routes(
     }
     if inference.no_rows:
         of_rows = dict.fromkeys(of_rows, no_rows)
+    at_once = partial(Route, at_once=True)
     return [
-        Route("/line/{line}", BOTH, of_rows["line"]),
-        Route("/line", ("POST",), of_rows["line"], Body.JSON, LINE_BYTES),
-        Route("/prediction/{line}", BOTH, of_rows["prediction"]),
-        Route("/prediction", ("POST",), of_rows["prediction"], Body.JSON, LINE_BYTES),
-        Route("/score", BOTH, of_rows["score"]),
-        Route("/predict", ("POST",), predict, Body.JSON),
+        at_once("/line/{line}", BOTH, of_rows["line"]),
+        at_once("/line", ("POST",), of_rows["line"], Body.JSON, LINE_BYTES),
+        at_once("/prediction/{line}", BOTH, of_rows["prediction"]),
+        at_once("/prediction", ("POST",), of_rows["prediction"], Body.JSON, LINE_BYTES),
+        at_once("/score", BOTH, of_rows["score"]),
+        at_once("/predict", ("POST",), predict, Body.JSON),
         Route("/models", ("GET",), fixed(json_response(_models(inference)))),
         Route("/predictions", ("GET",), fixed(_predictions(inference))),
     ]

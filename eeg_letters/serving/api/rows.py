@@ -30,6 +30,8 @@ OTHER_COLUMNS = (LINE_COLUMN, *LABEL_COLUMNS)
 # A few milliseconds of work where rows are short or classes many: in rows and in probabilities.
 PART_ROWS = 128
 PART_CELLS = 8 * 1024
+# Probabilities whose JSON is no large answer.
+FEW_CELLS = 2 * 1024
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,14 @@ class RowLimit:
         What a client is told that sends more.
     part : int
         The most that are answered before other requests have their turn.
+    few : int
+        The most that are answered at once: `eeg_letters.serving.asgi.Application.answer`.
     """
 
     rows: int
     detail: str
     part: int = sys.maxsize
+    few: int = 0
 
     def check(self, rows: int) -> None:
         """Make sure that there are no more rows.
@@ -74,16 +79,18 @@ def row_limit(settings: Settings, n_labels: int, n_models: int) -> RowLimit:
     """The limit of a route that answers with all probabilities of some models."""
     by_cells = settings.max_cells // (n_labels * n_models)
     part = min(PART_ROWS, max(1, PART_CELLS // (n_labels * n_models)))
+    few = min(PART_ROWS - 1, FEW_CELLS // (n_labels * n_models))
     if by_cells >= settings.max_rows:
         most = settings.max_rows
         detail = f"There are more than {most} rows; send them in several requests."
-        return RowLimit(most, detail, part)
+        return RowLimit(most, detail, part, few)
     return RowLimit(
         by_cells,
         f"There are more than {by_cells} rows: an answer has at most {settings.max_cells}"
         f" probabilities, and a row has {n_labels * n_models} ({n_labels} classes by {n_models}"
         f" {'model' if n_models == 1 else 'models'}); send them in several requests.",
         part,
+        few,
     )
 
 

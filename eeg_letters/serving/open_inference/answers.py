@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import orjson
 
 from eeg_letters.labels import LabelKind, Labels
-from eeg_letters.serving.asgi import Response
 from eeg_letters.serving.bodies import Header
 from eeg_letters.serving.inference import Prediction
 from eeg_letters.serving.open_inference.requests import HEADER_LENGTH, InferenceRequest
+from eeg_letters.serving.routing import Response
 
 BINARY = b"application/octet-stream"
 

@@ -19,7 +19,6 @@ from eeg_letters.serving.open_inference.tensors import Numbers
 # What a list of numbers may have around it: name, datatype, shape and parameters.
 _TENSOR_BYTES = 512
 
-_BACKSLASH = ord("\\")
 _KEY = b'"data"'
 _LIST = re.compile(rb'"data"[ \t\r\n]*:[ \t\r\n]*(\[)[ \t\r\n]*(\[?)')
 _END_OF_ROWS = re.compile(rb"\][ \t\r\n]*\]")
@@ -75,7 +74,7 @@ async def read_document(text: bytes, parser: RowParser, pause: Pause) -> Documen
             raise _too_long()
         rest = _without(numbers, text)
     try:
-        members = _parse(rest)
+        members = parse(rest)
     except orjson.JSONDecodeError as error:
         raise refused(
             f"The body is not JSON: line {error.lineno}, column {error.colno}"
@@ -120,7 +119,7 @@ async def _find_numbers(text: bytes, most: int, pause: Pause) -> list[Numbers]:
 
 async def _next_numbers(text: bytes, start: int, pause: Pause) -> Numbers | None:
     key = text.find(_KEY, start)
-    opening = _LIST.match(text, key) if key > 0 and text[key - 1] != _BACKSLASH else None
+    opening = _LIST.match(text, key) if key >= 0 else None
     if opening is None:
         return None
     before, start = opening.span(1)[0], opening.end()
@@ -171,7 +170,16 @@ async def _count(text: bytes, byte: bytes, start: int, end: int, pause: Pause) -
     return count
 
 
-def _parse(text: bytes) -> dict[str, Any]:
+def parse(text: bytes) -> dict[str, Any]:
+    """The members of a small request's JSON.
+
+    Raises
+    ------
+    orjson.JSONDecodeError
+        When it is not JSON; `read_document` says where, and what stands there.
+    Problem
+        400; 422 for a duplicate name.
+    """
     document = orjson.loads(text)
     if not isinstance(document, dict):
         raise refused("The body must be a JSON object.")

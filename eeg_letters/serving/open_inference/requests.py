@@ -12,12 +12,13 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import orjson
 
 from eeg_letters.errors import Problem
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.serving.api.large import PART_BYTES
 from eeg_letters.serving.api.rows import RowLimit, RowParser
-from eeg_letters.serving.open_inference.documents import Pause, read_document
+from eeg_letters.serving.open_inference.documents import Document, Pause, parse, read_document
 from eeg_letters.serving.open_inference.inputs import Inputs, parameters_of
 from eeg_letters.serving.open_inference.refusals import dumps, refused, written
 from eeg_letters.serving.open_inference.tensors import PART_VALUES, Tensor
@@ -102,7 +103,7 @@ async def parse_request(
     Problem
         400, 413 or 422.
     """
-    length = len(body) if header_length is None else _length(header_length, len(body))
+    length = _length(header_length, len(body))
     text = body if length == len(body) else body[:length]
     try:
         document = await read_document(text, parser, pause)
@@ -110,6 +111,37 @@ async def parse_request(
         if header_length is None and b'"binary_data_size"' in body:
             raise refused(f"The body is not JSON alone; {_MISSING_HEADER}.") from None
         raise
+    return _request(document, body, header_length, names, parser, limit)
+
+
+def parse_at_once(
+    body: bytes,
+    header_length: bytes | None,
+    names: tuple[str, ...],
+    parser: RowParser,
+    limit: RowLimit,
+) -> InferenceRequest | None:
+    """As `parse_request`, which must be asked for what is large or not JSON: None."""
+    length = _length(header_length, len(body))
+    if len(body) > PART_BYTES:
+        return None
+    try:
+        document = Document(parse(body if length == len(body) else body[:length]), {})
+    except orjson.JSONDecodeError:
+        return None
+    request = _request(document, body, header_length, names, parser, limit)
+    return request if request.n_rows <= limit.few else None
+
+
+def _request(
+    document: Document,
+    body: bytes,
+    header_length: bytes | None,
+    names: tuple[str, ...],
+    parser: RowParser,
+    limit: RowLimit,
+) -> InferenceRequest:
+    length = _length(header_length, len(body))
     members = document.members
     inputs = Inputs(document, body, length, parser, limit)
     _check_end(body, length, inputs, header_length is not None)
@@ -128,12 +160,14 @@ async def parse_request(
         dumps(kept) if kept else b"",
         _requested(members.get("outputs"), names, all_binary),
         n_rows,
-        len(text) > PART_BYTES or n_rows > limit.part or n_rows * parser.width > PART_VALUES,
+        length > PART_BYTES or n_rows > limit.part or n_rows * parser.width > PART_VALUES,
         limit.parts(_frame_rows(tensors, parser) if inputs.is_frame else _rows(tensors[0], parser)),
     )
 
 
-def _length(header: bytes, size: int) -> int:
+def _length(header: bytes | None, size: int) -> int:
+    if header is None:
+        return size
     digits = header.decode("latin-1")
     if not _LENGTH.fullmatch(digits) or int(digits) > size:
         raise refused(

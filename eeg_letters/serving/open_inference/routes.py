@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
@@ -14,13 +14,19 @@ from eeg_letters import __version__
 from eeg_letters.errors import Problem
 from eeg_letters.models import ENSEMBLE
 from eeg_letters.schema import Schema
+from eeg_letters.scoring.scorer import Floats
 from eeg_letters.scoring.store import StoredModel
 from eeg_letters.serving.api.rows import RowLimit, RowParser, row_limit
-from eeg_letters.serving.asgi import Body, Request, Response, Route, fixed, json_response
 from eeg_letters.serving.inference import Inference
 from eeg_letters.serving.open_inference.answers import Answer, Output, outputs_of
 from eeg_letters.serving.open_inference.inputs import INPUT
-from eeg_letters.serving.open_inference.requests import HEADER_LENGTH, Outputs, parse_request
+from eeg_letters.serving.open_inference.requests import (
+    HEADER_LENGTH,
+    Outputs,
+    parse_at_once,
+    parse_request,
+)
+from eeg_letters.serving.routing import Body, Request, Response, Route, fixed, json_response
 from eeg_letters.serving.scheduling import FairScheduler
 from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.settings import Settings
@@ -53,9 +59,12 @@ class _Served:
     def __post_init__(self) -> None:
         for binary in (False, True):
             everything = tuple((name, binary) for name in self.outputs)
-            self.answers[everything] = self.answer(everything)
+            self.answers[everything] = self._make(everything)
 
-    def answer(self, asked: Outputs) -> Answer:
+    def answer_to(self, asked: Outputs) -> Answer:
+        return self.answers.get(asked) or self._make(asked)
+
+    def _make(self, asked: Outputs) -> Answer:
         head = f'"model_name":"{self.name}","model_version":"{self.version}",'.encode()
         return Answer(head, ((self.outputs[name], binary) for name, binary in asked))
 
@@ -83,29 +92,42 @@ def build_routes(
             raise Problem(HTTPStatus.NOT_FOUND, f"Model {name} has one version, {model.version}.")
         return model
 
-    async def metadata(request: Request) -> Response:
+    def metadata(request: Request) -> Response:
         return find(*request.parameters).metadata
 
-    async def ready(request: Request) -> Response:
+    def ready(request: Request) -> Response:
         return json_response({"name": find(*request.parameters).name, "ready": True})
 
-    async def infer(request: Request) -> Response:
-        model = find(*request.parameters)
-        length = request.headers.get(HEADER_LENGTH)
-        asked = await parse_request(
-            request.body, length, names[model.name], parser, model.limit, scheduler.checkpoint
+    def predict(model: _Served, answer: Answer, rows: Floats) -> list[list[bytes]]:
+        if not len(rows):
+            return []
+        predictions = model.inference.predict(rows)
+        metrics.count_predictions(
+            () if place is None else predictions[place].classes for place in model.places
         )
-        answer = model.answers.get(asked.outputs) or model.answer(asked.outputs)
+        return [answer.write(predictions)]
+
+    async def infer_in_parts(model: _Served, request: Request) -> Response:
+        asked = await parse_request(
+            *(request.body, request.headers.get(HEADER_LENGTH), names[model.name]),
+            *(parser, model.limit, scheduler.checkpoint),
+        )
+        answer = model.answer_to(asked.outputs)
         parts = []
         for rows in asked.rows:
-            if len(rows):
-                predictions = model.inference.predict(rows)
-                metrics.count_predictions(
-                    () if place is None else predictions[place].classes for place in model.places
-                )
-                parts.append(answer.write(predictions))
+            parts += predict(model, answer, rows)
             if asked.in_parts:
                 await scheduler.checkpoint()
+        return answer.response(asked, parts)
+
+    def infer(request: Request) -> Response | Coroutine[Any, Any, Response]:
+        model = find(*request.parameters)
+        length = request.headers.get(HEADER_LENGTH)
+        asked = parse_at_once(request.body, length, names[model.name], parser, model.limit)
+        if asked is None:
+            return infer_in_parts(model, request)
+        answer = model.answer_to(asked.outputs)
+        parts = [part for rows in asked.rows for part in predict(model, answer, rows)]
         return answer.response(asked, parts)
 
     server = {"name": ENSEMBLE, "version": __version__, "extensions": EXTENSIONS}
@@ -125,8 +147,8 @@ def build_routes(
         return Route(path, methods, fixed(documents[path]), internal=internal)
 
     return [
-        Route(f"{_MODEL}/infer", ("POST",), infer, Body.ANY),
-        Route(f"{_VERSION}/infer", ("POST",), infer, Body.ANY),
+        Route(f"{_MODEL}/infer", ("POST",), infer, Body.ANY, at_once=True),
+        Route(f"{_VERSION}/infer", ("POST",), infer, Body.ANY, at_once=True),
         Route(_MODEL, ("GET",), metadata),
         Route(_VERSION, ("GET",), metadata),
         Route(f"{_MODEL}/ready", ("GET",), ready, internal=True),

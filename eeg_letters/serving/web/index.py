@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from eeg_letters.serving.asgi import Handler, Request, Response, accepts, json_response
+from eeg_letters.serving.routing import Handler, Request, Response, accepts, json_response
 
 _VARY = (b"vary", b"Accept")
 
@@ -28,7 +28,7 @@ def build_index(page: Response, openapi: Mapping[str, Any]) -> Handler:
     as_html = replace(page, headers=(*page.headers, _VARY))
     as_json = replace(json_response(_index(openapi)), headers=(_VARY,))
 
-    async def index(request: Request) -> Response:
+    def index(request: Request) -> Response:
         wants_html = accepts(request.headers.get(b"accept", b""), b"text/html")
         return as_html if wants_html else as_json
 

@@ -14,8 +14,8 @@ import orjson
 from eeg_letters.labels import LABEL_COLUMNS
 from eeg_letters.montage import flat_positions
 from eeg_letters.schema import LINE_COLUMN, Features, Schema, counted
-from eeg_letters.serving.asgi import Response
 from eeg_letters.serving.inference import Inference
+from eeg_letters.serving.routing import Response
 
 # Names that are any text are not among them: scripts alone put these on the page.
 _WORD = re.compile(r"\{(\w+)\}")

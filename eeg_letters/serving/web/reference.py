@@ -6,7 +6,7 @@ import gzip
 from hashlib import sha256
 from importlib.resources import files
 
-from eeg_letters.serving.asgi import Handler, Request, Response, Route, accepts, fixed
+from eeg_letters.serving.routing import Handler, Request, Response, Route, accepts, fixed
 
 # What the page asks for, by the name of its file, which may end in .gz; the licence is what the
 # script's first line refers to.
@@ -65,7 +65,7 @@ def _asset(packed: bytes, content_type: bytes) -> Handler:
     # keep the others waiting for up to 20 ms.
     plain = _Asset(gzip.decompress(packed), content_type, headers=(_VARY,))
 
-    async def asset(request: Request) -> Response:
+    def asset(request: Request) -> Response:
         takes_gzip = accepts(request.headers.get(b"accept-encoding", b""), b"gzip")
         return as_gzip if takes_gzip else plain
 

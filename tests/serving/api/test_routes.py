@@ -22,6 +22,8 @@ from eeg_letters.settings import DATA
 from tests.conftest import latest_entry, stored_metadata
 from tests.shipped import FEATURES, LETTERS
 
+BOTH_WAYS = True
+
 ROW = [1.0 + 0.01 * number for number in range(len(FEATURES))]
 UNKNOWN_LINE = 99_999
 

@@ -206,6 +206,7 @@ def test_a_large_body_that_is_damaged_is_refused_as_a_small_one(
         (b" " * 20_000 + b'{"rows": []}', "blanks around the JSON"),
         (b'{"rows": []}' + b"\n" * 20_000, "blanks around the JSON"),
         (b'{"rows": [[1, [2], x], ' + b"[1]," * 1000 + b"[1]]}", "not JSON"),
+        (b'{"rows": [["x' + b" " * 100 + b"]}", "Unterminated string"),
     ],
 )
 def test_what_is_wrong_with_a_large_body_is_said(body: bytes, fragment: str) -> None:

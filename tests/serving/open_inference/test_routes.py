@@ -27,6 +27,8 @@ from eeg_letters.settings import DATA, Settings
 from tests.conftest import ROOT, latest_entry, samples, stored_metadata
 from tests.shipped import FEATURES, LETTERS, SCHEMA
 
+BOTH_WAYS = True
+
 POWERS = read_recording(DATA / "test.json").features
 KINDS = ("label", "letter", "probabilities")
 NAMES = {

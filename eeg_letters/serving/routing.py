@@ -1,0 +1,120 @@
+"""Requests, responses, and the routes from one to the other."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, ClassVar, NamedTuple
+
+import orjson
+
+from eeg_letters.errors import Problem
+from eeg_letters.serving.bodies import Header
+
+JSON = b"application/json"
+PROBLEM = b"application/problem+json"
+
+_NO_WEIGHT = re.compile(rb"(?:^|;)[ \t]*q=0(?:\.0*)?[ \t]*(?:;|$)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer; not to be cached, unless a subclass has another `cache_control`."""
+
+    cache_control: ClassVar[Header] = (b"cache-control", b"no-store")
+
+    body: bytes
+    content_type: bytes = JSON
+    status: int = 200
+    headers: Sequence[Header] = ()
+
+
+Refusal = Callable[[Problem], Response]
+
+
+def json_response(document: Any) -> Response:
+    """A document as JSON."""
+    return Response(orjson.dumps(document))
+
+
+def fixed(response: Response) -> Handler:
+    """A handler that gives every request the same answer."""
+
+    def handler(_: Request) -> Response:
+        return response
+
+    return handler
+
+
+def accepts(header: bytes, wanted: bytes) -> bool:
+    """Whether an ``Accept`` or ``Accept-Encoding`` header lists a value, with a weight above 0."""
+    pattern = rb"(?:^|,)[ \t]*%b[ \t]*(?:;([^,]*))?(?=,|$)" % re.escape(wanted)
+    return any(
+        not _NO_WEIGHT.search(parameters or b"")
+        for (parameters,) in map(re.Match.groups, re.finditer(pattern, header, re.IGNORECASE))
+    )
+
+
+class Request(NamedTuple):
+    """What a handler answers.
+
+    Attributes
+    ----------
+    headers : mapping of bytes to bytes
+        By name in lower case; of duplicate headers the last.
+    parameters : tuple of str
+        Text of each parameter of the route's template, in order.
+    body : bytes
+        Empty where the route takes none.
+    """
+
+    headers: Mapping[bytes, bytes]
+    parameters: tuple[str, ...]
+    body: bytes
+
+
+# What is little work is answered at once; what is more, by a coroutine, between whose steps others
+# are answered.
+Handler = Callable[[Request], Response | Coroutine[Any, Any, Response]]
+
+
+class Body(Enum):
+    """What a route takes as a request's body."""
+
+    NONE = auto()
+    JSON = auto()
+    ANY = auto()
+
+
+@dataclass(frozen=True)
+class Route:
+    """A path and its handler.
+
+    Attributes
+    ----------
+    template : str
+        The path, with ``{name}`` for a parameter of one segment.
+    methods : tuple of str
+        Methods that are answered; HEAD is wherever GET is.
+    handler : callable
+        Answers a request.
+    body : Body
+        What it takes: no body, one declared as JSON, or one of any type.
+    max_body_bytes : int
+        The largest body that the route can have a use for.
+    internal : bool
+        Logged and traced only when it fails: probes and metrics.
+    at_once : bool
+        Whether the handler's responses, apart from coroutines', are small: `Application.answer`.
+    """
+
+    template: str
+    methods: tuple[str, ...]
+    handler: Handler
+    body: Body = Body.NONE
+    max_body_bytes: int = sys.maxsize
+    internal: bool = False
+    at_once: bool = False
