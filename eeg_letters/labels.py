@@ -82,6 +82,27 @@ class Labels:
         """The label of each class, int64 or text, shape (n_classes,)."""
         return np.array(self.values, np.str_ if self.kind is LabelKind.TEXT else np.int64)
 
+    def check(self) -> None:
+        """Make sure that they are what `find_labels` may give.
+
+        Raises
+        ------
+        ValueError
+            When they are of another kind, out of order, or fewer or more than training takes.
+        """
+        kind = str if self.kind is LabelKind.TEXT else int
+        if not all(type(value) is kind for value in self.values):
+            raise ValueError("its classes are not all whole numbers or all text")
+        if self.are_letters:
+            if self.values != LETTERS.values:
+                raise ValueError("its letters are not A to Z")
+            return
+        values: list[Any] = list(self.values)
+        if values != sorted(set(values)):
+            raise ValueError("its classes are not each once and in order")
+        if kind is int and not all(value in _INT64 for value in values):
+            raise ValueError("a class is larger than any label can be")
+
     @cached_property
     def _places(self) -> dict[int | str, int]:
         values: tuple[int | str, ...] = self.values

@@ -238,11 +238,28 @@ class Schema:
             When it is something else.
         """
         document = json.loads(stored)
-        names, electrodes, bands = (
-            tuple(document[part]) for part in ("features", "electrodes", "bands")
+        features = Features(
+            *(tuple(document[part]) for part in ("features", "electrodes", "bands"))
         )
+        _check_features(features)
         labels = Labels(LabelKind(document["labels"]), tuple(document["classes"]))
-        return cls(Features(names, electrodes, bands), labels, document["label_column"])
+        labels.check()
+        label_column = document["label_column"]
+        if not isinstance(label_column, str | None):
+            raise TypeError("the label column is no text")
+        return cls(features, labels, label_column)
+
+
+def _check_features(features: Features) -> None:
+    names, electrodes, bands = features.names, features.electrodes, features.bands
+    if not names or not len(set(names)) == len(names) == len(electrodes) == len(bands):
+        raise ValueError("its features are none, or not each once with an electrode and a band")
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError("a feature's name is no text")
+    places = list(zip(electrodes, bands, strict=True))
+    kind = str if features.are_powers else type(None)
+    if not all(isinstance(part, kind) for place in places for part in place):
+        raise TypeError("not all features are band powers, and not none")
 
 
 def difference(one: Schema, other: Schema) -> str | None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eeg_letters.scoring.arrays import read_arrays
+
 Floats = NDArray[np.float64]
 
 # scikit-learn's Normalizer leaves a row of a smaller norm as it is.
 _SMALLEST_NORM = 10 * np.finfo(np.float64).eps
+# More than log1p makes of any number, and than a row of unit length has.
+_LARGEST_INPUT = 710.0
+# Of such inputs; of what is larger, products and exponentials may be infinite.
+_LARGEST_SCORE = 1e100
 
 
 def _l2(rows: Floats) -> Floats:
@@ -131,23 +136,86 @@ class Scorer:
         np.savez(file, allow_pickle=False, **arrays)
 
     @classmethod
-    def load(cls, path: str | Path) -> Scorer:
+    def load(cls, content: bytes) -> Scorer:
         """Read what `save` wrote; no pickle is opened.
+
+        Parameters
+        ----------
+        content : bytes
+            An ``.npz``, which may be of anyone's making.
 
         Raises
         ------
-        ValueError, KeyError, OSError
-            When the file is not such an ``.npz``.
+        ValueError
+            When it is no such ``.npz``, or its arrays make no scorer.
         """
-        # np.load leaves a file open that is not a zip archive.
-        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            layers = range(sum(name.startswith("weight_") for name in arrays.files))
-            preprocessing = str(arrays["preprocessing"])
-            if preprocessing not in PREPROCESSING:
-                raise ValueError(f"there is no preprocessing {preprocessing}")
-            return cls(
-                preprocessing,
-                arrays["classes"],
-                tuple(np.asfortranarray(arrays[f"weight_{layer}"]) for layer in layers),
-                tuple(arrays[f"bias_{layer}"] for layer in layers),
-            )
+        arrays = read_arrays(content)
+        layers = range((len(arrays) - 2) // 2)
+        parts = [f"{part}_{layer}" for layer in layers for part in ("weight", "bias")]
+        if not layers or sorted(arrays) != sorted(["preprocessing", "classes", *parts]):
+            raise ValueError(f"it has the arrays {', '.join(sorted(arrays)) or 'of nothing'}")
+        preprocessing = arrays["preprocessing"]
+        if preprocessing.dtype.kind != "U" or preprocessing.shape != ():
+            raise ValueError("preprocessing is no text")
+        if str(preprocessing) not in PREPROCESSING:
+            raise ValueError(f"there is no preprocessing {str(preprocessing)!r}")
+        weights = [_floats(arrays, f"weight_{layer}", 2) for layer in layers]
+        biases = [_floats(arrays, f"bias_{layer}", 1) for layer in layers]
+        return cls(str(preprocessing), _classes(arrays["classes"]), tuple(weights), tuple(biases))
+
+    def check(self, features: int, labels: int, are_powers: bool) -> None:
+        """Make sure that it scores rows of a schema.
+
+        Parameters
+        ----------
+        features, labels : int
+            How many the schema has.
+        are_powers : bool
+            Whether the features are band powers.
+
+        Raises
+        ------
+        ValueError
+            When it takes or gives something else; says what.
+        """
+        if self.preprocessing == "log1p" and not are_powers:
+            raise ValueError("its preprocessing is log1p, but its features are no band powers")
+        if self.classes[-1] >= labels:
+            raise ValueError(f"it has class {self.classes[-1]}, but there are {labels}")
+        inputs, reach = features, _LARGEST_INPUT
+        last = len(self.weights) - 1
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            outputs = len(self.classes) if layer == last else weight.shape[1]
+            if weight.shape != (inputs, outputs) or bias.shape != (outputs,):
+                raise ValueError(
+                    f"weight_{layer} and bias_{layer} have the shapes {weight.shape} and"
+                    f" {bias.shape}, not {(inputs, outputs)} and {(outputs,)}"
+                )
+            inputs = outputs
+            with np.errstate(over="ignore"):
+                reach = (np.abs(weight).sum(axis=0) * reach + np.abs(bias)).max()
+        if reach > _LARGEST_SCORE:
+            raise ValueError("its weights are so large that scores are no longer finite")
+
+
+def _floats(arrays: Mapping[str, NDArray[Any]], name: str, dimensions: int) -> Floats:
+    array = arrays[name]
+    if array.dtype != np.float64 or array.ndim != dimensions or array.size == 0:
+        raise ValueError(
+            f"{name} is {array.dtype} of the shape {array.shape}, not a"
+            f" {'matrix' if dimensions == 2 else 'vector'} of float64"
+        )
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} has a value that is no finite number")
+    # A copy, for the array is part of the file.
+    return np.array(array, order="F")
+
+
+def _classes(array: NDArray[Any]) -> NDArray[np.int64]:
+    if array.dtype != np.int64 or array.ndim != 1:
+        raise ValueError(
+            f"classes is {array.dtype} of the shape {array.shape}, not a vector of int64"
+        )
+    if len(array) < 2 or array[0] < 0 or not (array[1:] > array[:-1]).all():
+        raise ValueError("classes are not two or more, each once and in order")
+    return np.array(array)

@@ -123,7 +123,10 @@ def read_rejects(output: Path) -> list[Row]:
 
 
 def scorers(home: Path) -> dict[str, Scorer]:
-    return {model.title: Scorer.load(latest_entry(home, model) / SCORER_FILE) for model in MODELS}
+    return {
+        model.title: Scorer.load((latest_entry(home, model) / SCORER_FILE).read_bytes())
+        for model in MODELS
+    }
 
 
 def band_powers(rows: Sequence[Row]) -> np.ndarray[Any, Any]:

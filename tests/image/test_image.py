@@ -12,9 +12,10 @@ import httpx
 import pytest
 
 from eeg_letters import __version__
-from eeg_letters.models import LDA
+from eeg_letters.models import LDA, MODELS
 from eeg_letters.serving import openapi
 from eeg_letters.settings import DATA
+from image.build import public_source
 from image.container import Container, deployment_options
 from image.measure import MEMORY_GOAL_MB, SIZE_GOAL_MB, unpacked_megabytes
 from tests.conftest import begin_predict
@@ -66,6 +67,39 @@ def test_it_has_no_tools_to_build_with(container: Container, tool: str) -> None:
 @pytest.mark.parametrize("module", ["pip", "ensurepip", "sklearn", "scipy", "pandas", "joblib"])
 def test_it_has_no_module_that_serving_does_not_need(container: Container, module: str) -> None:
     assert "ModuleNotFoundError" in container.execute("python3", "-c", f"import {module}")
+
+
+def test_it_has_no_pickle(container: Container) -> None:
+    found = "find /opt/bento ( -name *.pkl -o -name *.pickle -o -name *.joblib )"
+    assert container.execute(*found.split()) == ""
+    for model in MODELS:
+        files = container.execute("sh", "-c", f"ls /opt/bento/models/{model.name}/*/").split()
+        assert sorted(files) == ["model.yaml", "scorer.npz"]
+
+
+def test_no_file_takes_another_user_s_rights(engine: str, image: str) -> None:
+    command = [engine, "run", "--rm", "--user=0", "--entrypoint=find", image]
+    assert output(*command, "/", "-xdev", "!", "-type", "l", "-perm", "/6000") == ""
+
+
+@pytest.mark.parametrize(
+    ("remote", "label"),
+    [
+        ("https://github.com/owner/name.git", "https://github.com/owner/name.git"),
+        ("https://user:token@github.com/owner/name", "https://github.com/owner/name"),
+        ("https://token@github.com/owner/name", "https://github.com/owner/name"),
+        ("https://user:a@b:c@github.com/owner/n@me", "https://github.com/owner/n@me"),
+        ("https://host/name.git?private_token=x#y", "https://host/name.git"),
+        ("ssh://git:password@host:22/name", "ssh://host:22/name"),
+        ("git@github.com:owner/name.git", "ssh://github.com/owner/name.git"),
+        ("user:token@host:name", ""),
+        ("/home/user/name", ""),
+        ("file:///home/user/name", ""),
+        ("", ""),
+    ],
+)
+def test_the_label_of_the_source_has_no_credentials(remote: str, label: str) -> None:
+    assert public_source(remote) == label
 
 
 def test_its_labels_say_what_it_is(engine: str, image: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import httpx
 import pytest
 
 from eeg_letters import __version__
+from image.bento import tracked
 from tests.conftest import ROOT, environment, run_python, serve
 from tests.headsets.conftest import TRAIN
 from tests.headsets.trials import TRIALS, write
@@ -57,3 +59,47 @@ def test_a_recording_that_does_not_fit_is_not_packed(home: Path) -> None:
     assert made.returncode != 0
     assert f"column {TRIAL.features[0]}: the column is missing" in made.stderr
     assert "Traceback" not in made.stderr
+
+
+def test_only_what_git_tracks_gets_into_a_bento(home: Path) -> None:
+    untracked = [
+        ROOT / name
+        for name in (
+            "eeg_letters/.env",
+            "eeg_letters/key.pem",
+            "eeg_letters/serving/web/page/notes.js",
+            "eeg_letters/local_settings.py",
+            "data/packed/old.csv",
+        )
+    ]
+    try:
+        for file in untracked:
+            file.parent.mkdir(exist_ok=True)
+            assert not file.exists()
+            file.write_text("a secret")
+        made = make_bento(home)
+    finally:
+        for file in untracked:
+            file.unlink()
+        (ROOT / "data" / "packed").rmdir()
+    assert made.returncode == 0, made.stderr
+    source = home / "bentos" / "eeg-letters" / __version__ / "src"
+    packed = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
+    parts = ("service.py", "eeg_letters/", "data/")
+    assert packed == {"bentofile.yaml", *(name for name in tracked() if name.startswith(parts))}
+    for file in (home / "bentos").rglob("*"):
+        assert not file.is_file() or b"a secret" not in file.read_bytes()
+
+
+def test_without_git_there_is_one_sentence(home: Path, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "image", tmp_path / "image")
+    made = subprocess.run(
+        [sys.executable, "-m", "image.bento", "0.0.0"],
+        cwd=tmp_path,
+        env=environment(home, GIT_CEILING_DIRECTORIES=str(tmp_path.parent)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 1
+    assert "files that git tracks" in made.stderr.splitlines()[-1]

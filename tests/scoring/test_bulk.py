@@ -20,7 +20,10 @@ from tests.shipped import FEATURES, LETTERS
 
 @pytest.fixture(scope="module")
 def scorers(trained_home: Path) -> list[Scorer]:
-    return [Scorer.load(latest_entry(trained_home, model) / SCORER_FILE) for model in MODELS]
+    return [
+        Scorer.load((latest_entry(trained_home, model) / SCORER_FILE).read_bytes())
+        for model in MODELS
+    ]
 
 
 @pytest.mark.parametrize("change", ["as they are", "huge", "tiny", "zero"])

@@ -45,7 +45,7 @@ def test_it_answers_as_the_service_does(store: Path, frame: pd.DataFrame) -> Non
     rows = frame.iloc[:, 2:].to_numpy()
     for model in MODELS:
         entry = latest_entry(store, model)
-        scorer = Scorer.load(entry / SCORER_FILE)
+        scorer = Scorer.load((entry / SCORER_FILE).read_bytes())
         for tag in (model.name, f"{model.name}:latest", f"{model.name}:{entry.name}"):
             classifier = eeg_letters.load(tag)
             assert classifier.tag == f"{model.name}:{entry.name}"

@@ -410,7 +410,7 @@ def test_the_choice_can_be_made_by_hand(tmp_path: Path, recordings: dict[str, Pa
         assert finished.returncode == 0, finished.stderr
         for model in MODELS:
             assert stored_metadata(tmp_path, model)["preprocessing"] == name
-            scorer = Scorer.load(latest_entry(tmp_path, model) / SCORER_FILE)
+            scorer = Scorer.load((latest_entry(tmp_path, model) / SCORER_FILE).read_bytes())
             assert scorer.preprocessing == name
     finished = run_train(tmp_path, "--preprocessing", "zscore")
     assert finished.returncode == 2
@@ -477,7 +477,7 @@ def test_the_metadata_have_recordings_scores_and_versions(trained_home: Path, mo
         assert metadata["versions"][library] == version(library)
     assert 0 < metadata["accuracy"]["blocked"] < 1
     test = read_recording(DATA / "test.json")
-    scorer = Scorer.load(entry / SCORER_FILE)
+    scorer = Scorer.load((entry / SCORER_FILE).read_bytes())
     labels = scorer.predict(test.features)
     assert metadata["accuracy"]["test"] == np.mean(labels == test.labels)
     assert metadata["preprocessing"] == scorer.preprocessing
@@ -508,7 +508,7 @@ json.dump(answers, sys.stdout)
     answers = json.loads(run_python(trained_home, script))
     test = read_recording(DATA / "test.json")
     for model in MODELS:
-        scorer = Scorer.load(latest_entry(trained_home, model) / SCORER_FILE)
+        scorer = Scorer.load((latest_entry(trained_home, model) / SCORER_FILE).read_bytes())
         assert answers[model.name] == {
             "type": Pipeline.__name__,
             "features": list(FEATURES),
@@ -543,7 +543,10 @@ def test_a_scorer_that_differs_from_its_pipeline_is_refused_with_file_and_line(
     path.write_text(json.dumps({line: row for line, row in rows.items() if int(line) >= 900}))
     recording = read_recording(path)
     entry = latest_entry(trained_home, LDA)
-    pipeline, scorer = joblib.load(entry / PIPELINE_FILE), Scorer.load(entry / SCORER_FILE)
+    pipeline, scorer = (
+        joblib.load(entry / PIPELINE_FILE),
+        Scorer.load((entry / SCORER_FILE).read_bytes()),
+    )
     check_scorer(scorer, pipeline, recording)
     with pytest.raises(CompilationError, match=complaint) as refusal:
         check_scorer(tamper(scorer), pipeline, recording)

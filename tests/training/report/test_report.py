@@ -137,7 +137,9 @@ def test_the_numbers_are_those_in_the_store(html: str, full: Path, trained_home:
 def test_the_models_agree_as_often_as_the_report_says(html: str, trained_home: Path) -> None:
     test = read_recording(DATA / "test.json")
     first, second = (
-        Scorer.load(latest_entry(trained_home, model) / SCORER_FILE).predict(test.features)
+        Scorer.load((latest_entry(trained_home, model) / SCORER_FILE).read_bytes()).predict(
+            test.features
+        )
         == test.labels
         for model in MODELS
     )
