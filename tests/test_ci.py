@@ -24,7 +24,7 @@ SYSTEM_TOOLS = ("bash", "basename", "dirname", "sed", "sh", "timeout")
 
 
 class Clone:
-    """A clone with nothing but `.ci` and the Dockerfile, and a folder beside it that looks like the landing's."""
+    """A clone of `.ci` and the Dockerfile alone; the folder beside it looks like the landing's."""
 
     def __init__(self, folder: Path) -> None:
         self.root = folder / "clone"
