@@ -203,6 +203,22 @@ def test_a_slow_body_times_out(client: httpx.Client) -> None:
     assert b"within 1 s" in answer
 
 
+def test_a_client_that_goes_away_before_its_body_is_whole_gets_no_answer(
+    client: httpx.Client,
+) -> None:
+    before = answers(client)
+    with begin(client) as connection:
+        connection.sendall(b'{"rows": []}')
+    await_metrics(client, "eeg_http_requests_in_flight 1.0")
+    assert answers(client) == before
+
+
+def answers(client: httpx.Client) -> list[str]:
+    """How often /predict was answered, by status."""
+    pattern = r'^eeg_http_requests_total.*"/predict".*$'
+    return re.findall(pattern, client.get("/metrics").text, re.MULTILINE)
+
+
 def test_slow_readers_do_not_block_other_clients(client: httpx.Client) -> None:
     body = json.dumps({"rows": [ROW] * MAX_ROWS}).encode()
     with begin(client, len(body)) as one, begin(client, len(body)) as other:

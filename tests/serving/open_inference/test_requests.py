@@ -60,12 +60,12 @@ def read(text: bytes) -> tuple[str, object]:
         return "refused", problem.body()
 
 
-def read_as_large(text: bytes, simdjson: bool = True) -> tuple[str, object]:
+def read_as_large(text: bytes, simdjson: bool = True, part: int = 4096) -> tuple[str, object]:
     """As `read`, by the way that a body takes which is too large to be parsed at once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(documents, "PART_BYTES", min(len(text) - 1, 200))
         patch.setattr(documents, "_SEARCHED_BYTES", 100)
-        patch.setattr(large, "PART_BYTES", 4096)
+        patch.setattr(large, "PART_BYTES", part)
         if not simdjson:
             patch.setattr(api_rows.RowParser, "parse_lists", lambda *_: None)
             patch.setattr(tensors, "parse_flat", lambda _: None)
@@ -120,3 +120,13 @@ def test_a_bad_row_of_a_large_tensor_is_named(bad: Any) -> None:
         outcome, problem = found(body(rows, len(rows), (",", ":")))
         assert outcome == "refused"
         assert "Row 37 " in str(problem)
+
+
+def test_a_frame_whose_features_take_several_parts_is_read_as_it_is_sent() -> None:
+    rows = np.arange(100 * WIDTH).reshape(100, WIDTH) / 7
+    inputs = [
+        {"name": name, "shape": [len(rows)], "datatype": "FP64", "data": values}
+        for name, values in zip(FEATURES, rows.T.tolist(), strict=True)
+    ]
+    text = json.dumps({"inputs": inputs}).encode()
+    assert read(text) == read_as_large(text, part=500) == ("rows", rows.tolist())
