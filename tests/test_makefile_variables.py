@@ -46,7 +46,7 @@ def project(tmp_path: Path) -> Path:
     (folder / "k8s" / "base").mkdir(parents=True)
     for name in ("Makefile", "eeg_letters/__init__.py", "k8s/base/kustomization.yaml"):
         (folder / name).write_bytes((ROOT / name).read_bytes())
-    for environment in (".venv", ".cache/audit", ".cache/bench/runner"):
+    for environment in (".venv", ".cache/sbom", ".cache/bench/runner"):
         for command in ("python", "bentoml"):
             recorder = folder / environment / "bin" / command
             recorder.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def project(tmp_path: Path) -> Path:
 
 def run(project: Path, target: str, *variables: str) -> list[tuple[list[str], dict[str, str]]]:
     """Make a target, as if what it is made from were there; returns the calls."""
-    ready = [".venv/train.done", ".venv/test.done", ".cache/audit.done", ".cache/bench/runner.done"]
+    ready = [".venv/train.done", ".venv/test.done", ".cache/sbom.done", ".cache/bench/runner.done"]
     done = subprocess.run(
         ["make", *(part for name in ready for part in ("-o", name)), target, *variables],
         cwd=project,
