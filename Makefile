@@ -34,7 +34,7 @@ ENGINE ?= $(shell for engine in docker podman; do $$engine info >/dev/null 2>&1 
 # The image that is built, as an engine names it.
 BUILT = $(call quote,IMAGE):$(call quote,VERSION)
 
-.PHONY: help serve models train report test lint bento image audit release-check test-manifests test-headsets test-attack test-image test-v2 deploy local-image undeploy e2e version bench soak stalls lock clean
+.PHONY: help serve models train report test lint bento image audit release-check test-manifests test-headsets test-attack test-image test-v2 test-speed deploy local-image undeploy e2e version bench soak stalls lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -101,6 +101,9 @@ test-attack: $(VENV)/test.done ## Attack the service with clients that hold on (
 
 test-v2: $(VENV)/test.done ## Compare the Open Inference Protocol's answers with MLServer's, field by field
 	$(BIN)/python -m pytest tests/mlserver
+
+test-speed: models ## Compare the instructions of a start and of requests with the last accepted commit (needs valgrind)
+	$(BIN)/python -m benchmarks.instructions
 
 deploy: $(if $(filter file,$(origin IMAGE)),local-image) ## Deploy OVERLAY=local to the current kubectl context; IMAGE=REGISTRY/NAME:TAG for one the cluster pulls
 	ENGINE=$(ENGINE) k8s/deploy.sh "$$OVERLAY" $(VERSION) $(if $(filter file,$(origin IMAGE)),,"$$IMAGE")
