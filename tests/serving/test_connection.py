@@ -375,6 +375,16 @@ def test_a_websocket_handshake_is_answered_as_any_request(server: str) -> None:
             assert answer(reader)[0] == 404
 
 
+def test_a_client_that_goes_on_sending_after_a_bad_chunk_gets_the_answer(server: str) -> None:
+    # More than is held of a body before reading is paused.
+    chunk = b"%x\r\n%b\r\n" % (200_000, b" " * 200_000)
+    with connect(server) as (connection, reader):
+        connection.sendall(POST.replace(b"/prediction", b"/predict") + CHUNKED + b"\r\n")
+        connection.sendall(chunk + b"no number\r\n")
+        connection.sendall(b"x" * 10_000_000)
+        assert last_answer(reader)[0] == 400
+
+
 @pytest.fixture(scope="module")
 def short_timeouts() -> Iterator[uvicorn.Server]:
     """A server in this process whose clients have little time.
