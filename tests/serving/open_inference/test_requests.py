@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eeg_letters.errors import Problem
+from eeg_letters.schema import Features
 from eeg_letters.serving.api import large
 from eeg_letters.serving.api import rows as api_rows
 from eeg_letters.serving.open_inference import documents, requests, tensors
@@ -130,3 +131,12 @@ def test_a_frame_whose_features_take_several_parts_is_read_as_it_is_sent() -> No
     ]
     text = json.dumps({"inputs": inputs}).encode()
     assert read(text) == read_as_large(text, part=500) == ("rows", rows.tolist())
+
+
+def test_a_frame_may_have_one_feature() -> None:
+    parser = api_rows.RowParser(Features(("x",), (None,), (None,)))
+    tensor = {"name": "x", "shape": [2, 1], "datatype": "FP64", "data": [[-1.5], [2]]}
+    text = json.dumps({"inputs": [tensor]}).encode()
+    parsing = requests.parse_request(text, None, ("label",), parser, LIMIT, pause)
+    parts = [block.tolist() for block in asyncio.run(parsing).rows]
+    assert [row for part in parts for row in part] == [[-1.5], [2.0]]
