@@ -14,7 +14,7 @@ import pytest
 import tritonclient.http as triton
 
 from eeg_letters.models import LDA
-from eeg_letters.serving.bodies import INFLATED_BYTES
+from eeg_letters.serving.bodies import INFLATED_BYTES, LARGE_BYTES, Hold, Memory
 from eeg_letters.settings import Settings
 from tests.conftest import samples
 from tests.shipped import FEATURES
@@ -126,3 +126,19 @@ def test_the_smallest_route_limit_holds_for_what_is_decompressed(client: httpx.C
 
 def resident_bytes(client: httpx.Client) -> float:
     return samples(client)["process_resident_memory_bytes", frozenset()]
+
+
+def test_a_hold_is_for_the_body_and_then_for_the_answer() -> None:
+    memory = Memory(Settings())
+    with Hold(memory) as hold:
+        for size in (LARGE_BYTES, 0):
+            hold.set_answer(size)
+            assert memory.held == 0
+        hold.set_body(LARGE_BYTES + 1)
+        assert memory.held == LARGE_BYTES + 1 + memory.of_an_answer
+        hold.set_answer(LARGE_BYTES + 2)
+        assert memory.held == LARGE_BYTES + 2
+        hold.set_answer(LARGE_BYTES)
+        assert memory.held == 0
+        hold.set_answer(LARGE_BYTES + 3)
+    assert memory.held == 0

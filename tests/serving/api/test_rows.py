@@ -206,6 +206,7 @@ def test_a_large_body_that_is_damaged_is_refused_as_a_small_one(
         (b" " * 20_000 + b'{"rows": []}', "blanks around the JSON"),
         (b'{"rows": []}' + b"\n" * 20_000, "blanks around the JSON"),
         (b'{"rows": [[1, [2], x], ' + b"[1]," * 1000 + b"[1]]}", "not JSON"),
+        (b'{"rows": [x, [1], {"a": 1}]}', "in row 0 or one of the next 3: "),
         (b'{"rows": [["x' + b" " * 100 + b"]}", "Unterminated string"),
     ],
 )

@@ -140,3 +140,19 @@ def test_a_frame_may_have_one_feature() -> None:
     parsing = requests.parse_request(text, None, ("label",), parser, LIMIT, pause)
     parts = [block.tolist() for block in asyncio.run(parsing).rows]
     assert [row for part in parts for row in part] == [[-1.5], [2.0]]
+
+
+@pytest.mark.parametrize(
+    ("text", "n_rows"),
+    [
+        (body([FULL] * 2, 2, (",", ":")), 2),
+        (body([FULL] * 3, 3, (",", ":")), None),
+        (body([FULL], 1, (",", ":")) + b" " * documents.PART_BYTES, None),
+        (b"{", None),
+    ],
+    ids=["few rows", "more rows", "large", "not JSON"],
+)
+def test_few_rows_are_read_at_once(text: bytes, n_rows: int | None) -> None:
+    limit = api_rows.RowLimit(100, "too many", few=2)
+    request = requests.parse_at_once(text, None, ("label",), PARSER, limit)
+    assert (None if request is None else request.n_rows) == n_rows
