@@ -147,7 +147,7 @@ def test_a_frame_may_have_one_feature() -> None:
     [
         (body([FULL] * 2, 2, (",", ":")), 2),
         (body([FULL] * 3, 3, (",", ":")), None),
-        (body([FULL], 1, (",", ":")) + b" " * documents.PART_BYTES, None),
+        (body([FULL], 1, (",", ":")) + b" " * large.PART_BYTES, None),
         (b"{", None),
     ],
     ids=["few rows", "more rows", "large", "not JSON"],
