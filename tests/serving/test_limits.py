@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from eeg_letters.recordings.recording import read_recording
+from eeg_letters.serving.api.routes import LINE_BYTES
 from eeg_letters.settings import DATA, Settings
 from tests.conftest import WAYS, begin_predict, serve
 from tests.shipped import FEATURES
@@ -201,6 +202,21 @@ def test_a_slow_body_times_out(client: httpx.Client) -> None:
         answer = connection.makefile("rb").read()
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"within 1 s" in answer
+
+
+def test_a_chunked_body_of_the_limit_is_read_to_its_end(client: httpx.Client) -> None:
+    body = b'{"line": 232}'.ljust(LINE_BYTES)
+    # The answer must wait until it is known that nothing follows.
+    address = urlsplit(str(client.base_url))
+    with socket.create_connection((address.hostname, address.port), 30) as connection:
+        connection.sendall(
+            b"POST /prediction HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+            b"transfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(body), body)
+        )
+        await_metrics(client, "eeg_http_requests_in_flight 2.0")
+        connection.sendall(b"1\r\n \r\n0\r\n\r\n")
+        assert connection.recv(12) == b"HTTP/1.1 413"
+    assert client.post("/prediction", content=body, headers=JSON).status_code == 200
 
 
 def test_a_client_that_goes_away_before_its_body_is_whole_gets_no_answer(
