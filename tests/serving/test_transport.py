@@ -25,6 +25,7 @@ def test_what_a_client_has_taken_can_be_told_of_an_aborted_connection_too() -> N
         server = await loop.create_server(Protocol, "127.0.0.1", 0)
         with socket.create_connection(server.sockets[0].getsockname()):
             transport = await made
+            server.close()
             writer = OneWrite(transport, loop)
             writer.write(bytes(SIZE))
             found = [writer.bytes_taken()]
@@ -34,7 +35,6 @@ def test_what_a_client_has_taken_can_be_told_of_an_aborted_connection_too() -> N
                 while transport.get_extra_info("socket").fileno() >= 0:
                     await asyncio.sleep(0)
             found.append(writer.bytes_taken())
-        server.close()
         return found
 
     before, aborted, closed = uvloop.run(told())
