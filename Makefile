@@ -106,10 +106,10 @@ test-speed: models ## Compare the instructions of a start and of requests with t
 	$(BIN)/python -m benchmarks.instructions
 
 deploy: $(if $(filter file,$(origin IMAGE)),local-image) ## Deploy OVERLAY=local to the current kubectl context; IMAGE=REGISTRY/NAME:TAG for one the cluster pulls
-	ENGINE=$(ENGINE) k8s/deploy.sh "$$OVERLAY" $(VERSION) $(if $(filter file,$(origin IMAGE)),,"$$IMAGE")
+	ENGINE=$(call as_word,$(ENGINE)) k8s/deploy.sh "$$OVERLAY" $(call quote,VERSION) $(if $(filter file,$(origin IMAGE)),,"$$IMAGE")
 
 local-image:
-	@$(ENGINE) image inspect eeg-letters:$(VERSION) >/dev/null 2>&1 || $(MAKE) --no-print-directory image
+	@$(call as_word,$(ENGINE)) image inspect eeg-letters:$(call quote,VERSION) >/dev/null 2>&1 || $(MAKE) --no-print-directory image
 
 undeploy: ## Delete what OVERLAY=local deployed, with its namespace if nothing else is in it
 	k8s/undeploy.sh "$$OVERLAY"

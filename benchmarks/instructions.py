@@ -118,6 +118,7 @@ def git(*command: str, check: bool = True) -> str:
         ["git", *command],
         cwd=ROOT,
         stdout=subprocess.PIPE,
+        stderr=None if check else subprocess.DEVNULL,
         text=True,
         check=check,
     )

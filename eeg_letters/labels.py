@@ -88,7 +88,7 @@ class Labels:
         Raises
         ------
         ValueError
-            When they are of another kind, out of order, or fewer or more than training takes.
+            When they are of another kind, out of order, or more than training takes.
         """
         kind = str if self.kind is LabelKind.TEXT else int
         if not all(type(value) is kind for value in self.values):
@@ -98,6 +98,8 @@ class Labels:
                 raise ValueError("its letters are not A to Z")
             return
         values: list[Any] = list(self.values)
+        if len(values) > MAX_CLASSES:
+            raise ValueError(f"it has {len(values)} classes, more than the {MAX_CLASSES} that fit")
         if values != sorted(set(values)):
             raise ValueError("its classes are not each once and in order")
         if kind is int and not all(value in _INT64 for value in values):

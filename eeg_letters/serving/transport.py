@@ -31,7 +31,7 @@ class OneWrite:
 
     def __init__(self, transport: Any, loop: AbstractEventLoop) -> None:
         self._transport = transport
-        # Asked for each answer: `__getattr__` takes ten times as long.
+        # Asked for each answer, and `__getattr__` is slow.
         self.is_closing = transport.is_closing
         self._loop = loop
         self._written: list[bytes] = []

@@ -314,6 +314,10 @@ OTHERS: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "classes true": (edit_schema(labels="numbers", classes=[True] * 26), ["schema", "whole"]),
     "one class": (edit_schema(labels="text", classes=["a"]), ["class 25, but there are 1"]),
+    "too many classes": (
+        edit_schema(labels="numbers", classes=list(range(1001))),
+        ["schema", "1001 classes"],
+    ),
     "schema not JSON": (
         lambda entry: forge(entry, lambda metadata: metadata.update(schema="[" * 100_000)),
         ["schema"],

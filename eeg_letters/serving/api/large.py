@@ -19,7 +19,7 @@ from eeg_letters.serving.api.refusals import not_json, other_member, refused
 # About 70 rows, a few milliseconds of work.
 PART_BYTES = 64 * 1024
 
-_BLANKS = b" \t\r\n"
+BLANKS = b" \t\r\n"
 _BLANK = rb"[ \t\r\n]*+"
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 # Of a list or an object that has no list or object in it.
@@ -160,7 +160,7 @@ class LargeRows:
     def _end_of_row(self, number: int) -> int:
         part = self._body[self._start : self._start + 2 * PART_BYTES]
         text = part.decode(errors="surrogateescape")
-        begin = len(text) - len(text.lstrip(_BLANKS.decode()))
+        begin = len(text) - len(text.lstrip(BLANKS.decode()))
         try:
             _, stop = _DECODER.raw_decode(text, begin)
         except json.JSONDecodeError as error:
@@ -180,8 +180,8 @@ class LargeRows:
 def _strip(body: bytes) -> bytes:
     # No more than a part at either end: to look at a whole body of blanks would take long.
     head, tail = body[:PART_BYTES], body[-PART_BYTES:]
-    begin = len(head) - len(head.lstrip(_BLANKS))
-    end = len(body) - len(tail) + len(tail.rstrip(_BLANKS))
+    begin = len(head) - len(head.lstrip(BLANKS))
+    end = len(body) - len(tail) + len(tail.rstrip(BLANKS))
     if begin == len(head) or end == len(body) - len(tail):
         raise refused(f"There are more than {PART_BYTES} blanks around the JSON.")
     return body[begin:end]

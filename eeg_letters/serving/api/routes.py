@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -78,20 +78,22 @@ def build_routes(
         metrics.count_predictions(prediction.classes for prediction in predictions)
         return as_json(predictions, labels) if len(rows) else b""
 
-    async def predict_in_parts(request: Request) -> Response:
+    async def predict_in_parts(parsed: Iterable[Floats], is_large: bool) -> Response:
         parts: list[bytes] = []
-        for rows in limit.parts(parser.parse(request.body, limit)):
-            parts += filter(None, (answer(rows),))
-            if len(request.body) > PART_BYTES or len(rows) >= limit.part:
+        for rows in limit.parts(parsed):
+            parts.append(answer(rows))
+            if is_large or len(rows) >= limit.part:
                 await scheduler.checkpoint()
-        return Response(b'{"predictions":[%b]}' % b",".join(parts))
+        return Response(b'{"predictions":[%b]}' % b",".join(filter(None, parts)))
 
     def predict(request: Request) -> Response | Coroutine[Any, Any, Response]:
-        if len(request.body) <= PART_BYTES:
-            (rows,) = parser.parse(request.body, limit)
-            if len(rows) <= limit.few:
-                return Response(b'{"predictions":[%b]}' % answer(rows))
-        return predict_in_parts(request)
+        parsed: Iterable[Floats] = parser.parse(request.body, limit)
+        if len(request.body) > PART_BYTES:
+            return predict_in_parts(parsed, is_large=True)
+        (rows,) = parsed
+        if len(rows) > limit.few:
+            return predict_in_parts((rows,), is_large=False)
+        return Response(b'{"predictions":[%b]}' % answer(rows))
 
     of_rows: dict[str, Handler] = {
         "line": line,

@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 
 from eeg_letters.errors import Problem
-from eeg_letters.serving.api.large import PART_BYTES
+from eeg_letters.serving.api.large import BLANKS, PART_BYTES
 from eeg_letters.serving.api.rows import RowParser, check_names
 from eeg_letters.serving.open_inference.refusals import refused
 from eeg_letters.serving.open_inference.tensors import Numbers
@@ -24,7 +24,6 @@ _LIST = re.compile(rb'"data"[ \t\r\n]*:[ \t\r\n]*(\[)[ \t\r\n]*(\[?)')
 _END_OF_ROWS = re.compile(rb"\][ \t\r\n]*\]")
 # A millisecond of work at most.
 _SEARCHED_BYTES = 256 * 1024
-_BLANKS = b" \t\r\n"
 # Stands for a list of numbers while the rest of a request is read; no client can guess it.
 _NUMBERS = token_hex(16)
 
@@ -152,7 +151,7 @@ async def _end_of_rows(text: bytes, start: int, pause: Pause) -> tuple[int, int]
             return found.start() + 1, found.end()
         await pause()
         # A row that ends last may be followed by more blanks, but not by only blanks.
-        done = len(text[start:stop].rstrip(_BLANKS)) - 1
+        done = len(text[start:stop].rstrip(BLANKS)) - 1
         if done <= 0:
             break
         start += done
@@ -163,7 +162,7 @@ async def _count(text: bytes, byte: bytes, start: int, end: int, pause: Pause) -
     count = 0
     for first in range(start, end, _SEARCHED_BYTES):
         size = min(_SEARCHED_BYTES, end - first)
-        # In a third of the time that bytes.count takes.
+        # Quicker than bytes.count.
         count += int(np.count_nonzero(np.frombuffer(text, np.uint8, size, first) == byte[0]))
         if first + size < end:
             await pause()

@@ -55,6 +55,8 @@ class InferenceRequest:
         Names of the tensors that are asked for, and whether in binary.
     n_rows : int
         Number of its rows.
+    is_little : bool
+        Whether it has so few rows that it can be answered at once.
     in_parts : bool
         Whether it is so large that others should be answered between the parts.
     rows : iterator of ndarray of float64, shape (some, n_features)
@@ -65,6 +67,7 @@ class InferenceRequest:
     parameters: bytes
     outputs: Outputs
     n_rows: int
+    is_little: bool
     in_parts: bool
     rows: Iterator[Floats]
 
@@ -111,17 +114,17 @@ async def parse_request(
         if header_length is None and b'"binary_data_size"' in body:
             raise refused(f"The body is not JSON alone; {_MISSING_HEADER}.") from None
         raise
-    return _request(document, body, header_length, names, parser, limit)
+    return _request(document, body, length, header_length is not None, names, parser, limit)
 
 
-def parse_at_once(
+def parse_small_request(
     body: bytes,
     header_length: bytes | None,
     names: tuple[str, ...],
     parser: RowParser,
     limit: RowLimit,
 ) -> InferenceRequest | None:
-    """As `parse_request`, which must be asked for what is large or not JSON: None."""
+    """As `parse_request`, but at once; None for what is large or not JSON, which it must read."""
     length = _length(header_length, len(body))
     if len(body) > PART_BYTES:
         return None
@@ -129,22 +132,21 @@ def parse_at_once(
         document = Document(parse(body if length == len(body) else body[:length]), {})
     except orjson.JSONDecodeError:
         return None
-    request = _request(document, body, header_length, names, parser, limit)
-    return request if request.n_rows <= limit.few else None
+    return _request(document, body, length, header_length is not None, names, parser, limit)
 
 
 def _request(
     document: Document,
     body: bytes,
-    header_length: bytes | None,
+    length: int,
+    has_header: bool,
     names: tuple[str, ...],
     parser: RowParser,
     limit: RowLimit,
 ) -> InferenceRequest:
-    length = _length(header_length, len(body))
     members = document.members
     inputs = Inputs(document, body, length, parser, limit)
-    _check_end(body, length, inputs, header_length is not None)
+    _check_end(body, length, inputs, has_header)
     parameters = parameters_of(members)
     kept = parameters and {
         name: value for name, value in parameters.items() if name not in _OF_REQUESTS
@@ -160,6 +162,7 @@ def _request(
         dumps(kept) if kept else b"",
         _requested(members.get("outputs"), names, all_binary),
         n_rows,
+        n_rows <= limit.few,
         length > PART_BYTES or n_rows > limit.part or n_rows * parser.width > PART_VALUES,
         limit.parts(_frame_rows(tensors, parser) if inputs.is_frame else _rows(tensors[0], parser)),
     )

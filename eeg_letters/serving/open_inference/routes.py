@@ -22,9 +22,10 @@ from eeg_letters.serving.open_inference.answers import Answer, Output, outputs_o
 from eeg_letters.serving.open_inference.inputs import INPUT
 from eeg_letters.serving.open_inference.requests import (
     HEADER_LENGTH,
+    InferenceRequest,
     Outputs,
-    parse_at_once,
     parse_request,
+    parse_small_request,
 )
 from eeg_letters.serving.routing import Body, Request, Response, Route, fixed, json_response
 from eeg_letters.serving.scheduling import FairScheduler
@@ -107,11 +108,14 @@ def build_routes(
         )
         return [answer.write(predictions)]
 
-    async def infer_in_parts(model: _Served, request: Request) -> Response:
-        asked = await parse_request(
-            *(request.body, request.headers.get(HEADER_LENGTH), names[model.name]),
-            *(parser, model.limit, scheduler.checkpoint),
-        )
+    async def infer_in_parts(
+        model: _Served, request: Request, asked: InferenceRequest | None
+    ) -> Response:
+        if asked is None:
+            asked = await parse_request(
+                *(request.body, request.headers.get(HEADER_LENGTH), names[model.name]),
+                *(parser, model.limit, scheduler.checkpoint),
+            )
         answer = model.answer_to(asked.outputs)
         parts = []
         for rows in asked.rows:
@@ -123,9 +127,9 @@ def build_routes(
     def infer(request: Request) -> Response | Coroutine[Any, Any, Response]:
         model = find(*request.parameters)
         length = request.headers.get(HEADER_LENGTH)
-        asked = parse_at_once(request.body, length, names[model.name], parser, model.limit)
-        if asked is None:
-            return infer_in_parts(model, request)
+        asked = parse_small_request(request.body, length, names[model.name], parser, model.limit)
+        if asked is None or not asked.is_little:
+            return infer_in_parts(model, request, asked)
         answer = model.answer_to(asked.outputs)
         parts = [part for rows in asked.rows for part in predict(model, answer, rows)]
         return answer.response(asked, parts)

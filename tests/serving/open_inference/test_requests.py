@@ -143,16 +143,16 @@ def test_a_frame_may_have_one_feature() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "n_rows"),
+    ("text", "is_little"),
     [
-        (body([FULL] * 2, 2, (",", ":")), 2),
-        (body([FULL] * 3, 3, (",", ":")), None),
+        (body([FULL] * 2, 2, (",", ":")), True),
+        (body([FULL] * 3, 3, (",", ":")), False),
         (body([FULL], 1, (",", ":")) + b" " * large.PART_BYTES, None),
         (b"{", None),
     ],
     ids=["few rows", "more rows", "large", "not JSON"],
 )
-def test_few_rows_are_read_at_once(text: bytes, n_rows: int | None) -> None:
+def test_few_rows_are_little_work(text: bytes, is_little: bool | None) -> None:
     limit = api_rows.RowLimit(100, "too many", few=2)
-    request = requests.parse_at_once(text, None, ("label",), PARSER, limit)
-    assert (None if request is None else request.n_rows) == n_rows
+    request = requests.parse_small_request(text, None, ("label",), PARSER, limit)
+    assert (None if request is None else request.is_little) == is_little
