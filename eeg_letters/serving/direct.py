@@ -13,7 +13,7 @@ from eeg_letters.serving.asgi import Answer, Application
 from eeg_letters.serving.bodies import Header
 from eeg_letters.serving.transport import OneWrite
 
-_LINE = b"%b: %b\r\n"
+_LINE = b": ".join
 
 
 class DirectProtocol(HttpToolsProtocol):
@@ -122,8 +122,10 @@ class DirectProtocol(HttpToolsProtocol):
     def write_answer(self, answer: Answer, *more: Header) -> None:
         """Write a whole answer, with uvicorn's headers and more of them, as one."""
         status, headers, body = answer
-        lines = map(_LINE.__mod__, (*self.server_state.default_headers, *headers, *more))
-        self._writer.write_whole(b"%b%b\r\n%b" % (STATUS_LINE[status], b"".join(lines), body))
+        lines = map(_LINE, (*self.server_state.default_headers, *headers, *more))
+        self._writer.write_whole(
+            b"%b%b\r\n\r\n%b" % (STATUS_LINE[status], b"\r\n".join(lines), body)
+        )
 
     def answered_at_once(self) -> None:
         """Wait for the next request, as uvicorn does after an answer."""

@@ -25,7 +25,8 @@ from eeg_letters.scoring.store import StoredModel, load_models
 from eeg_letters.settings import SHIPPED, Settings, read_settings
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as `eeg_letters.serving.routing.Response`.
+@dataclass(slots=True)
 class Prediction:
     """What a model predicts for some rows.
 

@@ -20,7 +20,8 @@ PROBLEM = b"application/problem+json"
 _NO_WEIGHT = re.compile(rb"(?:^|;)[ \t]*q=0(?:\.0*)?[ \t]*(?:;|$)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: that would make it twice as slow to make, and one is made for each request.
+@dataclass(slots=True)
 class Response:
     """An answer; not to be cached, unless a subclass has another `cache_control`."""
 

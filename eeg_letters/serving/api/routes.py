@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Coroutine, Iterable
-from functools import partial
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -39,6 +39,8 @@ _NUMBER = re.compile("-?[0-9]+")
 _MOST_DIGITS = 400
 # The largest body that names a line.
 LINE_BYTES = 1024
+# Answers of labels that are kept: of 26 classes, all that two models can give.
+MOST_ANSWERS = 26 * 26
 # What `/models` tells of what training wrote down, where it is there.
 MODEL_FACTS = (
     *("accuracy", "calibration_error", "preprocessing", "temperature"),
@@ -65,10 +67,14 @@ def build_routes(
     def line(request: Request) -> Response:
         return Response(_stored(inference.lines.__getitem__, _line_of(request)))
 
+    @lru_cache(maxsize=MOST_ANSWERS)
+    def named(*classes: int) -> Response:
+        return json_response(inference.name(classes))
+
     def prediction(request: Request) -> Response:
         classes = _stored(inference.classify, _line_of(request))
-        metrics.count_predictions([place] for place in classes)
-        return json_response(inference.name(classes))
+        metrics.count_prediction(classes)
+        return named(*classes)
 
     def no_rows(_: Request) -> Response:
         raise Problem(HTTPStatus.NOT_FOUND, NO_ROWS)

@@ -284,7 +284,7 @@ class RowParser:
         Problem
             422, naming the first bad row and its feature.
         """
-        if self._are_powers and rows.size and np.minimum.reduce(rows, axis=None) < 0:
+        if self._are_powers and rows.size and rows.item(rows.argmin()) < 0:
             row, feature = np.argwhere(rows < 0)[0]
             raise refused(
                 f"Row {first + row}, feature {self.names[feature]}: {rows[row, feature]} is"

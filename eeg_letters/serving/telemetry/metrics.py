@@ -90,6 +90,12 @@ class Metrics(Collector):
                 counts[place] += 1
         self.rows_scored += rows
 
+    def count_prediction(self, classes: Iterable[int]) -> None:
+        """Count one row by the class that each model gave it."""
+        for counts, place in zip(self.predictions, classes, strict=True):
+            counts[place] += 1
+        self.rows_scored += 1
+
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
         lines = [*self._requests(), *self._predictions(), ""]
