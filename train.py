@@ -16,7 +16,6 @@ from eeg_letters.errors import UserError
 from eeg_letters.labels import LABEL_COLUMNS
 from eeg_letters.models import MODELS
 from eeg_letters.recordings.recording import read_recording
-from eeg_letters.scoring.store import check_writable, save_entries
 from eeg_letters.settings import DATA
 from eeg_letters.training.compiling import CompilationError
 from eeg_letters.training.fitting import (
@@ -29,6 +28,7 @@ from eeg_letters.training.fitting import (
 )
 from eeg_letters.training.report.findings import investigate
 from eeg_letters.training.report.writing import write_report
+from eeg_letters.training.saving import check_writable, save_entries
 from eeg_letters.training.terminal import accuracy_table, counting, fitting, recordings_used
 
 REPORTS = Path(__file__).resolve().parent / "reports"

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from eeg_letters.errors import UserError
 
 DATA = Path(__file__).resolve().parent.parent / "data"
+# The Bento that has this code, where one has.
+BENTO = Path(__file__).resolve().parents[2]
 # Where `make bento TEST=…` puts the recording that a Bento serves.
 PACKED = DATA / "packed"
 SHIPPED = DATA / "test.json"

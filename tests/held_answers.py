@@ -25,8 +25,9 @@ from arro3.io import read_parquet
 from eeg_letters.models import LDA, MLP
 from eeg_letters.recordings.recording import read_recording
 from eeg_letters.scoring.scorer import Scorer
-from eeg_letters.scoring.store import PIPELINE_FILE, SCORER_FILE, Entry, save_entries
+from eeg_letters.scoring.store import PIPELINE_FILE, SCORER_FILE
 from eeg_letters.settings import DATA
+from eeg_letters.training.saving import Entry, save_entries
 from tests.conftest import ROOT, environment, select_rows, serve
 
 RECORDED = Path(__file__).with_suffix(".json")

@@ -19,7 +19,6 @@ from eeg_letters.batch.jobs import is_pattern, plan
 from eeg_letters.batch.prediction import Options, predict_files
 from eeg_letters.batch.workers import WorkerLost, Workers
 from eeg_letters.errors import OutputError, RecordingError, UserError
-from eeg_letters.scoring.store import use_own_bento
 
 PROGRAM = "eeg_letters.batch"
 
@@ -120,7 +119,6 @@ if __name__ == "__main__":
     # As Ctrl-C: temporary files are deleted.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        use_own_bento()
         asked = Options(arguments.keep, arguments.probabilities, arguments.on_error == "skip")
         sys.exit(main(arguments.input, arguments.output, arguments.shard, asked))
     except OutputError as error:

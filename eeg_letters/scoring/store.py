@@ -1,4 +1,4 @@
-"""The models in the BentoML model store: written by training, verified and read by serving.
+"""The models in the BentoML model store, verified and read without BentoML.
 
 ``python -m eeg_letters.scoring.store`` ends with status 0 when the store holds what serving needs,
 with status 3 when it has no version of any of the models, and with status 1 and one sentence when
@@ -10,27 +10,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import Any
+from typing import Any, NamedTuple
 
-import bentoml
 import yaml
-from bentoml._internal.configuration.containers import BentoMLContainer
-from bentoml.exceptions import BentoMLException, NotFound
-from bentoml.models import ModelContext
 
-from eeg_letters.atomic import atomic_write
-from eeg_letters.errors import OutputError, StoreError
+from eeg_letters.errors import StoreError
 from eeg_letters.models import MODELS, Model
 from eeg_letters.schema import Schema, difference
 from eeg_letters.scoring.arrays import open_regular, read_regular
 from eeg_letters.scoring.scorer import Scorer
+from eeg_letters.settings import BENTO
 
 try:
     from yaml import CSafeLoader as Loader
@@ -45,61 +41,40 @@ PIPELINE_FILE = "saved_model.pkl"
 SCORER_FILE = "scorer.npz"
 # BentoML's name of the file that has an entry's tag and metadata.
 DESCRIPTION_FILE = "model.yaml"
+# That of a Bento.
+_MANIFEST = "bento.yaml"
 
 # Exit status of this module's command, which make knows.
 NO_MODELS = 3
 
-_LATEST = "latest"
-_FILES = "files"
+LATEST = "latest"
+FILES = "files"
 # How much is read of a file. A description has a hundred YAML events, and for 160 features 10 kB;
 # a scorer of 160 features and 26 classes has 1 MB.
 _MOST_OF_A_DESCRIPTION = 4 << 20
 _MOST_EVENTS = 10_000
 _MOST_OF_A_POINTER = 256
-_MOST_OF_A_SCORER = 64 << 20
+MOST_OF_A_SCORER = 64 << 20
+# As BentoML has it.
+_NAME = re.compile(r"[a-z0-9]([-._a-z0-9]*[a-z0-9])?")
 _REMEDY = "run `make train` (or `python train.py`)"
 
 
-@dataclass(frozen=True)
-class Entry:
-    """Files and metadata of one model.
+class Tag(NamedTuple):
+    """Name and version of an entry, in BentoML's way."""
 
-    Attributes
-    ----------
-    model : Model
-        Which of the models it is.
-    files : dict of str to bytes
-        Contents by file name: `PIPELINE_FILE` and `SCORER_FILE`.
-    metadata : dict
-        Schema, preprocessing, temperature, scores, checksums of the recordings, library versions.
-    """
+    name: str
+    version: str
 
-    model: Model
-    files: Mapping[str, bytes]
-    metadata: Mapping[str, Any]
-
-    @property
-    def checksums(self) -> dict[str, str]:
-        """SHA-256 of each file, hexadecimal."""
-        return {name: hashlib.sha256(data).hexdigest() for name, data in self.files.items()}
-
-    @property
-    def tag(self) -> bentoml.Tag:
-        """Name and version; the version is a digest of all that is stored."""
-        return bentoml.Tag(self.model.name, _digest({**self.metadata, _FILES: self.checksums}))
-
-
-def training_tag(entries: Sequence[Entry]) -> str:
-    """Name of the training that these entries came from: a digest of their tags."""
-    tags = "\n".join(sorted(str(entry.tag) for entry in entries))
-    return hashlib.sha256(tags.encode()).hexdigest()[:16]
+    def __str__(self) -> str:
+        return f"{self.name}:{self.version}"
 
 
 @dataclass(frozen=True)
 class Description:
     """What an entry in the store says of itself; nothing of it is to be trusted."""
 
-    tag: bentoml.Tag
+    tag: Tag
     folder: Path
     metadata: Mapping[str, Any]
     created: str
@@ -116,55 +91,6 @@ class StoredModel:
     metadata: Mapping[str, Any]
 
 
-def check_writable() -> None:
-    """Make sure, before a long training, that the store can be written.
-
-    Raises
-    ------
-    StoreError
-        When its folder cannot be made or written.
-    """
-    try:
-        with TemporaryFile(dir=BentoMLContainer.model_store_dir.get()):
-            pass
-    except OSError as error:
-        raise _unusable(error) from None
-
-
-def save_entries(entries: Sequence[Entry]) -> None:
-    """Store all entries or none, and make each the latest of its name.
-
-    An entry that is there already and whole is left alone.
-
-    Raises
-    ------
-    StoreError
-        When the store cannot be written; nothing new is in it then.
-    """
-    for entry in entries:
-        if len(entry.files[SCORER_FILE]) > _MOST_OF_A_SCORER:
-            raise StoreError(
-                f"the models cannot be saved: the scorer of {entry.model.title} has more than the"
-                f" {_MOST_OF_A_SCORER} bytes that are read: train on fewer features or classes"
-            )
-    with ExitStack() as undo:
-        try:
-            for entry in entries:
-                # BentoML moves the pointer when it writes and when it deletes.
-                with suppress(StoreError):
-                    if (latest := _open(entry.model.name).tag) != entry.tag:
-                        undo.callback(_make_latest, latest)
-                if not _is_whole(entry):
-                    _delete(entry.tag)
-                    undo.callback(_delete, entry.tag)
-                    _write(entry)
-            for entry in entries:
-                _make_latest(entry.tag)
-        except (OSError, OutputError, BentoMLException) as error:
-            raise StoreError(f"the models cannot be saved: {error}") from None
-        undo.pop_all()
-
-
 def load_model(model: Model) -> StoredModel:
     """Read a model's scorer, or the version of it that the running Bento pins.
 
@@ -176,7 +102,7 @@ def load_model(model: Model) -> StoredModel:
         When there is no such model, or its files are not those that training wrote.
     """
     stored, scorer, schema = load_scorer(model.name)
-    return StoredModel(model, stored.tag.version or "", scorer, schema, stored.metadata)
+    return StoredModel(model, stored.tag.version, scorer, schema, stored.metadata)
 
 
 def load_models() -> list[StoredModel]:
@@ -210,18 +136,18 @@ def load_scorer(tag: str) -> tuple[Description, Scorer, Schema]:
     StoreError
         When there is no such model, or it is not as training wrote it.
     """
-    stored = _open(tag)
-    checksums = stored.metadata.get(_FILES)
+    stored = open_entry(tag)
+    checksums = stored.metadata.get(FILES)
     if not isinstance(checksums, dict) or SCORER_FILE not in checksums:
         raise StoreError(f"model {stored.tag} was saved without a compiled scorer: {_REMEDY}")
     try:
-        digest = _digest(stored.metadata)
+        version = digest(stored.metadata)
     except (TypeError, ValueError, RecursionError) as error:
         raise _refusal(stored.tag, DESCRIPTION_FILE, error) from None
-    if digest != stored.tag.version:
+    if version != stored.tag.version:
         raise StoreError(
-            f"model {stored.tag}, {DESCRIPTION_FILE}: the digest of the metadata is {digest}, which"
-            f" is not the version: {_REMEDY}"
+            f"model {stored.tag}, {DESCRIPTION_FILE}: the digest of the metadata is {version},"
+            f" which is not the version: {_REMEDY}"
         )
     content = _read(stored, SCORER_FILE)
     _verify(stored, SCORER_FILE, hashlib.sha256(content).hexdigest(), checksums)
@@ -245,53 +171,104 @@ def load_schema() -> Schema:
     StoreError
         When there is no such model, or it has no schema.
     """
-    return _read_schema(_open(MODELS[0].name))
+    return _read_schema(open_entry(MODELS[0].name))
 
 
-def use_own_bento() -> None:
-    """Load models from the Bento that contains this code, if one does, as serving does."""
-    bento = Path(__file__).resolve().parents[3]
-    if (bento / "bento.yaml").is_file():
-        bentoml.load(str(bento))
+def is_whole(tag: Tag, metadata: Mapping[str, Any]) -> bool:
+    """Whether there is an entry with this metadata, and with the files that they tell of."""
+    try:
+        stored = open_entry(str(tag))
+        for name in metadata[FILES]:
+            _verify(stored, name, _checksum(stored, name), metadata[FILES])
+    except StoreError:
+        return False
+    return stored.metadata == metadata
 
 
-def _digest(metadata: Mapping[str, Any]) -> str:
+def digest(metadata: Mapping[str, Any]) -> str:
+    """The version of what has this metadata."""
     content = json.dumps(metadata, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def _open(tag: bentoml.Tag | str) -> Description:
+def open_entry(tag: str) -> Description:
+    """Read what an entry says of itself.
+
+    Raises
+    ------
+    StoreError
+        When there is no such entry, or its description cannot be read.
+    """
     try:
-        return _find(tag)
-    except NotFound:
-        raise StoreError(f"there is no model {tag} in the BentoML model store: {_REMEDY}") from None
+        found = _find(tag)
     except OSError as error:
-        raise _unusable(error) from None
-    except (BentoMLException, ValueError) as error:
+        raise unusable(error) from None
+    except ValueError as error:
         raise StoreError(f"model {tag} cannot be read ({_one_line(error)}): {_REMEDY}") from None
+    if found is None:
+        raise StoreError(f"there is no model {tag} in the BentoML model store: {_REMEDY}")
+    return found
 
 
-def _find(tag: bentoml.Tag | str) -> Description:
+def models_folder() -> Path:
+    """Folder of the model store: in the Bento that has this code, or where BentoML keeps models."""
+    packed = BENTO / "models"
+    if _is_bento() and packed.is_dir():
+        return packed
+    return Path(os.environ.get("BENTOML_HOME") or Path.home() / "bentoml", "models")
+
+
+def _is_bento() -> bool:
+    return (BENTO / _MANIFEST).is_file()
+
+
+def _pinned(tag: str) -> str:
+    # The version that the Bento that has this code was built with.
+    if not _is_bento():
+        return tag
+    try:
+        manifest = _read_yaml(BENTO / _MANIFEST)
+        pins = {model.get("alias"): model["tag"] for model in manifest["models"]}
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise StoreError(f"{BENTO / _MANIFEST} cannot be read: {_one_line(error)}") from None
+    return str(pins.get(tag, tag))
+
+
+def _find(tag: str) -> Description | None:
     # What `bentoml.models.get` finds, which would wait for a pipe and follow a link.
-    store = Path(BentoMLContainer.model_store.get()._path)
-    aliases: Mapping[str, str] = BentoMLContainer.model_aliases.get()
-    wanted = bentoml.Tag.from_taglike(aliases.get(tag, tag) if isinstance(tag, str) else tag)
-    entries = store / wanted.name
-    found = {folder.name: folder for folder in entries.glob("*/")}
-    version = wanted.version or _LATEST
-    if version == _LATEST:
+    name, _, version = _pinned(tag).lower().partition(":")
+    if not all(_NAME.fullmatch(part) for part in (name, version or LATEST)):
+        raise ValueError("a tag is a name, or a name and a version with a colon between them")
+    version = version or LATEST
+    found = _versions(name)
+    if version == LATEST:
         with suppress(FileNotFoundError):
-            version = read_regular(entries / _LATEST, _MOST_OF_A_POINTER).decode().strip()
+            pointer = read_regular(models_folder() / name / LATEST, _MOST_OF_A_POINTER)
+            version = pointer.decode().strip()
         if version not in found and found:
             return max(map(_describe, found.values()), key=attrgetter("created"))
     elif version not in found:
-        begin_so = [name for name in found if name.startswith(version)]
+        begin_so = [each for each in found if each.startswith(version)]
         if len(begin_so) > 1:
             raise ValueError(f"there are {' and '.join(sorted(begin_so))}")
         version = "".join(begin_so)
-    if version not in found:
-        raise NotFound(str(tag))
-    return _describe(found[version])
+    return _describe(found[version]) if version in found else None
+
+
+def _versions(name: str) -> dict[str, Path]:
+    with suppress(FileNotFoundError):
+        folders = (models_folder() / name).iterdir()
+        return {folder.name: folder for folder in folders if folder.is_dir()}
+    return {}
+
+
+def _read_yaml(path: Path) -> Any:
+    content = read_regular(path, _MOST_OF_A_DESCRIPTION)
+    # An alias stands for what may be as large as there are names for it.
+    for number, event in enumerate(yaml.parse(content, Loader)):
+        if number > _MOST_EVENTS or isinstance(event, yaml.AliasEvent):
+            raise ValueError("it has aliases, or more than a description has")
+    return yaml.load(content, Loader)
 
 
 def _describe(folder: Path) -> Description:
@@ -302,14 +279,9 @@ def _describe(folder: Path) -> Description:
     StoreError
         When it is none.
     """
-    tag = bentoml.Tag(folder.parent.name, folder.name)
+    tag = Tag(folder.parent.name, folder.name)
     try:
-        content = read_regular(folder / DESCRIPTION_FILE, _MOST_OF_A_DESCRIPTION)
-        # An alias stands for what may be as large as there are names for it.
-        for number, event in enumerate(yaml.parse(content, Loader)):
-            if number > _MOST_EVENTS or isinstance(event, yaml.AliasEvent):
-                raise ValueError("it has aliases, or more than a description has")
-        document = yaml.load(content, Loader)
+        document = _read_yaml(folder / DESCRIPTION_FILE)
         if not isinstance(document, dict) or not isinstance(document.get("metadata"), dict):
             raise ValueError("it describes no model")
         if (document.get("name"), document.get("version")) != (tag.name, tag.version):
@@ -332,11 +304,12 @@ def _read_schema(stored: Description) -> Schema:
         raise _refusal(stored.tag, "schema", error) from None
 
 
-def _unusable(error: OSError) -> StoreError:
+def unusable(error: OSError) -> StoreError:
+    """The error to raise where the store's folder cannot be read or written."""
     return StoreError(f"the BentoML model store cannot be used: {error}: set BENTOML_HOME")
 
 
-def _refusal(tag: bentoml.Tag, name: str, error: Exception) -> StoreError:
+def _refusal(tag: Tag, name: str, error: Exception) -> StoreError:
     reason = error.strerror if isinstance(error, OSError) else _one_line(error)
     return StoreError(f"model {tag}, {name}: {reason}: {_REMEDY}")
 
@@ -347,7 +320,7 @@ def _one_line(error: Exception) -> str:
 
 def _read(stored: Description, name: str) -> bytes:
     try:
-        return read_regular(stored.folder / name, _MOST_OF_A_SCORER)
+        return read_regular(stored.folder / name, MOST_OF_A_SCORER)
     except (OSError, ValueError) as error:
         raise _refusal(stored.tag, name, error) from None
 
@@ -368,51 +341,13 @@ def _verify(stored: Description, name: str, checksum: str, checksums: Mapping[st
         )
 
 
-def _is_whole(entry: Entry) -> bool:
-    try:
-        stored = _open(entry.tag)
-        for name in entry.files:
-            _verify(stored, name, _checksum(stored, name), entry.checksums)
-    except StoreError:
-        return False
-    return stored.metadata == {**entry.metadata, _FILES: entry.checksums}
-
-
-def _write(entry: Entry) -> None:
-    with bentoml.models.create(
-        entry.tag,
-        module="bentoml.sklearn",
-        metadata={**entry.metadata, _FILES: entry.checksums},
-        context=ModelContext(
-            "sklearn", {"scikit-learn": entry.metadata["versions"]["scikit-learn"]}
-        ),
-    ) as stored:
-        for name, data in entry.files.items():
-            Path(stored.path_of(name)).write_bytes(data)
-
-
-def _delete(tag: bentoml.Tag) -> None:
-    with suppress(NotFound):
-        bentoml.models.delete(tag)
-
-
-def _make_latest(tag: bentoml.Tag) -> None:
-    # BentoML moves this pointer only when it writes an entry, so that training again on earlier
-    # recordings would leave it at the models of the later ones.
-    pointer = _open(tag).folder.with_name(_LATEST)
-    with atomic_write(pointer) as temporary:
-        temporary.write_text(str(tag.version))
-
-
 def _is_empty() -> bool:
     # A version without a pointer to it counts, too: training would put its own models in the place
     # of the user's.
     try:
-        folders = [Path(BentoMLContainer.model_store_dir.get(), model.name) for model in MODELS]
-        found = [path for folder in folders if folder.exists() for path in folder.iterdir()]
+        return not any(_versions(model.name) for model in MODELS)
     except OSError as error:
-        raise _unusable(error) from None
-    return not any(path.is_dir() for path in found)
+        raise unusable(error) from None
 
 
 if __name__ == "__main__":

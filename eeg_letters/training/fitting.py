@@ -23,11 +23,12 @@ from eeg_letters.models import Model
 from eeg_letters.recordings.recording import Recording
 from eeg_letters.schema import Features
 from eeg_letters.scoring.scorer import PREPROCESSING, Scorer
-from eeg_letters.scoring.store import PIPELINE_FILE, SCORER_FILE, Entry
+from eeg_letters.scoring.store import PIPELINE_FILE, SCORER_FILE
 from eeg_letters.training.calibration import calibrate, fit_temperature
 from eeg_letters.training.compiling import check_scorer, compile_pipeline
 from eeg_letters.training.evaluation import Evaluation, evaluate
 from eeg_letters.training.pipelines import build_pipeline, fit, to_frame
+from eeg_letters.training.saving import Entry
 
 # Called with what is being fitted, the epoch and the loss.
 Progress = Callable[[str, int, float], None]

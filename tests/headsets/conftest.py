@@ -17,7 +17,7 @@ TRAIN = """
 from pathlib import Path
 from eeg_letters.models import MODELS
 from eeg_letters.recordings.recording import read_recording
-from eeg_letters.scoring.store import save_entries
+from eeg_letters.training.saving import save_entries
 from eeg_letters.training.fitting import make_entry, train
 training = read_recording({train!r})
 test = read_recording({test!r}, training.schema)

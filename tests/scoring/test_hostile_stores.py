@@ -21,8 +21,6 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from bentoml._internal.configuration.containers import BentoMLContainer
-from bentoml._internal.models import ModelStore
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -384,15 +382,12 @@ def alarm() -> Iterator[None]:
 
 @pytest.mark.usefixtures("alarm")
 @pytest.mark.parametrize("name", OTHERS)
-def test_it_is_refused_by_name(home: Path, name: str) -> None:
+def test_it_is_refused_by_name(home: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     damage, fragments = OTHERS[name]
     damage(latest_entry(home, MLP))
-    BentoMLContainer.model_store.set(ModelStore(home / "models"))
-    try:
-        with pytest.raises(StoreError) as refusal:
-            load_model(MLP)
-    finally:
-        BentoMLContainer.model_store.reset()
+    monkeypatch.setenv("BENTOML_HOME", str(home))
+    with pytest.raises(StoreError) as refusal:
+        load_model(MLP)
     sentence = str(refusal.value)
     assert len(sentence.splitlines()) == 1
     for fragment in ["model eeg-mlp", *fragments, "run `make train` (or `python train.py`)"]:

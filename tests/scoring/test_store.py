@@ -5,14 +5,12 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from bentoml._internal.configuration.containers import BentoMLContainer
-from bentoml._internal.models import ModelStore
 
 from eeg_letters.errors import StoreError
 from eeg_letters.models import LDA, MLP, MODELS, Model
@@ -20,10 +18,9 @@ from eeg_letters.scoring.store import (
     NO_MODELS,
     PIPELINE_FILE,
     SCORER_FILE,
-    Entry,
     load_model,
-    save_entries,
 )
+from eeg_letters.training.saving import Entry, save_entries
 from tests.conftest import ROOT, environment, flip_a_bit, latest_entry, stored_metadata
 
 
@@ -47,12 +44,11 @@ def edit_metadata(entry: Path, edit: Callable[[dict[str, Any]], object]) -> None
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home with an empty store, which this process uses."""
     (tmp_path / "models").mkdir()
-    BentoMLContainer.model_store.set(ModelStore(tmp_path / "models"))
-    yield tmp_path
-    BentoMLContainer.model_store.reset()
+    monkeypatch.setenv("BENTOML_HOME", str(tmp_path))
+    return tmp_path
 
 
 def entries_of(training: str) -> list[Entry]:
@@ -72,7 +68,7 @@ def latest(home: Path) -> list[str]:
 
 
 def versions(entries: Sequence[Entry]) -> list[str]:
-    return [str(entry.tag.version) for entry in entries]
+    return [entry.tag.version for entry in entries]
 
 
 def in_store(home: Path) -> set[str]:

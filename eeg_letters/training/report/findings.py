@@ -12,13 +12,13 @@ import numpy as np
 
 from eeg_letters.models import Model
 from eeg_letters.recordings.recording import Recording
-from eeg_letters.scoring.store import Entry, training_tag
 from eeg_letters.training.evaluation import NEAR, Agreement, compare, nearby_mistakes
 from eeg_letters.training.fitting import TrainedModel
 from eeg_letters.training.report.costs import Cost, measure_cost, peak_memory
 from eeg_letters.training.report.experiments import Count, Experiments, experiment
 from eeg_letters.training.report.naming import printable
 from eeg_letters.training.report.shift import Shift, shift
+from eeg_letters.training.saving import Entry, training_tag
 
 # Fewer mistakes say nothing about a share.
 _ENOUGH = 20

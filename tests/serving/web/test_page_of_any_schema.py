@@ -33,7 +33,7 @@ MANY = tuple(f"word {number:03}" for number in range(120))
 TRAIN = """
 from eeg_letters.models import MODELS
 from eeg_letters.recordings.recording import read_recording
-from eeg_letters.scoring.store import save_entries
+from eeg_letters.training.saving import save_entries
 from eeg_letters.training.fitting import AUTO, make_entry, train
 recording = read_recording({path!r})
 trained = [train(model, recording, recording, AUTO, lambda *_: None) for model in MODELS]
