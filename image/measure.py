@@ -12,8 +12,8 @@ from rich.table import Table
 from image.container import Container, running
 
 SIZE_GOAL_MB = 400
-READY_GOAL_SECONDS = 3
-MEMORY_GOAL_MB = 200
+READY_GOAL_SECONDS = 1.5
+MEMORY_GOAL_MB = 120
 STARTS = 3
 
 

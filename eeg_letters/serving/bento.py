@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-import gc
-import logging
 import os
 import signal
 import sys
-import warnings
 from contextlib import suppress
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import gettempdir
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
 import bentoml
 
 from eeg_letters.errors import UserError
-from eeg_letters.models import LDA
 from eeg_letters.scoring.store import load_schema
 from eeg_letters.serving import cors, openapi
-from eeg_letters.serving.admission import Connections, most_connections
-from eeg_letters.serving.asgi import Application
-from eeg_letters.serving.inference import Inference, load_inference
-from eeg_letters.serving.open_inference import routes as open_inference
-from eeg_letters.serving.routes import build_routes
-from eeg_letters.serving.telemetry.logs import AccessLog, complaints, configure_logging
-from eeg_letters.serving.telemetry.metrics import Metrics
-from eeg_letters.settings import Settings, read_settings, sends_traces
-
-if TYPE_CHECKING:
-    from eeg_letters.serving.telemetry.tracing import Tracing
-
-
-_MORE_MEMORY = "raise the memory limit of the container or process, or serve fewer rows"
-_logger = logging.getLogger("eeg_letters")
+from eeg_letters.serving.inference import load_inference
+from eeg_letters.serving.start import OUT_OF_MEMORY, build_application, end
+from eeg_letters.serving.telemetry.logs import configure_logging
+from eeg_letters.settings import Settings, read_settings
 
 
 class HTTPService(bentoml.Service[Any]):
@@ -54,41 +39,11 @@ class HTTPService(bentoml.Service[Any]):
         """Build the ASGI application that a worker serves; its models and rows are loaded."""
         try:
             instance = self.inner()
-            settings: Settings = instance.settings
-            as_json = settings.log_format == "json"
-            configure_logging(as_json)
-            tracing = _load_tracing()
         except UserError as error:
-            _end(error)
-        inference: Inference = instance.inference
-        # A row whose squares overflow becomes zeros, as scikit-learn's Normalizer has it.
-        warnings.filterwarnings("ignore", "overflow encountered", RuntimeWarning)
-        versions = {stored.model.title: stored.version for stored in inference.models}
-        metrics = Metrics(versions, inference.schema.labels)
-        document = openapi.document(inference.schema, inference.columns, versions[LDA.title])
-        routes = build_routes(inference, metrics, settings, document, self.schema())
-        application = Application(
-            [*routes, *cors.build_routes(settings.cors_origins)],
-            settings,
-            metrics,
-            AccessLog(as_json),
-            tracing,
-            {open_inference.PREFIX: open_inference.refusal},
-        )
-        # Imports uvicorn, which only a worker needs.
-        from eeg_letters.serving import connection
-
-        connections = Connections(most_connections(settings), metrics)
-        connection.install(application, connections, settings)
-        # A full collection over all that was just loaded would stop the worker for 0.2 s.
-        gc.collect()
-        gc.freeze()
-        _logger.info("ready", extra={"models": versions, "serves": inference.schema.describe()})
-        if inference.no_rows:
-            _logger.warning("no stored rows: %s", inference.no_rows)
-        if inference.unused:
-            _logger.info("unused columns of the stored rows: %s", ", ".join(inference.unused))
-        return cors.allow(application, settings.cors_origins)
+            end(error)
+        settings: Settings = instance.settings
+        configure_logging(settings.log_format == "json")
+        return build_application(settings, instance.inference, self.schema())
 
 
 def check_start() -> None:
@@ -101,7 +56,7 @@ def check_start() -> None:
         settings = read_settings(os.environ)
         _check_temporary()
     except UserError as error:
-        _end(error)
+        end(error)
     configure_logging(settings.log_format == "json")
     # A worker of a built Bento starts in the Bento's own folder.
     if settings.test_data is not None:
@@ -111,7 +66,7 @@ def check_start() -> None:
     child.join()
     status = child.exitcode or 0
     if status < 0:
-        _end(_killed(-status))
+        end(_killed(-status))
     if status > 0:
         # It has said why.
         sys.exit(1)
@@ -132,9 +87,9 @@ def _load(settings: Settings) -> None:
     try:
         load_inference(settings)
     except UserError as error:
-        _end(error)
+        end(error)
     except MemoryError:
-        _end(UserError(f"out of memory while models and rows were checked: {_MORE_MEMORY}"))
+        end(UserError(OUT_OF_MEMORY))
 
 
 def _killed(number: int) -> UserError:
@@ -142,31 +97,4 @@ def _killed(number: int) -> UserError:
     event = f"the check of models and rows was killed by signal {number} ({name})"
     if number != signal.SIGKILL:
         return UserError(event)
-    return UserError(f"{event}, probably because it was out of memory: {_MORE_MEMORY}")
-
-
-def _load_tracing() -> Tracing | None:
-    # Predictions are served with or without traces.
-    try:
-        if not sends_traces(os.environ):
-            return None
-        with complaints("opentelemetry") as said:
-            # It takes 0.15 s and some megabytes, which a service without a collector has no use
-            # for.
-            from eeg_letters.serving.telemetry.tracing import Tracing
-
-            tracing = Tracing()
-    except UserError as error:
-        _logger.warning("no traces: %s", error)
-    except Exception as error:  # noqa: BLE001 What its library raises depends on the variable.
-        _logger.warning("no traces: an OTEL_ variable cannot be understood: %s", error)
-    else:
-        if not said:
-            return tracing
-        tracing.shutdown()
-        _logger.warning("no traces: an OTEL_ variable cannot be understood: %s", said[0])
-    return None
-
-
-def _end(error: UserError) -> NoReturn:
-    sys.exit(f"eeg-letters: {error}")
+    return UserError(f"{event}, probably {OUT_OF_MEMORY}")
