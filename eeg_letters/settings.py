@@ -19,6 +19,9 @@ BENTO = Path(__file__).resolve().parents[2]
 # Where `make bento TEST=…` puts the recording that a Bento serves.
 PACKED = DATA / "packed"
 SHIPPED = DATA / "test.json"
+# How long requests in flight may go on after SIGTERM in the image: it fits into the Deployment's
+# termination grace period.
+DRAIN_SECONDS = 20
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
 _OWN_PORT = re.compile(r"http://.*:80|https://.*:443")
 # Of 26 letters by two models.

@@ -96,7 +96,9 @@ def deployment_options() -> list[str]:
 
 
 @contextmanager
-def running(engine: str, image: str, options: Sequence[str] = ()) -> Iterator[Container]:
+def running(
+    engine: str, image: str, options: Sequence[str] = (), command: Sequence[str] = ()
+) -> Iterator[Container]:
     """Run an image as the Deployment does until the block ends.
 
     Parameters
@@ -107,6 +109,8 @@ def running(engine: str, image: str, options: Sequence[str] = ()) -> Iterator[Co
         Name and tag.
     options : sequence of str
         Further options of ``run``.
+    command : sequence of str
+        What is run instead of the image's command.
 
     Yields
     ------
@@ -115,7 +119,7 @@ def running(engine: str, image: str, options: Sequence[str] = ()) -> Iterator[Co
     """
     started = time.perf_counter()
     arguments = [*deployment_options(), "--publish=127.0.0.1::3000", *options]
-    name = _output(engine, "run", "--detach", *arguments, image).strip().splitlines()[-1]
+    name = _output(engine, "run", "--detach", *arguments, image, *command).strip().splitlines()[-1]
     try:
         port = _output(engine, "port", name, "3000/tcp").split(":")[-1].strip()
         url = f"http://127.0.0.1:{port}"

@@ -150,6 +150,23 @@ def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+@pytest.fixture(scope="session")
+def bento(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a Bento, with its models in it as in the image."""
+    home = tmp_path_factory.mktemp("bento")
+    shutil.copytree(trained_home / "models", home / "models")
+    subprocess.run(
+        bentoml_command("build", "--version", "test"),
+        cwd=ROOT,
+        env=environment(home),
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    folder = home / "bentos" / "eeg-letters" / "test"
+    return (home / "models").rename(folder / "models").parent
+
+
 def latest_entry(home: Path, model: Model) -> Path:
     """The folder of a model's latest entry in the store in `home`."""
     versions = home / "models" / model.name
@@ -220,6 +237,27 @@ def serve(
     command = ["sh", "-c", f'{before} && exec "$@"', "sh", *command]
     url = f"http://127.0.0.1:{port}"
     with _running(command, url, log, environment(home, **settings)) as process:
+        yield url, process
+
+
+# What the image runs; -P, because this one is run from where the package is, too.
+PROCESS_COMMAND = (sys.executable, "-P", "-m", "eeg_letters.serving")
+
+
+def process_environment(bento: Path, **settings: str) -> dict[str, str]:
+    """The environment in which `PROCESS_COMMAND` serves a Bento."""
+    return environment(bento.parent, PYTHONPATH=str(bento / "src"), **settings)
+
+
+@contextmanager
+def serve_process(
+    bento: Path, log: Path | None = None, **settings: str
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Serve a Bento as the image does until the block ends; otherwise as `serve`."""
+    port = str(free_port())
+    variables = process_environment(bento, BENTOML_HOST="127.0.0.1", BENTOML_PORT=port, **settings)
+    url = f"http://127.0.0.1:{port}"
+    with _running(PROCESS_COMMAND, url, log, variables) as process:
         yield url, process
 
 

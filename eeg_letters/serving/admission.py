@@ -14,7 +14,8 @@ from eeg_letters.settings import Settings
 # What a connection takes that sends the largest head of the smallest fields: measured, and rounded
 # up.
 CONNECTION_BYTES = 64 * 1024
-# Of the worker and its supervisor at rest.
+# Of the image's process at rest (75 MB), and what it takes to read, score and answer the largest
+# bodies beside themselves and their answers (70 MB): measured, and rounded up.
 REST_BYTES = 200_000_000
 # Files, pipes and sockets that are no connection: 30 at rest.
 REST_DESCRIPTORS = 64

@@ -17,10 +17,8 @@ from eeg_letters.errors import UserError
 from eeg_letters.serving.inference import load_inference
 from eeg_letters.serving.start import OUT_OF_MEMORY, build_application, end
 from eeg_letters.serving.telemetry.logs import configure_logging
-from eeg_letters.settings import BENTO, read_settings
+from eeg_letters.settings import BENTO, DRAIN_SECONDS, read_settings
 
-# Fits into the Deployment's termination grace period.
-DRAIN_SECONDS = 20
 # What BentoML writes into every Bento that it builds.
 _DESCRIPTION = BENTO / "apis" / "schema.json"
 # As of `bentoml serve`.
@@ -56,8 +54,9 @@ def _read_description() -> Any:
     try:
         return orjson.loads(_DESCRIPTION.read_bytes())
     except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise UserError(
-            f"{_DESCRIPTION}: {error}: this serves a built Bento; run `make serve` for the service"
+            f"{_DESCRIPTION}: {reason}: this serves a built Bento; run `make serve` for the service"
             " in this folder"
         ) from None
 

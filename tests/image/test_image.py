@@ -14,18 +14,16 @@ import pytest
 from eeg_letters import __version__
 from eeg_letters.models import LDA, MODELS
 from eeg_letters.serving import openapi
-from eeg_letters.settings import DATA
+from eeg_letters.settings import DATA, DRAIN_SECONDS
 from image.build import public_source
-from image.container import Container, deployment_options
+from image.container import Container, deployment_options, running
 from image.measure import MEMORY_GOAL_MB, SIZE_GOAL_MB, unpacked_megabytes
 from tests.conftest import begin_predict
 from tests.image.conftest import output
-from tests.manifests.rendered import DRAIN_SECONDS
 from tests.shipped import COLUMNS, SCHEMA
 
 ROW = [1.0] * 160
 FILL = "cat /dev/zero > /tmp/full"
-COMMAND = "bentoml serve /opt/bento --port 3000"
 
 
 def test_the_deployment_runs_it_with_the_least_privilege() -> None:
@@ -181,16 +179,17 @@ def test_sigterm_under_load_answers_every_request_that_began(mortal: Container) 
     assert statuses == {200}
 
 
-def test_a_dead_worker_ends_the_container_for_the_kubelet_to_restart(mortal: Container) -> None:
+def test_one_process_runs_and_the_container_ends_with_it(mortal: Container) -> None:
     script = (
-        "import glob, os, signal\n"
+        "import glob, os\n"
         "for path in glob.glob('/proc/[0-9]*/cmdline'):\n"
-        "    pid = int(path.split('/')[2])\n"
-        "    if pid != os.getpid() and b'_bentoml_impl.worker' in open(path, 'rb').read():\n"
-        "        os.kill(pid, signal.SIGKILL)\n"
+        "    if path != f'/proc/{os.getpid()}/cmdline':\n"
+        "        print(open(path).read().replace('\\0', ' '))\n"
     )
-    mortal.execute("python3", "-c", script)
-    assert mortal.wait(30) != 0
+    running = mortal.execute("python3", "-c", script).splitlines()
+    assert [line.strip() for line in running] == ["python -m eeg_letters.serving"]
+    mortal.signal("KILL")
+    assert mortal.wait(30) == 128 + 9
 
 
 def test_a_full_tmp_does_not_stop_it(mortal: Container) -> None:
@@ -205,18 +204,29 @@ def test_a_full_tmp_does_not_stop_it(mortal: Container) -> None:
     assert mortal.wait(DRAIN_SECONDS) == 0
 
 
-def test_a_start_with_a_full_tmp_ends_with_one_sentence(engine: str, image: str) -> None:
-    options = deployment_options()
-    if engine == "podman":
-        # podman alone adds a /var/tmp that can be written; Kubernetes does not.
-        options.append("--read-only-tmpfs=false")
+def test_it_starts_with_a_full_tmp(engine: str, image: str) -> None:
+    command = ["sh", "-c", f"{FILL} 2>/dev/null; exec python -m eeg_letters.serving"]
+    with running(engine, image, command=command) as container:
+        assert "No space left on device" in container.execute("sh", "-c", FILL)
+        assert httpx.get(f"{container.url}/prediction/232").status_code == 200
+
+
+def test_a_start_that_cannot_be_ends_with_one_sentence(engine: str, image: str) -> None:
+    options = [*deployment_options(), "--env=EEG_MAX_ROWS=many"]
     finished = subprocess.run(
-        [engine, "run", "--rm", *options, image, "sh", "-c", f"{FILL} 2>/dev/null; exec {COMMAND}"],
+        [engine, "run", "--rm", *options, image],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert finished.returncode == 1
-    (sentence,) = finished.stderr.splitlines()
-    assert sentence.startswith("eeg-letters: No usable temporary directory")
+    assert finished.stderr == "eeg-letters: EEG_MAX_ROWS=many: not a whole number above zero\n"
+
+
+def test_bentoml_serves_its_bento_too(engine: str, image: str, client: httpx.Client) -> None:
+    command = ["bentoml", "serve", "/opt/bento", "--port", "3000"]
+    with running(engine, image, command=command) as container:
+        for path in ("/schema.json", "/docs.json", "/prediction/232"):
+            answer = httpx.get(f"{container.url}{path}")
+            assert answer.json() == client.get(path).json()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -17,13 +16,6 @@ ROOT = Path(__file__).resolve().parents[2]
 K8S = ROOT / "k8s"
 
 Object = dict[str, Any]
-
-# How long the image's command lets requests in flight go on after SIGTERM.
-DRAIN_SECONDS = int(
-    re.findall(
-        r'"--timeout-graceful-shutdown", "(\d+)"', (ROOT / "image" / "Dockerfile.j2").read_text()
-    )[0]
-)
 
 COMPONENTS = sorted(path.parent.name for path in K8S.glob("components/*/kustomization.yaml"))
 BUILDS = [

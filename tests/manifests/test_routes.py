@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from eeg_letters.settings import DRAIN_SECONDS
+
 from . import rendered
-from .rendered import BUILDS, DRAIN_SECONDS, Object
+from .rendered import BUILDS, Object
 
 PUBLIC = ["/", "/line/1", "/prediction/1", "/score", "/predict", "/models", "/predictions"]
 PUBLIC += ["/v2", "/v2/models/eeg-lda/infer"]
