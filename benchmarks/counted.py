@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +56,9 @@ class Given:
     @cached_property
     def inference(self) -> Any:
         """Models and stored rows."""
-        from eeg_letters.serving.inference import load_inference
+        from eeg_letters.serving import inference
 
-        return load_inference(self.settings)
+        return inference.load_inference(self.settings)
 
     @cached_property
     def settings(self) -> Any:
@@ -284,8 +284,12 @@ async def _ask(connection: Connection, request: bytes) -> None:
 if __name__ == "__main__":
     import uvloop
 
-    import service
+    from eeg_letters.serving import inference
     from eeg_letters.serving.telemetry import logs
+
+    # Callgrind takes a minute to load them for the stages once more.
+    inference.load_inference = cache(inference.load_inference)
+    import service
 
     logs.STDOUT = os.open(os.devnull, os.O_WRONLY)
     made: Any = service.EEGLetters
