@@ -36,7 +36,7 @@ def draw(results: Results, target: Path) -> None:
 def draw_parts(results: Results, target: Path) -> None:
     """Draw what small requests consist of, each part where the one before it ends."""
     mpl.rcParams["font.size"] = 9
-    names = list(dict.fromkeys(name for of in results.parts.values() for name in of))
+    names = max((list(of) for of in results.parts.values()), key=len)
     figure = Figure(figsize=(11, 3.6), layout="constrained")
     grid = figure.subplots(1, len(results.parts), sharey=True, squeeze=False)[0]
     for axes, (request, parts) in zip(grid, results.parts.items(), strict=True):
