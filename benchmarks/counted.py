@@ -102,13 +102,6 @@ def _many_probabilities(model: int, given: Given) -> Step:
     return partial(given.inference.models[model].scorer.predict_proba, given.rows)
 
 
-def _write_labels(given: Given) -> Step:
-    from eeg_letters.serving.routing import json_response
-
-    classes = given.inference.classify(LINE)
-    return lambda: json_response(given.inference.name(classes))
-
-
 def _write(request: str, given: Given) -> Step:
     from eeg_letters.serving.api.answers import as_json
 
@@ -125,7 +118,6 @@ def _tell(given: Given) -> Step:
     metrics, log = Metrics(versions, inference.schema.labels), AccessLog(as_json=True)
 
     def tell() -> None:
-        metrics.count_predictions([4] for _ in versions)
         metrics.observe(("/predict", "POST", 200), 0.001)
         log.write("/predict", "POST", 200, 0.001, "0" * 32, None)
 
@@ -146,7 +138,6 @@ STAGES: Mapping[tuple[str, str], Callable[[Given], Step]] = {
     (MLP, GET): partial(_label, 1),
     (MLP, ONE): partial(_probabilities, 1),
     (MLP, MANY): partial(_many_probabilities, 1),
-    (WRITE, GET): _write_labels,
     (WRITE, ONE): partial(_write, ONE),
     (WRITE, MANY): partial(_write, MANY),
     (TELL, GET): _tell,
