@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import count
+from pathlib import Path
 
 import pytest
 
+from benchmarks import plot
 from benchmarks.environments import Unavailable
 from benchmarks.load import Measured
 from benchmarks.report import (
@@ -125,3 +127,14 @@ def test_the_floors_share_is_a_column(rate: float, share: str) -> None:
     # The floor has no models, so there is none where a thousand rows are asked about.
     (cells,) = (cells for cells in lines(results, THOUSAND) if cells[0] == OWN.name)
     assert cells[column] == ""
+
+
+def test_both_figures_are_drawn(tmp_path: Path) -> None:
+    machine = Machine(empty(), [1000])
+    machine.go()
+    get = {"socket and parser": 7.0, "LDA": 3.0, "rest": -0.2}
+    machine.results.parts = {"GET": get, "POST": {"read rows": 6.0, **get}}
+    for draw in (plot.draw, plot.draw_parts):
+        target = tmp_path / f"{draw.__name__}.png"
+        draw(machine.results, target)
+        assert target.read_bytes().startswith(b"\x89PNG")
