@@ -28,11 +28,11 @@ from tests.conftest import serve
 MODELS = (*NAMES, "eeg-letters")
 RECORDING = read_recording(DATA / "test.json")
 POWERS = RECORDING.features
-# In debug mode, which is MLServer's default.
+# In debug mode, which is MLServer's default; its own words for an error are those of one process.
 (MLSERVER,) = [
-    replace(peer, environment=(("BENCH_DEBUG", "true"),))
+    replace(peer, environment=(*peer.environment, ("BENCH_DEBUG", "true")))
     for peer in PEERS_MEASURED
-    if peer.name == "mlserver"
+    if peer.name == "mlserver-one-process"
 ]
 
 # What a client of MLServer does, in MLServer's environment: encode by a codec, send, decode.
