@@ -102,7 +102,7 @@ test-attack: $(VENV)/test.done ## Attack the service with clients that hold on (
 test-v2: $(VENV)/test.done ## Compare the Open Inference Protocol's answers with MLServer's, field by field
 	$(BIN)/python -m pytest tests/mlserver
 
-test-speed: models ## Compare the instructions of a start and of requests with the last accepted commit (needs valgrind)
+test-speed: models ## Compare instructions of a start, of stages and of requests with the last accepted commit's (needs valgrind)
 	$(BIN)/python -m benchmarks.instructions
 
 deploy: $(if $(filter file,$(origin IMAGE)),local-image) ## Deploy OVERLAY=local to the current kubectl context; IMAGE=REGISTRY/NAME:TAG for one the cluster pulls

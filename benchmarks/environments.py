@@ -11,11 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.paths import BENTOML_HOME, CACHE, LOGS, PROJECT_PYTHON, REFERENCE, ROOT
+from benchmarks.paths import BENTOML_HOME, CACHE, LOGS, PARTS, PROJECT_PYTHON, REFERENCE, ROOT
 from benchmarks.servers import Peer
 
 INSTALL_SECONDS = 900
-TRAIN_SECONDS = 600
+# Training takes longest.
+PROJECT_SECONDS = 600
 
 # What shapes a figure besides the packages that a peer asks for by name.
 _ALWAYS_SHOWN = set(
@@ -30,27 +31,34 @@ class Unavailable(Exception):
 def prepare_models() -> dict[str, Any]:
     """Train into a store of the benchmarks' own unless it has models; say what is right."""
     LOGS.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {
+    if _project("-m", "eeg_letters.scoring.store", check=False) != 0:
+        _project("train.py", "--reports", str(LOGS))
+    _project("-m", "benchmarks.reference", str(REFERENCE))
+    document: dict[str, Any] = json.loads(REFERENCE.read_text())
+    return document
+
+
+def measure_parts() -> dict[str, dict[str, float]]:
+    """Microseconds that each part of a small request takes, by request and part."""
+    _project("-m", "benchmarks.stages", str(PARTS))
+    document: dict[str, dict[str, float]] = json.loads(PARTS.read_text())
+    return document
+
+
+def _project(*arguments: str, check: bool = True) -> int:
+    environment = {
         "BENTOML_HOME": str(BENTOML_HOME),
         "BENTOML_DO_NOT_TRACK": "True",
         "PYTHONPATH": str(ROOT),
     }
-
-    def project(*arguments: str, check: bool = True) -> int:
-        return subprocess.run(
-            [str(PROJECT_PYTHON), *arguments],
-            cwd=ROOT,
-            env=environment,
-            check=check,
-            timeout=TRAIN_SECONDS,
-            stderr=None if check else subprocess.DEVNULL,
-        ).returncode
-
-    if project("-m", "eeg_letters.scoring.store", check=False) != 0:
-        project("train.py", "--reports", str(LOGS))
-    project("-m", "benchmarks.reference", str(REFERENCE))
-    document: dict[str, Any] = json.loads(REFERENCE.read_text())
-    return document
+    return subprocess.run(
+        [str(PROJECT_PYTHON), *arguments],
+        cwd=ROOT,
+        env=os.environ | environment,
+        check=check,
+        timeout=PROJECT_SECONDS,
+        stderr=None if check else subprocess.DEVNULL,
+    ).returncode
 
 
 def install(peer: Peer, scikit_learn: str) -> None:
@@ -67,7 +75,7 @@ def install(peer: Peer, scikit_learn: str) -> None:
         raise Unavailable(f"locked with scikit-learn {locked[1]}, not {scikit_learn}: make lock")
     wanted = lock + sys.version
     digest = hashlib.sha256(wanted.encode()).hexdigest()
-    folder = CACHE / peer.name
+    folder = python_of(peer).parents[1]
     stamp = folder / "installed"
     if stamp.exists() and stamp.read_text() == digest:
         return
@@ -105,7 +113,7 @@ def versions(peer: Peer) -> dict[str, str]:
 
 def python_of(peer: Peer) -> Path:
     """The peer's interpreter."""
-    return CACHE / peer.name / "bin" / "python"
+    return CACHE / (peer.twin or peer.name) / "bin" / "python"
 
 
 def _first_error(log: Path) -> str:

@@ -13,6 +13,7 @@ CACHE = ROOT / ".cache" / "bench"
 BENTOML_HOME = CACHE / "home"
 LOGS = CACHE / "log"
 REFERENCE = CACHE / "reference.json"
+PARTS = CACHE / "parts.json"
 
 SOAK = ROOT / ".cache" / "soak"
 

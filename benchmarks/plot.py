@@ -1,4 +1,4 @@
-"""The figure: rates with their ratios, and latencies."""
+"""The figures: rates with their ratios, and latencies; where the time of a request goes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from benchmarks.report import YARDSTICKS, Results, described, titled
-from benchmarks.servers import PEERS_MEASURED, Peer
+from benchmarks.report import YARDSTICKS, Results, described, share, titled
+from benchmarks.servers import FLOOR, PEERS_MEASURED, Peer
 from benchmarks.workloads import WORKLOADS, Workload
 
 OWN, WITH_MODELS, CONSTANT = "#0b6e8a", "#9aa8b0", "#dfe4e7"
 DRAWN = WORKLOADS[:2]
+# Of Okabe and Ito, which color-blind people tell apart.
+MODELS, OTHERS, WHOLE = "#0072b2", "#e69f00", "#999999"
+OF_MODELS = ("LDA", "Neural Network")
 
 
 def draw(results: Results, target: Path) -> None:
@@ -27,6 +30,34 @@ def draw(results: Results, target: Path) -> None:
         _draw_rates(rates, results, workload, peers)
         _draw_latencies(latencies, results, workload, peers)
     figure.suptitle(described(results), fontsize=8, color="#555555", x=0.01, ha="left")
+    save(figure, target)
+
+
+def draw_parts(results: Results, target: Path) -> None:
+    """Draw what small requests consist of, each part where the one before it ends."""
+    mpl.rcParams["font.size"] = 9
+    names = max((list(of) for of in results.parts.values()), key=len)
+    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    grid = figure.subplots(1, len(results.parts), sharey=True, squeeze=False)[0]
+    for axes, (request, parts) in zip(grid, results.parts.items(), strict=True):
+        whole, begun = sum(parts.values()), 0.0
+        for place, name in enumerate(names):
+            part = parts.get(name, 0.0)
+            colour = MODELS if name in OF_MODELS else OTHERS
+            axes.barh(place, part, left=begun, color=colour, height=0.7)
+            begun += part
+            said = f"{part:.1f} µs, {100 * part / whole:.0f} %" if name in parts else "–"
+            axes.text(max(begun, begun - part) + 0.015 * whole, place, said, va="center")
+        axes.barh(len(names), whole, color=WHOLE, height=0.7)
+        axes.text(whole * 1.015, len(names), f"{whole:.0f} µs", va="center", fontweight="bold")
+        axes.set_xlim(0, whole * 1.28)
+        axes.set_xlabel("CPU time in µs, one part after another")
+        axes.set_title(request, loc="left", fontweight="bold")
+        axes.set_yticks(range(len(names) + 1), [*names, "whole request"])
+        axes.set_ylim(len(names) + 0.5, -0.5)
+        axes.grid(axis="x", color="#e5e5e5")
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
     save(figure, target)
 
 
@@ -47,11 +78,14 @@ def _draw_rates(axes: Axes, results: Results, workload: Workload, peers: list[Pe
         ratios = [results.ratio(peer.name, name, workload) for name in YARDSTICKS]
         said = [_figure(summary.rate)]
         said += ["–" if ratio is None else f"{_figure(ratio)}×" for ratio in ratios]
+        said.append(share(results, peer, workload) or "–")
         axes.text(summary.rate * 1.1, place, "  ".join(said), va="center")
     axes.set_xscale("log")
     if rates:
-        axes.set_xlim(min(rates) / 2, max(rates) * 12)
-    axes.set_xlabel(f"{workload.unit}, and as a multiple of {' and of '.join(YARDSTICKS)}")
+        axes.set_xlim(min(rates) / 2, max(rates) * 30)
+    axes.set_xlabel(
+        f"{workload.unit}; as a multiple of {' and of '.join(YARDSTICKS)}; in % of {FLOOR.name}"
+    )
     axes.set_title(titled(workload), loc="left", fontweight="bold")
     _finish(axes, peers)
 

@@ -125,7 +125,7 @@ def _started(
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as scratch:
         process = subprocess.Popen(
             ["taskset", "-c", SERVER_CORE, str(python), str(peer.folder / "serve.py")],
-            env=_environment(port, mark, scratch),
+            env=_environment(port, mark, scratch) | dict(peer.environment),
             cwd=scratch,
             stdin=subprocess.DEVNULL,
             stdout=stdout,

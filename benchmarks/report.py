@@ -15,10 +15,12 @@ from pathlib import Path
 from rich.table import Table
 
 from benchmarks.load import Measured
-from benchmarks.servers import PEERS_MEASURED, Peer
+from benchmarks.servers import FLOOR, PEERS_MEASURED, Peer
 from benchmarks.workloads import WORKLOADS, Workload
 
 YARDSTICKS = ("fastapi", "bentoml-default")
+# By how much the floor may differ between rounds, as a share of the highest.
+MOST_SPREAD = 0.2
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Settings:
         Length of a run for a peer that answers few requests a second.
     own_seconds : int
         Length of a run for this service, whose longest stall is looked for.
+    restarts : int
+        How often all is measured anew where the floor differs too much between rounds.
     """
 
     rounds: int
@@ -38,6 +42,7 @@ class Settings:
     warm_up_seconds: int
     slow_seconds: int
     own_seconds: int
+    restarts: int
 
     def seconds_of(self, peer: Peer) -> int:
         """Length of a peer's runs."""
@@ -70,14 +75,24 @@ class Summary:
     errors: int
 
 
-@dataclass(frozen=True)
+@dataclass
 class Results:
-    """Everything that is reported."""
+    """Everything that is reported.
+
+    Attributes
+    ----------
+    parts : mapping of str to mapping of str to float
+        Microseconds that each part of a small request takes, as `benchmarks.stages` measured them.
+    restarts : int
+        How often all was measured anew, since the floor differed too much between rounds.
+    """
 
     date: datetime
     machine: Mapping[str, str | int]
     settings: Settings
     peers: dict[str, Result]
+    parts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    restarts: int = 0
 
     def of(self, peer: Peer) -> Result:
         """One peer's result."""
@@ -97,6 +112,12 @@ class Results:
             best.max_ms,
             sum(run.errors for run in runs),
         )
+
+    @property
+    def spread(self) -> float:
+        """By how much the floor differed between rounds, as a share of the highest rate."""
+        rates = ([run.rate for run in runs] for runs in self.of(FLOOR).runs.values())
+        return max((1 - min(of) / max(of) for of in rates if max(of)), default=0.0)
 
     def ratio(self, name: str, yardstick: str, workload: Workload) -> float | None:
         """A peer's rate as a multiple of another's."""
@@ -138,7 +159,7 @@ def titled(workload: Workload) -> str:
 def header(workload: Workload) -> list[str]:
     """Headings of a workload's table."""
     ratios = [f"× {name}" for name in YARDSTICKS]
-    return ["Server", workload.unit, *ratios, "p50 ms", "p99 ms", "max ms"]
+    return ["Server", workload.unit, f"% of {FLOOR.name}", *ratios, "p50 ms", "p99 ms", "max ms"]
 
 
 def lines(results: Results, workload: Workload) -> Iterator[list[str]]:
@@ -155,9 +176,28 @@ def lines(results: Results, workload: Workload) -> Iterator[list[str]]:
         yield [
             peer.name,
             _figure(summary.rate) + wrong,
+            share(results, peer, workload),
             *("" if ratio is None else _figure(ratio) for ratio in ratios),
             *(_figure(value) for value in (summary.p50_ms, summary.p99_ms, summary.max_ms)),
         ]
+
+
+def share(results: Results, peer: Peer, workload: Workload) -> str:
+    """A peer's rate in percent of the floor's."""
+    ratio = results.ratio(peer.name, FLOOR.name, workload)
+    if ratio is None:
+        return ""
+    return f"{100 * ratio:.0f} %" if ratio >= 0.1 else f"{100 * ratio:.1f} %"
+
+
+def steadiness(results: Results) -> str:
+    """How much the floor differed between rounds, and what was done about it."""
+    said = f"{100 * results.spread:.0f} % between rounds"
+    again = {0: "", 1: "once, "}.get(results.restarts, f"{results.restarts} times, ")
+    after = f" All was measured anew {again}since it had differed by more." if again else ""
+    if results.spread > MOST_SPREAD:
+        return f"A noisy run: the floor (`{FLOOR.name}`) differed by {said}.{after}"
+    return f"The floor (`{FLOOR.name}`) differed by {said}.{after}"
 
 
 def tables(results: Results) -> Iterator[Table]:
@@ -185,6 +225,7 @@ def as_markdown(results: Results) -> str:
             " timing. Where GET is not offered, the"
             " line number is POSTed."
         ),
+        *([steadiness(results)] if settings.rounds > 1 else []),
         "![Requests per second and latencies](latest.png)",
     ]
     for workload in WORKLOADS:
@@ -205,6 +246,8 @@ def as_json(results: Results) -> str:
         "date": results.date.isoformat(timespec="seconds"),
         "machine": dict(results.machine),
         "settings": asdict(results.settings),
+        "restarts": results.restarts,
+        "parts": results.parts,
         "workloads": {workload.key: asdict(workload) for workload in WORKLOADS},
         "peers": {
             peer.name: {"about": peer.about, **asdict(results.of(peer))} for peer in PEERS_MEASURED
@@ -230,7 +273,7 @@ def _row(cells: list[str]) -> str:
 def _about(peer: Peer, settings: Settings) -> str:
     seconds = settings.seconds_of(peer)
     longer = f"; runs of {seconds} s" if seconds != settings.seconds else ""
-    cold = " without a warm-up" if peer.slow else ""
+    cold = " without a warm-up, in the first round only" if peer.slow else ""
     return f"- `{peer.name}`: {peer.about}{longer}{cold}"
 
 

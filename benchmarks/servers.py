@@ -135,6 +135,10 @@ class Peer:
         the load generator leaves unanswered would be answered first.
     locked : bool
         Whether it is this project's service, installed from the project's own lock.
+    twin : str
+        Another peer whose folder and packages it has.
+    environment : tuple of (str, str)
+        Variables that its script has besides.
     """
 
     name: str
@@ -144,11 +148,13 @@ class Peer:
     constant: bool = False
     slow: bool = False
     locked: bool = False
+    twin: str = ""
+    environment: tuple[tuple[str, str], ...] = ()
 
     @property
     def folder(self) -> Path:
         """Where its script is."""
-        return PEERS / self.name
+        return PEERS / (self.twin or self.name)
 
     @property
     def requirements(self) -> Path:
@@ -169,30 +175,65 @@ OWN = Peer(
     answers=("stored", "sent", "thousand", "v2", "v2-thousand", "v2-binary"),
     locked=True,
 )
+FLOOR = Peer(
+    "asgi",
+    "the floor: a raw ASGI function under uvicorn with uvloop and httptools; no access log, no"
+    " model",
+    answers=("stored", "sent"),
+    constant=True,
+)
 PEERS_MEASURED = (
-    Peer(
-        "asgi",
-        "the floor: a raw ASGI function under uvicorn with uvloop and httptools; no model",
-        answers=("stored", "sent"),
-        constant=True,
-    ),
+    FLOOR,
     Peer(
         "fastapi-constant",
-        "FastAPI under the same uvicorn; no model",
+        "FastAPI under the same uvicorn; no access log, no model",
         answers=("stored",),
         constant=True,
     ),
-    Peer("fastapi", "FastAPI under the same uvicorn, scikit-learn in coroutines, no access log"),
-    Peer("bentoml-default", "BentoML's defaults: FastAPI mounted for GET, a native API for POST"),
+    Peer(
+        "fastapi",
+        "FastAPI under the same uvicorn (its `standard` extra: uvloop, httptools), one process as"
+        " FastAPI's documentation has it for a container; scikit-learn in coroutines; return types"
+        " declared, so that Pydantic writes the JSON; no access log",
+    ),
+    Peer(
+        "bentoml-default",
+        "BentoML with every default left alone: FastAPI mounted for GET, a native API for POST",
+    ),
+    Peer(
+        "bentoml-tuned",
+        "BentoML with what its configuration has for speed: `workers=1`, metrics, access log and"
+        " tracing off (`excluded_urls`), uvloop and httptools installed; GET by a FastAPI route"
+        " outside the class, POST by a native API, both coroutines",
+    ),
     Peer(
         "mlserver",
-        "a custom runtime for both models in MLServer's own process; all requests are V2 POSTs, and"
-        " there is no binary extension in its REST",
+        "a custom runtime for both models in MLServer with one inference worker, as many as there"
+        " are cores (`parallel_workers`), uvloop, debug mode and with it the access log off; all"
+        " requests are V2 POSTs, and there is no binary extension in its REST",
         V2,
         answers=("stored", "sent", "thousand", "v2", "v2-thousand"),
     ),
-    Peer("litserve", "one worker beside one API server; all requests are POSTs", POST_ONLY),
-    Peer("ray-serve", "FastAPI ingress, one replica behind Ray's proxy"),
+    Peer(
+        "mlserver-one-process",
+        "the same without inference workers (`parallel_workers=0`)",
+        V2,
+        answers=("stored", "sent", "thousand"),
+        twin="mlserver",
+        environment=(("BENCH_WORKERS", "0"),),
+    ),
+    Peer(
+        "litserve",
+        'one worker beside one API server, `fast_queue=True` (ZeroMQ), `log_level="warning"`, as'
+        " LitServe's documentation has it for production; all requests are POSTs",
+        POST_ONLY,
+    ),
+    Peer(
+        "ray-serve",
+        "FastAPI ingress in coroutines, one replica behind Ray's proxy, with"
+        " `RAY_SERVE_THROUGHPUT_OPTIMIZED=1` and `max_ongoing_requests=1000`, as Ray Serve's guide"
+        " to performance has it, and the access log off; uvloop",
+    ),
     Peer(
         "flask-seed",
         "the write-ups' Flask application under gunicorn: reads recording and models every time",

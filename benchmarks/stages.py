@@ -1,44 +1,57 @@
 """Where the time of a request goes inside this service, and the time and memory of its start.
 
-Run it from the repository root with models in the store: ``python -m benchmarks.stages``.
+Run it from the repository root with models in the store: ``python -m benchmarks.stages [FILE]``.
+The file gets the parts of small requests as JSON, as `benchmarks.plot` draws them.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from pathlib import Path
 from statistics import median
 from time import monotonic, process_time
+from typing import Any
 
-# One thread, as the image has it; NumPy reads this when it is imported.
-os.environ["OPENBLAS_NUM_THREADS"] = "1"
-
-import numpy as np
+import httptools
 import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from eeg_letters.scoring.scorer import Floats
-from eeg_letters.serving.api.answers import as_json
-from eeg_letters.serving.api.rows import RowParser, row_limit
-from eeg_letters.serving.asgi import Application, Scope
-from eeg_letters.serving.bodies import Message
-from eeg_letters.serving.inference import Inference, load_inference
-from eeg_letters.serving.openapi import document
-from eeg_letters.serving.routes import build_routes
+from benchmarks.counted import (
+    GET,
+    LDA,
+    MANY,
+    MLP,
+    ONE,
+    READ,
+    STAGES,
+    TELL,
+    WRITE,
+    Connection,
+    Given,
+    Step,
+    connections,
+    requests,
+)
 from eeg_letters.serving.telemetry import logs
-from eeg_letters.serving.telemetry.logs import AccessLog
-from eeg_letters.serving.telemetry.metrics import Metrics
-from eeg_letters.settings import Settings
 
-LINE = 232
-MANY = 1000
 REPEATS = 7
-SECONDS_A_REPEAT = 0.2
+SECONDS_A_REPEAT = 0.1
+CLIENTS = 16
+# Of each client, in one repeat.
+ASKED = 100
+
+FLOOR, CANNED = "a constant by a bare protocol and a socket", "a ready answer, by a socket"
+APPLICATION = "whole application, without a connection"
+CONNECTION, SOCKET = "whole request, without a socket", "whole request, by a socket"
+# In the order of the table.
+SHOWN = (READ, LDA, MLP, WRITE, TELL, APPLICATION, CONNECTION, SOCKET, CANNED, FLOOR)
 
 START = {
     "Python": "",
@@ -48,59 +61,155 @@ START = {
     "models and rows, ready": "service.EEGLetters()",
 }
 
-Step = Callable[[], object]
+# Sends each request by one connection after another, then takes the answers, all of one length.
+CLIENT = """
+import socket, sys
+port, clients, asked = map(int, sys.argv[1:])
+request = sys.stdin.buffer.read()
+connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(clients)]
+def ask():
+    for connection in connections:
+        connection.sendall(request)
+    for connection in connections:
+        answer = connection.recv(65536)
+        while b"\\r\\n\\r\\n" not in answer:
+            answer += connection.recv(65536)
+        head, _, body = answer.partition(b"\\r\\n\\r\\n")
+        length = int(head.lower().partition(b"content-length: ")[2].split()[0])
+        while len(body) < length:
+            body += connection.recv(65536)
+        assert head.startswith(b"HTTP/1.1 200"), head
+ask()
+print("begin", flush=True)
+sys.stdin.close()
+for _ in range(asked):
+    ask()
+print("end", flush=True)
+"""
+
+# Microseconds by request and stage.
+Figures = Mapping[str, Mapping[str, float]]
 
 
 def main() -> None:
     """Print both tables."""
+    import service
+
     console = Console(width=110)
-    settings = Settings()
-    inference = load_inference(settings)
     logs.STDOUT = os.open(os.devnull, os.O_WRONLY)
-    console.print(uvloop.run(stages(settings, inference)))
+    made: Any = service.EEGLetters
+    figures = uvloop.run(measure(made.to_asgi()))
+    if sys.argv[1:]:
+        told = {request: parts(figures[request]) for request in (GET, ONE)}
+        Path(sys.argv[1]).write_text(json.dumps(told), encoding="utf-8")
+    console.print(table(figures))
     console.print(start())
 
 
-async def stages(settings: Settings, inference: Inference) -> Table:
-    """CPU time of each stage of three requests, and of the whole in front of a server."""
-    schema = inference.schema
-    metrics = Metrics(
-        {stored.model.title: stored.version for stored in inference.models}, schema.labels
-    )
-    access_log = AccessLog(as_json=True)
-    parser, limit = RowParser(schema.features), row_limit(settings, len(schema.labels.values), 2)
-    routes = build_routes(inference, metrics, settings, document(schema), {})
-    application = Application(routes, settings, metrics, access_log)
-    powers = np.array([inference.rows[line] for line in inference.lines])
-    sizes = {1: powers[LINE : LINE + 1], MANY: powers[:MANY]}
-    table = Table(title="CPU time in µs, the least of several repeats", title_justify="left")
-    for heading in ("Stage", f"GET /prediction/{LINE}", "POST, 1 row", f"POST, {MANY:,} rows"):
-        table.add_column(heading, justify="left" if heading == "Stage" else "right")
+async def measure(application: Any) -> dict[str, dict[str, float]]:
+    """CPU time of each stage of three requests, and of the whole."""
+    given = Given()
+    figures: dict[str, dict[str, float]] = {request: {} for request in (GET, ONE, MANY)}
+    for (stage, request), build in STAGES.items():
+        figures[request][stage] = least(build(given))
+    for request, of in figures.items():
+        of[TELL] = figures[GET][TELL]
+        message, make = requests()[request], connections(application)
+        of[CONNECTION] = await least_awaited(partial(Connection(make()).ask, message))
+        if request != MANY:
+            answer = partial(application.answer, *as_answered(message))
+            of[APPLICATION] = least(answer)
+            of[SOCKET] = await by_socket(make, message)
+            ready = answer()
+            application.answer = lambda *_, ready=ready: ready
+            of[CANNED] = await by_socket(make, message)
+            del application.answer
+            of[FLOOR] = await by_socket(Constant, message)
+    return figures
 
-    def read(content: bytes) -> list[Floats]:
-        return list(parser.parse(content, limit))
 
-    def add(name: str, *cells: float | None) -> None:
-        table.add_row(name, *("" if cell is None else f"{cell:,.1f}" for cell in cells))
+def as_answered(message: bytes) -> tuple[str, str, str, list[tuple[bytes, bytes]], bytes]:
+    """What the connection makes of a request before it asks the application."""
+    head, _, body = message.partition(b"\r\n\r\n")
+    line, *fields = head.split(b"\r\n")
+    method, path, _ = line.decode().split(" ")
+    pairs = [field.partition(b": ") for field in fields]
+    return method, path, "http", [(name, value) for name, _, value in pairs], body
 
-    bodies = {number: body(rows) for number, rows in sizes.items()}
-    add("read rows", None, *(least(partial(read, b)) for b in bodies.values()))
-    for stored in inference.models:
-        label = least(partial(stored.scorer.predict, powers[LINE]))
-        one = least(partial(stored.scorer.predict_proba, powers[LINE]))
-        many = least(partial(stored.scorer.predict_proba, sizes[MANY]))
-        add(stored.model.title, label, one, many)
-    predicted = [inference.predict(rows) for rows in sizes.values()]
-    add("write the answer", None, *(least(partial(as_json, p, schema.labels)) for p in predicted))
-    told = least(lambda: metrics.observe(("/predict", "POST", 200), 0.001)) + least(
-        lambda: access_log.write("/predict", "POST", 200, 0.001, "0" * 32, None)
-    )
-    add("metrics and access log", told, told, told)
-    requests = [("GET", f"/prediction/{LINE}", b"")]
-    requests += [("POST", "/predict", content) for content in bodies.values()]
-    whole = [await least_awaited(ask(application, *request)) for request in requests]
-    add("whole application", *whole)
-    return table
+
+def parts(of: Mapping[str, float]) -> dict[str, float]:
+    """What a request that comes in by a socket consists of, in its order; together all of it.
+
+    The rest is what parts take longer in a request than by themselves, where they find more in the
+    processor's caches.
+    """
+    stages = {stage: of[stage] for stage in (READ, LDA, MLP, WRITE, TELL) if stage in of}
+    return {
+        "socket and parser": of[FLOOR],
+        "connection": of[CANNED] - of[FLOOR],
+        "routing, limits and headers": of[APPLICATION] - sum(stages.values()),
+        **stages,
+        "rest": of[SOCKET] - of[CANNED] - of[APPLICATION],
+    }
+
+
+class Constant(asyncio.Protocol):
+    """The floor: the parser that uvicorn uses, and a constant for each request."""
+
+    ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+
+    def __init__(self) -> None:
+        self._parser = httptools.HttpRequestParser(self)
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_message_complete(self) -> None:
+        self._transport.write(self.ANSWER)
+
+
+def table(figures: Figures) -> Table:
+    """A column for each request."""
+    made = Table(title="CPU time in µs, the least of several repeats", title_justify="left")
+    for heading in ("Stage", *figures):
+        made.add_column(heading, justify="left" if heading == "Stage" else "right")
+    for stage in SHOWN:
+        cells = (of.get(stage) for of in figures.values())
+        made.add_row(stage, *("" if cell is None else f"{cell:,.1f}" for cell in cells))
+    return made
+
+
+async def by_socket(make: Callable[[], Any], message: bytes) -> float:
+    """Microseconds of CPU for a request that comes in by a socket, at best.
+
+    The clients are a process of their own.
+    """
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(make, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    figures = []
+    for _ in range(REPEATS):
+        client = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", CLIENT, str(port), str(CLIENTS), str(ASKED)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert client.stdin is not None
+        assert client.stdout is not None
+        client.stdin.write(message)
+        client.stdin.close()
+        begun = 0.0
+        if await client.stdout.readline() == b"begin\n":
+            begun = process_time()
+        if await client.stdout.readline() != b"end\n":
+            raise ValueError("requests by a socket were not answered")
+        figures.append((process_time() - begun) / CLIENTS / ASKED)
+        await client.wait()
+    server.close()
+    return min(figures) * 1e6
 
 
 def start() -> Table:
@@ -130,11 +239,6 @@ def start() -> Table:
         seconds, megabytes = (median(run[number][part] for run in runs) for part in (0, 1))
         table.add_row(name, f"{seconds:.2f}", f"{megabytes:.0f}")
     return table
-
-
-def body(rows: Floats) -> bytes:
-    """A request's body with rows as lists."""
-    return json.dumps({"rows": rows.tolist()}, separators=(",", ":")).encode()
 
 
 def least(step: Step) -> float:
@@ -168,31 +272,6 @@ def calls(step: Step) -> int:
         step()
         times += 1
     return times
-
-
-def ask(
-    application: Application, method: str, path: str, content: bytes
-) -> Callable[[], Awaitable[None]]:
-    """A call of the application with what a server would pass."""
-    headers = [(b"host", b"127.0.0.1:3000"), (b"user-agent", b"stages")]
-    if content:
-        headers += [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(content)),
-        ]
-    message = {"type": "http.request", "body": content, "more_body": False}
-
-    async def receive() -> Message:
-        return message
-
-    async def send(_: Message) -> None:
-        pass
-
-    async def once() -> None:
-        scope: Scope = {"type": "http", "method": method, "path": path, "headers": headers}
-        await application(scope, receive, send)
-
-    return once
 
 
 if __name__ == "__main__":

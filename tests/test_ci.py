@@ -107,6 +107,14 @@ def test_the_landing_has_its_recordings_and_a_base_image_without_a_registry(clon
     assert "apt-get install" in calls
 
 
+def test_instructions_are_counted_where_valgrind_is(clone: Clone) -> None:
+    assert clone.run().returncode == 0
+    assert "make test-speed" not in clone.calls.read_text()
+    clone.write(clone.tools / "valgrind", NOTE)
+    assert clone.run().returncode == 0
+    assert "make test-speed" in clone.calls.read_text()
+
+
 def test_an_audit_that_could_not_look_is_tolerated_and_told_last(clone: Clone) -> None:
     done = clone.run(audit=3)
     assert done.returncode == 0

@@ -23,5 +23,11 @@ class Letters(litserve.LitAPI):
 
 
 if __name__ == "__main__":
-    server = litserve.LitServer(Letters(), accelerator="cpu", workers_per_device=1)
-    server.run(host=HOST, port=PORT, num_api_servers=1, generate_client_file=False)
+    server = litserve.LitServer(Letters(), accelerator="cpu", workers_per_device=1, fast_queue=True)
+    server.run(
+        host=HOST,
+        port=PORT,
+        num_api_servers=1,
+        log_level="warning",
+        generate_client_file=False,
+    )

@@ -1,4 +1,8 @@
-"""Start MLServer on the loopback interface, with one process: no pool of inference workers."""
+"""Start MLServer on the loopback interface, with one inference worker for the one core there is.
+
+So its documentation has it: as many workers as cores. ``BENCH_WORKERS=0`` is MLServer without its
+pool of workers, ``BENCH_DEBUG=true`` its default.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,9 @@ os.environ |= {
     "MLSERVER_HTTP_PORT": str(port),
     "MLSERVER_GRPC_PORT": str(port + 1),
     "MLSERVER_METRICS_PORT": str(port + 2),
-    "MLSERVER_PARALLEL_WORKERS": "0",
+    "MLSERVER_PARALLEL_WORKERS": os.environ.get("BENCH_WORKERS", "1"),
+    # Of its debug mode, which is on by default, the access log is a part.
+    "MLSERVER_DEBUG": os.environ.get("BENCH_DEBUG", "false"),
     "PYTHONPATH": os.pathsep.join([str(folder), os.environ["PYTHONPATH"]]),
 }
 mlserver = str(Path(sys.executable).with_name("mlserver"))

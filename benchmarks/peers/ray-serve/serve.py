@@ -4,10 +4,14 @@ Ray has no setting for the address of one of the replica's ports, a gRPC one tha
 No deferred annotations here: FastAPI could not resolve them after Ray has pickled the class.
 """
 
+import os
 import signal
 import sys
 import tempfile
 from typing import Any
+
+# Ray reads it when it is imported.
+os.environ["RAY_SERVE_THROUGHPUT_OPTIMIZED"] = "1"
 
 import ray
 from common import HOST, PORT, Models
@@ -24,7 +28,10 @@ class Rows(BaseModel):
     rows: list[list[float]]
 
 
-@serve.deployment(num_replicas=1)
+LOGGING = {"enable_access_log": False}
+
+
+@serve.deployment(num_replicas=1, max_ongoing_requests=1000, logging_config=LOGGING)
 @serve.ingress(app)
 class Letters:
     """Both models through scikit-learn."""
@@ -52,6 +59,6 @@ if __name__ == "__main__":
         _node_ip_address=HOST,
         _temp_dir=tempfile.gettempdir(),
     )
-    serve.start(http_options={"host": HOST, "port": PORT, "num_cpus": 0})
+    serve.start(http_options={"host": HOST, "port": PORT, "num_cpus": 0}, logging_config=LOGGING)
     serve.run(Letters.options(ray_actor_options={"num_cpus": 0.5}).bind())
     signal.pause()
