@@ -118,15 +118,16 @@ def score(
             name: _INPUTS[name](rows)
             for name in {scorer.scorer.preprocessing for scorer in scorers}
         }
+        norms = {
+            name: math.inf if of_rows is None else total_norm(of_rows.T) / of_rows[:, -1].min()
+            for name, of_rows in inputs.items()
+        }
         for bulk, into in zip(scorers, scores, strict=True):
             scorer = bulk.scorer
-            if (of_rows := inputs[scorer.preprocessing]) is not None:
-                logits = bulk.logits(of_rows)
-                norm = total_norm(of_rows.T) / of_rows[:, -1].min()
-            else:
-                logits, norm = scorer.logits(rows).T, math.inf
+            of_rows = inputs[scorer.preprocessing]
+            logits = scorer.logits(rows).T if of_rows is None else bulk.logits(of_rows)
             logits -= logits.max(axis=0)
-            into.labels[block] = scorer.choose(rows, norm, logits.T)
+            into.labels[block] = scorer.choose(rows, norms[scorer.preprocessing], logits.T)
             exponentials = np.exp(logits, out=logits)
             sums = exponentials.sum(axis=0)
             # The exponential of the largest is 1.

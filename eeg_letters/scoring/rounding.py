@@ -1,12 +1,13 @@
 """How far rounding can move logits: labels in float32, and labels that no order of sums changes.
 
-For a layer of n inputs, whatever the order of its sums, a computed output differs from the exact
-one by at most γ = k u / (1 - k u) times the sum of the magnitudes of its terms, u being the unit
-roundoff and k > n the roundings on the way of one term (Higham, Accuracy and Stability of Numerical
-Algorithms, 3.1). ReLU moves no two numbers apart. So magnitudes go through the layers as inputs
-do, by the absolute weights, and each layer multiplies the error by 1 + γ. In the first layer the
-sum of magnitudes is at most the product of two norms (Cauchy-Schwarz): of a row, the bound needs
-its norm alone. docs/decisions/0021-float32-labels.md has what it gains.
+A term of a layer of n inputs goes through n sums and a few roundings more, k in all, whatever the
+order of the sums; each multiplies it by 1 + δ with |δ| at most u, the unit roundoff. So a computed
+output differs from the exact one by at most exp(k u) - 1 times the sum of the magnitudes of its
+terms (Higham, Accuracy and Stability of Numerical Algorithms, chapter 3). ReLU moves no two numbers
+apart. So the magnitudes go through the layers as the inputs do, by the absolute weights, and the
+exponents of the layers add up. In the first layer, the sum of magnitudes is at most the product of
+two norms (Cauchy-Schwarz): of a row, the bound needs its norm alone. What this gains:
+docs/decisions/0021-float32-labels.md.
 """
 
 from __future__ import annotations
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 _SINGLE = 2.0**-24
 # Twice its unit roundoff, for the inputs are rounded too: logarithms, or quotients by a norm.
 _DOUBLE = 2.0**-52
-# Of a term besides the n sums: of its weight, its input and their product; the rest is for
-# the computation of the bound itself.
+# Besides the n sums: of weight, input and product; the rest is for computing the bound itself.
 _MORE_ROUNDINGS = 16
 # Added to every magnitude. What float32 rounds to a subnormal number or to zero is less than
 # 2**-125 away, which is less than a rounding of this.
@@ -47,6 +47,8 @@ class Rounding:
     slope, offset : float
         If two logits of a row differ, in float64, by more than ``slope * norm + offset``, the same
         one is larger in any other order of the sums; the norm is that of the preprocessed row.
+    single_slope, single_offset : float
+        The same of logits in float32, compared with those in float64.
     """
 
     def __init__(self, weights: Sequence[Floats], biases: Sequence[Floats]) -> None:
@@ -64,13 +66,13 @@ class Rounding:
             largest = max(largest, magnitudes.max(), (slope * _LARGEST_NORM + offset).max())
         # One more, for softmax rounds too.
         sums = np.array([slope.max(), offset.max() + 1])
-        single, double = (_relative_error(weights, unit) for unit in (_SINGLE, _DOUBLE))
+        roundings = sum(len(weight) + _MORE_ROUNDINGS for weight in weights)
+        single, double = (math.expm1(roundings * unit) for unit in (_SINGLE, _DOUBLE))
         # Two logits may be off, and so may those of any other computation in float64.
         self.slope, self.offset = (4 * double * sums).tolist()
-        self._single_slope, self._single_offset = ((2 * single + 4 * double) * sums).tolist()
-        # One layer takes no less time in float32.
+        self.single_slope, self.single_offset = ((2 * single + 4 * double) * sums).tolist()
         self._layers: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
-        if len(weights) > 1 and largest < _LARGEST_SUM:
+        if largest < _LARGEST_SUM:
             self._layers = [
                 (_in_single(weight), bias.astype(np.float32))
                 for weight, bias in zip(weights, biases, strict=True)
@@ -87,7 +89,7 @@ class Rounding:
         Returns
         -------
         int or None
-            None where float64 might give another one, or takes no longer.
+            None where float64 might give another one.
         """
         if not self._layers or (norm := math.sqrt(inputs.dot(inputs))) > _LARGEST_NORM:
             return None
@@ -101,7 +103,7 @@ class Rounding:
         logits += bias
         best = int(logits.argmax())
         logits.sort()
-        margin = self._single_slope * norm + self._single_offset
+        margin = self.single_slope * norm + self.single_offset
         return best if logits.item(-1) - logits.item(-2) > margin else None
 
 
@@ -109,8 +111,3 @@ def _in_single(weight: Floats) -> NDArray[np.float32]:
     # By rows or columns, whichever are longer: the product with one row is faster.
     inputs, outputs = weight.shape
     return np.array(weight, np.float32, order="C" if outputs > inputs else "F")
-
-
-def _relative_error(weights: Sequence[Floats], unit: float) -> float:
-    roundings = (len(weight) + _MORE_ROUNDINGS for weight in weights)
-    return math.prod(1 + k * unit / (1 - k * unit) for k in roundings) - 1
