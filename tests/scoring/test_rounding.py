@@ -114,6 +114,13 @@ def test_what_float32_names_is_the_largest(drawn: tuple[Layers, Floats]) -> None
         assert exact.count(max(exact)) == 1
 
 
+def test_float32_has_no_subnormal_weights() -> None:
+    weights = [np.array([[1e-42, 1.0], [-1e-39, 2.0]]), np.array([[-1.0, 1e-44], [1e-37, 3.0]])]
+    rounding = Rounding(weights, [np.zeros(2), np.zeros(2)])
+    first, last = (weight.tolist() for weight, _ in rounding._layers)
+    assert (first, last) == ([[0, 1], [0, 2]], [[-1, 0], [np.float32(1e-37), 3]])
+
+
 @pytest.fixture(scope="module")
 def perceptron(trained_home: Path) -> Scorer:
     return Scorer.load((latest_entry(trained_home, MLP) / SCORER_FILE).read_bytes())
