@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eeg_letters.scoring.scorer import Floats, Scorer
+from eeg_letters.scoring.scorer import Floats, Scorer, total_norm
 
 # The widest layer of this many rows, 1 MB, stays in a core's cache.
 _BLOCK_ROWS = 256
@@ -112,26 +113,27 @@ def score(
     ]
     for start in range(0, n_rows, _BLOCK_ROWS):
         block = slice(start, min(start + _BLOCK_ROWS, n_rows))
-        rows_of_block = np.ascontiguousarray(features[:, block].T)
+        rows = features[:, block].T
         inputs = {
-            name: _INPUTS[name](rows_of_block)
+            name: _INPUTS[name](rows)
             for name in {scorer.scorer.preprocessing for scorer in scorers}
         }
-        for scorer, into in zip(scorers, scores, strict=True):
-            rows = inputs[scorer.scorer.preprocessing]
-            if rows is not None:
-                exponentials = scorer.logits(rows)
-                exponentials -= exponentials.max(axis=0)
-                np.exp(exponentials, out=exponentials)
-            else:
-                exponentials = scorer.scorer.predict_proba(rows_of_block).T
+        norms = {
+            name: math.inf if of_rows is None else total_norm(of_rows.T) / of_rows[:, -1].min()
+            for name, of_rows in inputs.items()
+        }
+        for bulk, into in zip(scorers, scores, strict=True):
+            scorer = bulk.scorer
+            of_rows = inputs[scorer.preprocessing]
+            logits = scorer.logits(rows).T if of_rows is None else bulk.logits(of_rows)
+            logits -= logits.max(axis=0)
+            into.labels[block] = scorer.choose(rows, norms[scorer.preprocessing], logits.T)
+            exponentials = np.exp(logits, out=logits)
             sums = exponentials.sum(axis=0)
-            best = exponentials.argmax(axis=0)
-            classes = scorer.scorer.classes
-            into.labels[block] = classes[best]
-            into.top[block] = exponentials.max(axis=0) / sums
+            # The exponential of the largest is 1.
+            into.top[block] = 1 / sums
             if into.probabilities is not None:
-                into.probabilities[classes, block] = exponentials / sums
+                into.probabilities[scorer.classes, block] = exponentials / sums
     return scores
 
 
@@ -160,7 +162,8 @@ def _standardise_inputs(values: Floats) -> Floats:
 
 
 def _empty_inputs(values: Floats) -> Floats:
-    return np.empty((len(values), values.shape[1] + 1))
+    # A column at a time, as the values are.
+    return np.empty((len(values), values.shape[1] + 1), order="F")
 
 
 # What goes into the first layer, by preprocessing: features with one more input, or None where

@@ -184,15 +184,15 @@ def _with_rows(models: Sequence[StoredModel], recording: Recording) -> Inference
 def _predict(stored: StoredModel, rows: Floats) -> Prediction:
     # One row by itself takes half the time of a batch of one.
     alone = len(rows) == 1
-    probabilities = stored.scorer.predict_proba(rows[0] if alone else rows)
+    classes, probabilities = stored.scorer.classify(rows[0] if alone else rows)
     if alone:
-        probabilities = probabilities[np.newaxis]
+        classes, probabilities = classes[np.newaxis], probabilities[np.newaxis]
     n_labels = len(stored.schema.labels.values)
     if len(stored.scorer.classes) != n_labels:
         by_label = np.zeros((len(rows), n_labels))
         by_label[:, stored.scorer.classes] = probabilities
         probabilities = by_label
-    return Prediction(stored.model.title, probabilities.argmax(axis=1).tolist(), probabilities)
+    return Prediction(stored.model.title, classes.tolist(), probabilities)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,116 @@
+"""How far rounding can move logits: labels in float32, and labels that no order of sums changes.
+
+A term of a layer of n inputs goes through n sums and a few roundings more, k in all, whatever the
+order of the sums; each multiplies it by 1 + δ with |δ| at most u, the unit roundoff. So a computed
+output differs from the exact one by at most exp(k u) - 1 times the sum of the magnitudes of its
+terms (Higham, Accuracy and Stability of Numerical Algorithms, chapter 3). ReLU moves no two numbers
+apart. So the magnitudes go through the layers as the inputs do, by the absolute weights, and the
+exponents of the layers add up. In the first layer, the sum of magnitudes is at most the product of
+two norms (Cauchy-Schwarz): of a row, the bound needs its norm alone. What this gains:
+docs/decisions/0021-float32-labels.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from eeg_letters.scoring.scorer import Floats
+
+_SINGLE = 2.0**-24
+# Twice its unit roundoff, for the inputs are rounded too: logarithms, or quotients by a norm.
+_DOUBLE = 2.0**-52
+# Besides the n sums: of weight, input and product; the rest is for computing the bound itself.
+_MORE_ROUNDINGS = 16
+# Added to every magnitude. What float32 rounds to a subnormal number or to zero is less than
+# 2**-125 away, which is less than a rounding of this.
+_LEAST = 2.0**-100
+# Rows of a larger norm, and layers with larger numbers, might overflow in float32.
+_LARGEST_NORM, _LARGEST_SUM = 1e6, 1e30
+
+
+class Rounding:
+    """Where rounding cannot change which logit of a row is the largest.
+
+    Parameters
+    ----------
+    weights, biases : sequence of ndarray of float64
+        As `eeg_letters.scoring.scorer.Scorer` has them, of shapes that fit.
+
+    Attributes
+    ----------
+    slope, offset : float
+        If two logits of a row differ, in float64, by more than ``slope * norm + offset``, the same
+        one is larger in any other order of the sums; the norm is that of the preprocessed row.
+    single_slope, single_offset : float
+        The same of logits in float32, compared with those in float64.
+    """
+
+    def __init__(self, weights: Sequence[Floats], biases: Sequence[Floats]) -> None:
+        # The magnitudes of each output's terms add up to at most slope * norm + offset.
+        slope = offset = np.empty(0)
+        largest = 0.0
+        for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+            magnitudes = np.abs(weight) + _LEAST
+            added = np.abs(bias) + len(weight) * _LEAST
+            if layer == 0:
+                slope = np.linalg.norm(magnitudes, axis=0)
+                offset = added + slope * (math.sqrt(len(weight)) * _LEAST)
+            else:
+                slope, offset = slope @ magnitudes, offset @ magnitudes + added
+            largest = max(largest, magnitudes.max(), (slope * _LARGEST_NORM + offset).max())
+        # One more, for softmax rounds too.
+        sums = np.array([slope.max(), offset.max() + 1])
+        roundings = sum(len(weight) + _MORE_ROUNDINGS for weight in weights)
+        single, double = (math.expm1(roundings * unit) for unit in (_SINGLE, _DOUBLE))
+        # Two logits may be off, and so may those of any other computation in float64.
+        self.slope, self.offset = (4 * double * sums).tolist()
+        self.single_slope, self.single_offset = ((2 * single + 4 * double) * sums).tolist()
+        self._layers: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+        if largest < _LARGEST_SUM:
+            self._layers = [
+                (_in_single(weight), bias.astype(np.float32))
+                for weight, bias in zip(weights, biases, strict=True)
+            ]
+
+    def best(self, inputs: Floats) -> int | None:
+        """Index of a row's largest logit, computed in float32.
+
+        Parameters
+        ----------
+        inputs : ndarray of float64, shape (n_features,)
+            What the preprocessing makes of the row.
+
+        Returns
+        -------
+        int or None
+            None where float64 might give another one.
+        """
+        if not self._layers or (norm := math.sqrt(inputs.dot(inputs))) > _LARGEST_NORM:
+            return None
+        *inner, (weight, bias) = self._layers
+        signal = inputs.astype(np.float32)
+        for inner_weight, inner_bias in inner:
+            signal = signal.dot(inner_weight)
+            signal += inner_bias
+            np.maximum(signal, 0, out=signal)
+        logits = signal.dot(weight)
+        logits += bias
+        best = int(logits.argmax())
+        logits.sort()
+        margin = self.single_slope * norm + self.single_offset
+        return best if logits.item(-1) - logits.item(-2) > margin else None
+
+
+def _in_single(weight: Floats) -> NDArray[np.float32]:
+    # By rows or columns, whichever are longer: the product with one row is faster.
+    inputs, outputs = weight.shape
+    single = np.array(weight, np.float32, order="C" if outputs > inputs else "F")
+    # Subnormal weights, as of units that training has switched off, take ten times as long.
+    single[np.abs(single) < np.finfo(np.float32).smallest_normal] = 0
+    return single
