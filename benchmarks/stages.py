@@ -95,7 +95,7 @@ def main() -> None:
     """Print both tables."""
     import service
 
-    console = Console(width=110)
+    console = Console(width=125)
     logs.STDOUT = os.open(os.devnull, os.O_WRONLY)
     made: Any = service.EEGLetters
     figures = uvloop.run(measure(made.to_asgi()))
