@@ -260,7 +260,11 @@ class Scorer:
 
 
 def _below_largest(logits: Floats) -> Floats:
-    logits -= np.maximum.reduce(logits, axis=-1, keepdims=True)
+    if logits.ndim == 1:
+        # Of one row, argmax takes a third of the time of a reduction.
+        logits -= logits[logits.argmax()]
+    else:
+        logits -= np.maximum.reduce(logits, axis=-1, keepdims=True)
     return logits
 
 
