@@ -17,28 +17,19 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 
 from eeg_letters import __version__
-from eeg_letters.errors import RecordingError, UserError
-from eeg_letters.labels import MAX_CLASSES
+from eeg_letters.errors import RecordingError
 from eeg_letters.models import Model
 from eeg_letters.recordings.recording import Recording
-from eeg_letters.schema import Features
-from eeg_letters.scoring.scorer import PREPROCESSING, Scorer
+from eeg_letters.scoring.scorer import Scorer
 from eeg_letters.scoring.store import PIPELINE_FILE, SCORER_FILE, Entry
 from eeg_letters.training.calibration import calibrate, fit_temperature
+from eeg_letters.training.checks import candidates
 from eeg_letters.training.compiling import check_scorer, compile_pipeline
 from eeg_letters.training.evaluation import Evaluation, evaluate
 from eeg_letters.training.pipelines import build_pipeline, fit, to_frame
 
 # Called with what is being fitted, the epoch and the loss.
 Progress = Callable[[str, int, float], None]
-
-
-# Tries each preprocessing that fits the features.
-AUTO = "auto"
-# The first is the choice where no estimate can be made.
-OF_POWERS = ("log1p", "l2")
-OF_OTHERS = ("standardise", "l2")
-PREPROCESSING_CHOICES = (AUTO, *PREPROCESSING)
 
 
 @dataclass(frozen=True)
@@ -88,51 +79,6 @@ class TrainedModel:
         return f"{self.model.title}: the loss had not settled after {classifier.max_iter} epochs."
 
 
-def check_trainable(recording: Recording) -> None:
-    """Make sure that a classifier can be fitted to a recording.
-
-    Raises
-    ------
-    RecordingError
-        When it has rows of fewer than two classes, of too many, or no more rows than classes.
-    """
-    labels = recording.schema.labels
-    classes = np.unique(recording.labels)
-    where = f"{recording.path}, column {recording.label_column}"
-    if len(classes) < 2:
-        line = next(iter(recording.rows))
-        raise RecordingError(
-            f"{where}: all rows from line {line} on are of the {labels.noun}"
-            f" {labels.names[classes[0]]}; training takes two {labels.plural} or more"
-        )
-    if len(classes) > MAX_CLASSES:
-        raise RecordingError(
-            f"{where}: {len(classes)} classes; training takes {MAX_CLASSES} at most"
-        )
-    if len(recording) <= len(classes):
-        raise RecordingError(
-            f"{where}: {len(recording)} rows of {len(classes)} {labels.plural}; training takes more"
-            f" rows than {labels.plural}"
-        )
-
-
-def candidates(features: Features, preprocessing: str) -> tuple[str, ...]:
-    """What to try of the preprocessing that is asked for, one of `PREPROCESSING_CHOICES`.
-
-    Raises
-    ------
-    UserError
-        When it does not fit the features.
-    """
-    fitting = OF_POWERS if features.are_powers else OF_OTHERS
-    if preprocessing == AUTO:
-        return fitting
-    if preprocessing not in fitting:
-        what = "band powers" if features.are_powers else "features that are no band powers"
-        raise UserError(f"--preprocessing {preprocessing}: {what} take {' or '.join(fitting)}")
-    return (preprocessing,)
-
-
 def train(
     model: Model, training: Recording, test: Recording, preprocessing: str, progress: Progress
 ) -> TrainedModel:
@@ -143,10 +89,10 @@ def train(
     model : Model
         Which of the models.
     training, test : Recording
-        Two recordings, the first one passed by `check_trainable`.
+        Two recordings, the first one passed by `eeg_letters.training.checks.check_trainable`.
     preprocessing : str
-        One of `PREPROCESSING_CHOICES`. `AUTO` is the one with the best estimate on the training
-        recording; the test recording has no say in it.
+        One of `PREPROCESSING_CHOICES` of `eeg_letters.training.checks`. `AUTO` is the one with the
+        best estimate on the training recording; the test recording has no say in it.
     progress : callable
         Told what is being fitted, the epoch and the loss.
 
@@ -158,7 +104,7 @@ def train(
     ------
     RecordingError
         When the model cannot be fitted to the rows.
-    eeg_letters.training.compiling.CompilationError
+    eeg_letters.errors.CompilationError
         When the compiled scorer differs from the pipeline on any row of either recording.
     """
     labels = training.schema.labels
@@ -246,7 +192,7 @@ def fit_pipeline(
     preprocessing : str
         One of `eeg_letters.scoring.scorer.PREPROCESSING`.
     recording : Recording
-        Passed by `check_trainable`.
+        Passed by `eeg_letters.training.checks.check_trainable`.
     rows : ndarray of bool, shape (n_rows,)
         Which of its rows.
     on_epoch : callable

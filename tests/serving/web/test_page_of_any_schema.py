@@ -34,7 +34,8 @@ TRAIN = """
 from eeg_letters.models import MODELS
 from eeg_letters.recordings.recording import read_recording
 from eeg_letters.scoring.store import save_entries
-from eeg_letters.training.fitting import AUTO, make_entry, train
+from eeg_letters.training.checks import AUTO
+from eeg_letters.training.fitting import make_entry, train
 recording = read_recording({path!r})
 trained = [train(model, recording, recording, AUTO, lambda *_: None) for model in MODELS]
 save_entries([make_entry(model, recording, recording) for model in trained])
