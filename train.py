@@ -14,7 +14,6 @@ from rich.text import Text
 
 from eeg_letters.errors import CompilationError, UserError
 from eeg_letters.labels import LABEL_COLUMNS
-from eeg_letters.models import MODELS
 from eeg_letters.recordings.recording import Recording, read_recording
 from eeg_letters.settings import DATA
 from eeg_letters.training.checks import (
@@ -50,25 +49,33 @@ def train_and_report(
     training: Recording, test: Recording, preprocessing: str, reports: Path, console: Console
 ) -> None:
     """Fit both models, save both or neither, and report how they do."""
-    # These bring BentoML, scikit-learn and matplotlib, for which nobody who made a mistake waits.
-    from eeg_letters.scoring.store import check_writable, save_entries
-    from eeg_letters.training.fitting import make_entry, train
-    from eeg_letters.training.report.findings import investigate
-    from eeg_letters.training.report.writing import write_report
+    # These take seconds to import, for which nobody who made a mistake waits.
+    from eeg_letters.training.workers import Workers
 
-    check_writable()
-    with fitting(console) as progress:
-        trained = [train(model, training, test, preprocessing, progress) for model in MODELS]
-    entries = [make_entry(model, training, test) for model in trained]
-    save_entries(entries)
-    with models_are_saved():
-        console.print(recordings_used(training, test))
-        console.print(accuracy_table(trained, training.schema.labels.noun))
-        for entry in entries:
-            console.print(f"Saved {entry.tag}", highlight=False)
-        with counting(console) as count:
-            findings = investigate(trained, entries, training, test, preprocessing, count)
-        console.print(Text(f"Report {write_report(reports, findings)}"), soft_wrap=True)
+    with Workers(training, test) as workers:
+        from eeg_letters.scoring.store import check_writable, save_entries
+        from eeg_letters.training.fitting import choose_all, finish, make_entry
+        from eeg_letters.training.report.experiments import begin
+        from eeg_letters.training.report.findings import investigate
+        from eeg_letters.training.report.writing import write_report
+
+        check_writable()
+        with fitting(console) as progress:
+            choices = choose_all(workers, training, preprocessing)
+            begun = begin(workers, choices, training)
+            trained = [finish(choice, training, test, progress) for choice in choices]
+        entries = [make_entry(model, training, test) for model in trained]
+        save_entries(entries)
+        with models_are_saved():
+            console.print(recordings_used(training, test))
+            console.print(accuracy_table(trained, training.schema.labels.noun))
+            for entry in entries:
+                console.print(f"Saved {entry.tag}", highlight=False)
+            with counting(console) as count:
+                findings = investigate(
+                    trained, entries, training, test, preprocessing, workers, begun, count
+                )
+            console.print(Text(f"Report {write_report(reports, findings)}"), soft_wrap=True)
 
 
 @contextmanager

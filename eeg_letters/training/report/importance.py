@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from eeg_letters.recordings.recording import Recording
 from eeg_letters.schema import Features
 from eeg_letters.scoring.scorer import Floats, Scorer
 from eeg_letters.training.evaluation import Evaluation, evaluate
-from eeg_letters.training.fitting import TrainedModel
 
 # How often each feature is shuffled, where that does not take too long.
 SHUFFLES = 5
@@ -98,39 +96,31 @@ class Shuffling:
         orders = [rng.permutation(len(self.truth)) for _ in range(self.turns)]
         found = np.empty((len(groups), self.turns, 2))
         shuffled = self.values.copy()
-        with threadpool_limits(1):
-            for place, group in enumerate(groups):
-                for turn, order in enumerate(orders):
-                    shuffled[:, group] = self.values[np.ix_(order, group)]
-                    evaluation = evaluate(self.scorer, shuffled, self.truth, self.n_labels)
-                    found[place, turn] = evaluation.log_loss, evaluation.accuracy
-                shuffled[:, group] = self.values[:, group]
+        for place, group in enumerate(groups):
+            for turn, order in enumerate(orders):
+                shuffled[:, group] = self.values[np.ix_(order, group)]
+                evaluation = evaluate(self.scorer, shuffled, self.truth, self.n_labels)
+                found[place, turn] = evaluation.log_loss, evaluation.accuracy
+            shuffled[:, group] = self.values[:, group]
         means: Floats = found.mean(axis=1)
         return means
 
 
-def plan_shuffling(model: TrainedModel, test: Recording) -> Shuffling | None:
+def plan_shuffling(scorer: Scorer, test: Recording) -> Shuffling:
     """The rows of a recording to shuffle features among.
 
     All rows `SHUFFLES` times where that does not take too long; else fewer times, and if once
-    takes too long, fewer rows, drawn by lot.
-
-    Returns
-    -------
-    Shuffling or None
-        None where the model knows no row's class.
+    takes too long, fewer rows, drawn by lot. The model knows the class of at least one row.
     """
-    known = np.flatnonzero(np.isin(test.labels, model.scorer.classes))
-    if not len(known):
-        return None
-    functions = len(test.schema.features) + len(model.scorer.classes)
-    work = sum(weight.size for weight in model.scorer.weights) + _WORK_OF_FUNCTION * functions
+    known = np.flatnonzero(np.isin(test.labels, scorer.classes))
+    functions = len(test.schema.features) + len(scorer.classes)
+    work = sum(weight.size for weight in scorer.weights) + _WORK_OF_FUNCTION * functions
     most = int(_MOST_WORK / (work * len(feature_groups(test.schema.features))))
     turns = min(max(most // len(known), 1), SHUFFLES)
     rows = min(max(most, _LEAST_ROWS), len(known))
     drawn = np.sort(np.random.default_rng(0).permutation(known)[:rows])
     return Shuffling(
-        model.scorer,
+        scorer,
         test.features[drawn],
         test.labels[drawn],
         len(test.schema.labels.values),
