@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eeg_letters.recordings.recording import Recording
 from eeg_letters.schema import Features
-from eeg_letters.scoring.scorer import Floats, Scorer
-from eeg_letters.training.evaluation import Evaluation, evaluate
+from eeg_letters.scoring.scorer import PREPROCESSING, Floats, Scorer
+from eeg_letters.training.evaluation import Evaluation, evaluate, evaluate_logits
 
 # How often each feature is shuffled, where that does not take too long.
 SHUFFLES = 5
@@ -94,16 +95,44 @@ class Shuffling:
         """Log loss and accuracy with each group of features shuffled, shape (n_groups, 2)."""
         rng = np.random.default_rng(0)
         orders = [rng.permutation(len(self.truth)) for _ in range(self.turns)]
+        logits = self._of_whole_rows if self.scorer.preprocessing == "l2" else self._of_changes
         found = np.empty((len(groups), self.turns, 2))
-        shuffled = self.values.copy()
         for place, group in enumerate(groups):
-            for turn, order in enumerate(orders):
-                shuffled[:, group] = self.values[np.ix_(order, group)]
-                evaluation = evaluate(self.scorer, shuffled, self.truth, self.n_labels)
+            for turn, shuffled in enumerate(logits(group, orders)):
+                evaluation = evaluate_logits(
+                    shuffled, self.scorer.classes, self.truth, self.n_labels
+                )
                 found[place, turn] = evaluation.log_loss, evaluation.accuracy
-            shuffled[:, group] = self.values[:, group]
         means: Floats = found.mean(axis=1)
         return means
+
+    def _of_whole_rows(self, group: Group, orders: Sequence[NDArray[np.int64]]) -> Iterator[Floats]:
+        shuffled = self.values.copy()
+        for order in orders:
+            shuffled[:, group] = self.values[np.ix_(order, group)]
+            yield self.scorer.logits(shuffled)
+
+    def _of_changes(self, group: Group, orders: Sequence[NDArray[np.int64]]) -> Iterator[Floats]:
+        # Where each feature is prepared by itself, the others' part in the first layer stays, which
+        # is nearly all of the work.
+        weights, biases = self.scorer.weights, self.scorer.biases
+        own = self._inputs[:, group]
+        for order in orders:
+            signal = (own[order] - own) @ weights[0][group]
+            signal += self._first_layer
+            for weight, bias in zip(weights[1:], biases[1:], strict=True):
+                signal = np.maximum(signal, 0, out=signal) @ weight
+                signal += bias
+            yield signal
+
+    @cached_property
+    def _inputs(self) -> Floats:
+        return PREPROCESSING[self.scorer.preprocessing](self.values)
+
+    @cached_property
+    def _first_layer(self) -> Floats:
+        layer: Floats = self._inputs @ self.scorer.weights[0] + self.scorer.biases[0]
+        return layer
 
 
 def plan_shuffling(scorer: Scorer, test: Recording) -> Shuffling:
