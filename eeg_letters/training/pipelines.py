@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from eeg_letters.models import LDA, MLP, Model
 from eeg_letters.recordings.recording import Recording
+from eeg_letters.training.epochs import quick_epochs
 
 MAX_ITERATIONS = 1000
 
@@ -95,6 +96,7 @@ def fit(
     # One thread: the sums, and so the fitted numbers to the last bit, depend on how many there are.
     with (
         threadpool_limits(1),
+        quick_epochs(),
         redirect_stdout(cast(TextIO, _EpochLines(on_epoch))),
         warnings.catch_warnings(),
     ):

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 import signal
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import joblib
-from joblib.externals.loky import ProcessPoolExecutor
 from threadpoolctl import threadpool_limits
 
 from eeg_letters.errors import OutputError
@@ -55,14 +56,12 @@ class Workers:
             # One copy in memory for all processes, however long the recordings are.
             file = Path(self._folder.name) / "recordings"
             joblib.dump(self._recordings, file)
+            self._executor = ProcessPoolExecutor(
+                self._cores, multiprocessing.get_context("spawn"), _begin, (file,)
+            )
             with _ignore_interrupts():
-                self._executor = ProcessPoolExecutor(
-                    self._cores,
-                    initializer=_begin,
-                    initargs=(file,),
-                    env={"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-                )
-                self._executor.submit(int)
+                for _ in range(self._cores):  # Each starts a process.
+                    self._executor.submit(int)
         return self
 
     def __exit__(
@@ -72,7 +71,12 @@ class Workers:
         trace: TracebackType | None,
     ) -> None:
         if self._executor is not None:
-            self._executor.shutdown(wait=True, kill_workers=kind is not None)
+            if kind is not None:
+                self._executor.shutdown(wait=False, cancel_futures=True)
+                # Nobody waits for the fits that have begun.
+                for process in multiprocessing.active_children():
+                    process.terminate()
+            self._executor.shutdown()
         self._folder.cleanup()
 
     def submit(
@@ -83,9 +87,8 @@ class Workers:
     ) -> Future[T]:
         """Have a function called with both recordings and further arguments."""
         if self._executor is not None:
-            future: Future[T] = self._executor.submit(_call, function, *args, **kwargs)
-            return future
-        future = Future()
+            return self._executor.submit(partial(_call, function, *args, **kwargs))
+        future: Future[T] = Future()
         with threadpool_limits(1):
             future.set_result(function(*self._recordings, *args, **kwargs))
         return future
@@ -120,8 +123,8 @@ def _call(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
 @contextmanager
 def _ignore_interrupts() -> Iterator[None]:
     """Processes that start in this block ignore Ctrl-C, which a terminal sends to all of them."""
-    # Python keeps a signal ignored that is ignored when it starts. Blocking it would not do, since
-    # loky unblocks it. A Ctrl-C during this block is lost.
+    # Python keeps a signal ignored that is ignored when it starts. A Ctrl-C during this block is
+    # lost.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield

@@ -364,7 +364,7 @@ def has_workers(pid: int) -> bool:
     commands = [Path(f"/proc/{child}/cmdline").read_text() for child in children]
     (ignored,) = re.findall(r"^SigIgn:\s*(\w+)", (process / "status").read_text(), re.MULTILINE)
     deaf = int(ignored, 16) >> (signal.SIGINT - 1) & 1
-    return any("loky" in command for command in commands) and not deaf
+    return any("spawn_main" in command for command in commands) and not deaf
 
 
 def test_ctrl_c_while_the_report_is_made_leaves_the_models_saved(
