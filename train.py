@@ -12,23 +12,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from eeg_letters.errors import UserError
+from eeg_letters.errors import CompilationError, UserError
 from eeg_letters.labels import LABEL_COLUMNS
-from eeg_letters.models import MODELS
-from eeg_letters.recordings.recording import read_recording
+from eeg_letters.recordings.recording import Recording, read_recording
 from eeg_letters.settings import DATA
-from eeg_letters.training.compiling import CompilationError
-from eeg_letters.training.fitting import (
+from eeg_letters.training.checks import (
     AUTO,
     PREPROCESSING_CHOICES,
     candidates,
+    check_reports,
     check_trainable,
-    make_entry,
-    train,
 )
-from eeg_letters.training.report.findings import investigate
-from eeg_letters.training.report.writing import write_report
-from eeg_letters.training.saving import check_writable, save_entries
 from eeg_letters.training.terminal import accuracy_table, counting, fitting, recordings_used
 
 REPORTS = Path(__file__).resolve().parent / "reports"
@@ -42,24 +36,46 @@ def main(
     reports: Path,
     console: Console,
 ) -> None:
-    """Read both recordings, fit both models, save both or neither, and report how they do."""
+    """Read and check what is given, then train and report."""
     training = read_recording(train_file, label=label)
     test = read_recording(test_file, training.schema)
     check_trainable(training)
     candidates(training.schema.features, preprocessing)
-    check_writable()
-    with fitting(console) as progress:
-        trained = [train(model, training, test, preprocessing, progress) for model in MODELS]
-    entries = [make_entry(model, training, test) for model in trained]
-    save_entries(entries)
-    with models_are_saved():
-        console.print(recordings_used(training, test))
-        console.print(accuracy_table(trained, training.schema.labels.noun))
-        for entry in entries:
-            console.print(f"Saved {entry.tag}", highlight=False)
-        with counting(console) as count:
-            findings = investigate(trained, entries, training, test, preprocessing, count)
-        console.print(Text(f"Report {write_report(reports, findings)}"), soft_wrap=True)
+    check_reports(reports)
+    train_and_report(training, test, preprocessing, reports, console)
+
+
+def train_and_report(
+    training: Recording, test: Recording, preprocessing: str, reports: Path, console: Console
+) -> None:
+    """Fit both models, save both or neither, and report how they do."""
+    # These take seconds to import, for which nobody who made a mistake waits.
+    from eeg_letters.training.workers import Workers
+
+    with Workers(training, test) as workers:
+        from eeg_letters.training.fitting import choose_all, finish, make_entry
+        from eeg_letters.training.report.experiments import begin
+        from eeg_letters.training.report.findings import investigate
+        from eeg_letters.training.report.writing import write_report
+        from eeg_letters.training.saving import check_writable, save_entries
+
+        check_writable()
+        with fitting(console) as progress:
+            choices = choose_all(workers, training, preprocessing)
+            begun = begin(workers, choices, training)
+            trained = [finish(choice, training, test, progress) for choice in choices]
+        entries = [make_entry(model, training, test) for model in trained]
+        save_entries(entries)
+        with models_are_saved():
+            console.print(recordings_used(training, test))
+            console.print(accuracy_table(trained, training.schema.labels.noun))
+            for entry in entries:
+                console.print(f"Saved {entry.tag}", highlight=False)
+            with counting(console) as count:
+                findings = investigate(
+                    trained, entries, training, test, preprocessing, workers, begun, count
+                )
+            console.print(Text(f"Report {write_report(reports, findings)}"), soft_wrap=True)
 
 
 @contextmanager

@@ -25,6 +25,10 @@ class OutputError(UserError):
     """An output that cannot be written."""
 
 
+class CompilationError(Exception):
+    """A scorer whose predictions differ from its pipeline's."""
+
+
 class Problem(Exception):
     """An HTTP error, answered as ``application/problem+json`` (RFC 9457).
 

@@ -261,6 +261,13 @@ class _Collector:
         self._where = where
         self._columns = tuple(name.strip() for name in columns)
         check_unique(where, self._columns, "column")
+        try:
+            column = find_label_column(self._columns, self._named)
+        except SchemaError as error:
+            raise RecordingError(f"{where}, {error}") from None
+        if column is None or self._named not in (None, column):
+            raise _no_label(where, self._named)
+        self._label_column = column
 
     def convert(self, where: str, row: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         return where, {name.strip(): value for name, value in row.items()}
@@ -270,11 +277,8 @@ class _Collector:
         return layout, [(key, layout.convert(*row)) for key, row in read]
 
     def _find_layout(self, rows: Sequence[tuple[str, dict[str, Any]]]) -> _Layout:
-        named = self._named
+        column = self._label_column
         try:
-            column = find_label_column(self._columns, named)
-            if column is None or named not in (None, column):
-                raise _no_label(self._where, named)
             rest = [name for name in self._columns if name not in (LINE_COLUMN, column)]
             # What may have labels tells the label to whoever learns from it.
             others = [name for name in rest if name not in LABEL_COLUMNS]
@@ -282,7 +286,7 @@ class _Collector:
         except SchemaError as error:
             raise RecordingError(f"{self._where}, {error}") from None
         cells = [_label(where, row, column) for where, row in rows]
-        schema = Schema(features, find_labels(cells, column), named)
+        schema = Schema(features, find_labels(cells, column), self._named)
         return _Layout(schema, self._columns, column, features.names)
 
     def _numeric(

@@ -8,16 +8,13 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
+from eeg_letters.errors import CompilationError
 from eeg_letters.labels import Labels
 from eeg_letters.recordings.recording import Recording
 from eeg_letters.scoring.scorer import Floats, Scorer
 from eeg_letters.training.pipelines import to_frame
 
 TOLERANCE = 1e-9
-
-
-class CompilationError(Exception):
-    """A scorer whose predictions differ from its pipeline's."""
 
 
 def compile_pipeline(pipeline: Pipeline, labels: Labels) -> Scorer:

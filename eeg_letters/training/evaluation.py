@@ -233,8 +233,16 @@ def evaluate(
     temperature : float
         What the scorer's logits are divided by first.
     """
+    logits = scorer.logits(features) / temperature
+    return evaluate_logits(logits, scorer.classes, truth, n_labels)
+
+
+def evaluate_logits(
+    logits: Floats, classes: NDArray[np.int64], truth: NDArray[np.int64], n_labels: int
+) -> Evaluation:
+    """Evaluate what `Scorer.logits` gave for rows; the other arguments are as of `evaluate`."""
     probabilities = np.zeros((len(truth), n_labels))
-    probabilities[:, scorer.classes] = softmax(scorer.logits(features) / temperature, axis=1)
+    probabilities[:, classes] = softmax(logits, axis=1)
     return Evaluation(truth, probabilities)
 
 

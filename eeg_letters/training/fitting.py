@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -17,29 +17,50 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 
 from eeg_letters import __version__
-from eeg_letters.errors import RecordingError, UserError
-from eeg_letters.labels import MAX_CLASSES
-from eeg_letters.models import Model
+from eeg_letters.errors import RecordingError
+from eeg_letters.models import MODELS, Model
 from eeg_letters.recordings.recording import Recording
-from eeg_letters.schema import Features
-from eeg_letters.scoring.scorer import PREPROCESSING, Scorer
+from eeg_letters.scoring.scorer import Scorer
 from eeg_letters.scoring.store import PIPELINE_FILE, SCORER_FILE
 from eeg_letters.training.calibration import calibrate, fit_temperature
+from eeg_letters.training.checks import candidates
 from eeg_letters.training.compiling import check_scorer, compile_pipeline
 from eeg_letters.training.evaluation import Evaluation, evaluate
 from eeg_letters.training.pipelines import build_pipeline, fit, to_frame
 from eeg_letters.training.saving import Entry
+from eeg_letters.training.workers import Workers, results
 
 # Called with what is being fitted, the epoch and the loss.
 Progress = Callable[[str, int, float], None]
 
 
-# Tries each preprocessing that fits the features.
-AUTO = "auto"
-# The first is the choice where no estimate can be made.
-OF_POWERS = ("log1p", "l2")
-OF_OTHERS = ("standardise", "l2")
-PREPROCESSING_CHOICES = (AUTO, *PREPROCESSING)
+@dataclass(frozen=True)
+class Choice:
+    """The preprocessing of a model, and how it was chosen.
+
+    Attributes
+    ----------
+    preprocessing : str
+        The one with the best estimate of those that were tried.
+    temperature : float
+        What to divide the logits by, to calibrate the probabilities.
+    tried : dict of str to Evaluation
+        By each preprocessing that was tried, what the same pipeline, fitted to the first half of
+        each class's rows of the training recording, says of the second halves. Not calibrated.
+        Empty where there are too few rows.
+    estimate : Evaluation or None
+        By the one that was chosen, calibrated. One number, the temperature, was fitted to the
+        same rows.
+    half : Scorer or None
+        The one that was chosen, fitted to the first halves. Not calibrated.
+    """
+
+    model: Model
+    preprocessing: str
+    temperature: float
+    tried: Mapping[str, Evaluation]
+    estimate: Evaluation | None
+    half: Scorer | None
 
 
 @dataclass(frozen=True)
@@ -57,14 +78,9 @@ class TrainedModel:
     scorer : Scorer
         The same, compiled.
     fit_seconds : float
-        Time the fit took.
-    tried : dict of str to Evaluation
-        By each preprocessing that was tried, what the same pipeline, fitted to the first half of
-        each class's rows of the training recording, says of the second halves. Not calibrated.
-        Empty where there are too few rows.
-    estimate : Evaluation or None
-        By the one that was chosen, calibrated. One number, the temperature, was fitted to the
-        same rows.
+        Time the fit took, on one core.
+    tried, estimate
+        Those of its `Choice`.
     uncalibrated_test, test : Evaluation
         Of the test recording.
     """
@@ -89,116 +105,148 @@ class TrainedModel:
         return f"{self.model.title}: the loss had not settled after {classifier.max_iter} epochs."
 
 
-def check_trainable(recording: Recording) -> None:
-    """Make sure that a classifier can be fitted to a recording.
+def first_halves(training: Recording, preprocessing: str) -> tuple[str, ...]:
+    """What to fit to first halves of a recording, of `PREPROCESSING_CHOICES` what is asked for.
+
+    Nothing where there are too few rows.
+    """
+    first = first_rows(training.labels)
+    if first.all() or first.sum() <= len(np.unique(training.labels)):
+        return ()
+    return candidates(training.schema.features, preprocessing)
+
+
+def fit_first_half(training: Recording, _: Recording, model: Model, preprocessing: str) -> Scorer:
+    """Fit a model to the first half of each class's rows of the first recording.
 
     Raises
     ------
     RecordingError
-        When it has rows of fewer than two classes, of too many, or no more rows than classes.
+        When it cannot be fitted to the rows.
     """
-    labels = recording.schema.labels
-    classes = np.unique(recording.labels)
-    where = f"{recording.path}, column {recording.label_column}"
-    if len(classes) < 2:
-        line = next(iter(recording.rows))
-        raise RecordingError(
-            f"{where}: all rows from line {line} on are of the {labels.noun}"
-            f" {labels.names[classes[0]]}; training takes two {labels.plural} or more"
-        )
-    if len(classes) > MAX_CLASSES:
-        raise RecordingError(
-            f"{where}: {len(classes)} classes; training takes {MAX_CLASSES} at most"
-        )
-    if len(recording) <= len(classes):
-        raise RecordingError(
-            f"{where}: {len(recording)} rows of {len(classes)} {labels.plural}; training takes more"
-            f" rows than {labels.plural}"
-        )
+    rows = first_rows(training.labels)
+    pipeline = fit_pipeline(model, preprocessing, training, rows, lambda *_: None)
+    return compile_pipeline(pipeline, training.schema.labels)
 
 
-def candidates(features: Features, preprocessing: str) -> tuple[str, ...]:
-    """What to try of the preprocessing that is asked for, one of `PREPROCESSING_CHOICES`.
+def choose_all(workers: Workers, training: Recording, preprocessing: str) -> list[Choice]:
+    """Choose the preprocessing of each model by fits in other processes.
 
     Raises
     ------
-    UserError
-        When it does not fit the features.
+    RecordingError
+        When a model cannot be fitted to the rows.
+    OutputError
+        When a process is killed.
     """
-    fitting = OF_POWERS if features.are_powers else OF_OTHERS
-    if preprocessing == AUTO:
-        return fitting
-    if preprocessing not in fitting:
-        what = "band powers" if features.are_powers else "features that are no band powers"
-        raise UserError(f"--preprocessing {preprocessing}: {what} take {' or '.join(fitting)}")
-    return (preprocessing,)
+    names = first_halves(training, preprocessing)
+    # The longest fits first: the perceptron's, and of these the one of rows of unit length.
+    fits = {
+        model: [workers.submit(fit_first_half, model, name) for name in reversed(names)]
+        for model in reversed(MODELS)
+    }
+    return [
+        choose(
+            model,
+            training,
+            preprocessing,
+            dict(zip(names, reversed(results(fits[model])), strict=True)),
+        )
+        for model in MODELS
+    ]
 
 
-def train(
-    model: Model, training: Recording, test: Recording, preprocessing: str, progress: Progress
-) -> TrainedModel:
-    """Fit a model to one recording and score it on the other.
+def choose(
+    model: Model, training: Recording, preprocessing: str, halves: Mapping[str, Scorer]
+) -> Choice:
+    """Choose the preprocessing of a model; the test recording has no say in it.
 
     Parameters
     ----------
     model : Model
         Which of the models.
-    training, test : Recording
-        Two recordings, the first one passed by `check_trainable`.
+    training : Recording
+        What it will be fitted to.
     preprocessing : str
-        One of `PREPROCESSING_CHOICES`. `AUTO` is the one with the best estimate on the training
-        recording; the test recording has no say in it.
+        What is asked for.
+    halves : dict of str to Scorer
+        What `fit_first_half` made by each of `first_halves`.
+    """
+    second = ~first_rows(training.labels)
+    held_out = (
+        training.features[second],
+        training.labels[second],
+        len(training.schema.labels.values),
+    )
+    tried = {name: evaluate(scorer, *held_out) for name, scorer in halves.items()}
+    if not tried:
+        first, *_ = candidates(training.schema.features, preprocessing)
+        return Choice(model, first, 1.0, tried, None, None)
+    chosen = max(tried, key=lambda name: tried[name].accuracy)
+    half = halves[chosen]
+    classes = np.searchsorted(half.classes, held_out[1])
+    temperature = fit_temperature(half.logits(held_out[0]), classes)
+    estimate = evaluate(half, *held_out, temperature)
+    return Choice(model, chosen, temperature, tried, estimate, half)
+
+
+def finish(
+    choice: Choice, training: Recording, test: Recording, progress: Progress
+) -> TrainedModel:
+    """Fit a model to one recording, as it was chosen, and score it on the other.
+
+    Parameters
+    ----------
+    choice : Choice
+        From `choose`.
+    training, test : Recording
+        Two recordings, the first one passed by `eeg_letters.training.checks.check_trainable`.
     progress : callable
         Told what is being fitted, the epoch and the loss.
-
-    Returns
-    -------
-    TrainedModel
 
     Raises
     ------
     RecordingError
         When the model cannot be fitted to the rows.
-    eeg_letters.training.compiling.CompilationError
+    eeg_letters.errors.CompilationError
         When the compiled scorer differs from the pipeline on any row of either recording.
     """
-    labels = training.schema.labels
-    n_labels = len(labels.values)
-    tries = candidates(training.schema.features, preprocessing)
-    halves = _fit_first_halves(model, tries, training, progress)
-    second = ~first_rows(training.labels)
-    held_out = training.features[second], training.labels[second], n_labels
-    tried = {name: evaluate(scorer, *held_out) for name, scorer in halves.items()}
-    chosen = max(tried, key=lambda name: tried[name].accuracy, default=tries[0])
-    temperature, estimate = 1.0, None
-    if halves:
-        half = halves[chosen]
-        classes = np.searchsorted(half.classes, held_out[1])
-        temperature = fit_temperature(half.logits(held_out[0]), classes)
-        estimate = evaluate(half, *held_out, temperature)
-
-    started = time.perf_counter()
+    model, labels = choice.model, training.schema.labels
+    # On one thread: what other processes do meanwhile does not count.
+    started = time.thread_time()
     everything = np.ones(len(training), bool)
-    pipeline = fit_pipeline(model, chosen, training, everything, partial(progress, model.title))
-    fit_seconds = time.perf_counter() - started
-    held_test = test.features, test.labels, n_labels
+    on_epoch = partial(progress, model.title)
+    pipeline = fit_pipeline(model, choice.preprocessing, training, everything, on_epoch)
+    fit_seconds = time.thread_time() - started
+    held_test = test.features, test.labels, len(labels.values)
     uncalibrated = evaluate(compile_pipeline(pipeline, labels), *held_test)
-    calibrate(pipeline, temperature)
+    calibrate(pipeline, choice.temperature)
     scorer = compile_pipeline(pipeline, labels)
     for recording in (training, test):
         check_scorer(scorer, pipeline, recording)
     return TrainedModel(
         model,
-        chosen,
-        temperature,
+        choice.preprocessing,
+        choice.temperature,
         pipeline,
         scorer,
         fit_seconds,
-        tried,
-        estimate,
+        choice.tried,
+        choice.estimate,
         uncalibrated,
         evaluate(scorer, *held_test),
     )
+
+
+def train(
+    model: Model, training: Recording, test: Recording, preprocessing: str, progress: Progress
+) -> TrainedModel:
+    """Choose and finish one model in this process; `preprocessing` is what is asked for."""
+    halves = {
+        name: fit_first_half(training, test, model, name)
+        for name in first_halves(training, preprocessing)
+    }
+    return finish(choose(model, training, preprocessing, halves), training, test, progress)
 
 
 def make_entry(trained: TrainedModel, training: Recording, test: Recording) -> Entry:
@@ -247,7 +295,7 @@ def fit_pipeline(
     preprocessing : str
         One of `eeg_letters.scoring.scorer.PREPROCESSING`.
     recording : Recording
-        Passed by `check_trainable`.
+        Passed by `eeg_letters.training.checks.check_trainable`.
     rows : ndarray of bool, shape (n_rows,)
         Which of its rows.
     on_epoch : callable
@@ -301,20 +349,3 @@ def first_rows(labels: NDArray[np.int64], most: int | None = None) -> NDArray[np
         rows = np.flatnonzero(labels == label)
         first[rows[: (len(rows) + 1) // 2 if most is None else most]] = True
     return first
-
-
-def _fit_first_halves(
-    model: Model, tries: Sequence[str], recording: Recording, progress: Progress
-) -> dict[str, Scorer]:
-    first = first_rows(recording.labels)
-    if first.all() or first.sum() <= len(np.unique(recording.labels)):
-        return {}
-    return {
-        name: compile_pipeline(
-            fit_pipeline(
-                model, name, recording, first, partial(progress, f"{model.title}, estimate, {name}")
-            ),
-            recording.schema.labels,
-        )
-        for name in tries
-    }

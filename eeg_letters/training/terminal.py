@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -22,9 +23,11 @@ from rich.text import Text
 
 from eeg_letters.labels import listed
 from eeg_letters.recordings.recording import Recording
-from eeg_letters.training.fitting import Progress as OnEpoch
-from eeg_letters.training.fitting import TrainedModel
-from eeg_letters.training.report.experiments import Count
+
+if TYPE_CHECKING:
+    from eeg_letters.training.fitting import Progress as OnEpoch
+    from eeg_letters.training.fitting import TrainedModel
+    from eeg_letters.training.report.experiments import Count
 
 
 @contextmanager

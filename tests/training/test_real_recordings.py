@@ -9,7 +9,8 @@ import pytest
 
 from eeg_letters.models import LDA, MLP
 from eeg_letters.recordings.recording import Recording, read_recording
-from eeg_letters.training.fitting import AUTO, TrainedModel, check_trainable, train
+from eeg_letters.training.checks import AUTO, check_trainable
+from eeg_letters.training.fitting import TrainedModel, train
 from tests.conftest import real_recordings
 
 LINE = 232

@@ -26,7 +26,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import normalize
 
-from eeg_letters.errors import RecordingError
+from eeg_letters.errors import CompilationError, RecordingError
 from eeg_letters.models import LDA, MLP, MODELS, Model
 from eeg_letters.recordings.recording import Recording, read_recording
 from eeg_letters.schema import Schema
@@ -34,9 +34,10 @@ from eeg_letters.scoring.scorer import Scorer
 from eeg_letters.scoring.store import PIPELINE_FILE, SCORER_FILE
 from eeg_letters.settings import DATA
 from eeg_letters.training import pipelines
-from eeg_letters.training.compiling import CompilationError, check_scorer
+from eeg_letters.training.checks import AUTO, check_trainable
+from eeg_letters.training.compiling import check_scorer
 from eeg_letters.training.evaluation import evaluate
-from eeg_letters.training.fitting import AUTO, TrainedModel, check_trainable, make_entry, train
+from eeg_letters.training.fitting import TrainedModel, make_entry, train
 from eeg_letters.training.terminal import accuracy_table
 from tests.conftest import (
     ROOT,
@@ -179,7 +180,8 @@ def test_a_store_that_cannot_be_made_is_found_before_anything_is_fitted(
 ) -> None:
     (tmp_path / "file").touch()
     files = ("--train", recordings["A"], "--test", recordings["test"])
-    finished = run_train(tmp_path / "file" / "home", *files)
+    reports = ("--reports", tmp_path / "reports")
+    finished = run_train(tmp_path / "file" / "home", *files, *reports)
     sentence = assert_one_sentence(finished, 2)
     assert "BENTOML_HOME" in sentence
     assert str(tmp_path / "file" / "home") in sentence
@@ -222,6 +224,54 @@ def test_a_mistake_ends_in_one_sentence_and_nothing_saved(
     assert entries(tmp_path) == set()
 
 
+SLOW_TO_IMPORT = {"bentoml", "joblib", "matplotlib", "pandas", "scipy", "sklearn"}
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "content", "fragment"),
+    [
+        ("--train", "missing.csv", None, "there is no such file"),
+        ("--train", "label.csv", "Line,Cz/theta\n", "line 1, column # Letter: the column is mis"),
+        ("--train", "twice.csv", "Line,# Letter,Cz/theta,Cz/theta\n", "line 1"),
+        ("--test", "electrode.csv", "Line,# Letter,Cz/theta\n", "line 1"),
+        ("--reports", "file", "", "cannot be written"),
+        ("--label", "Thought", None, "column Thought: the column is missing"),
+        ("--preprocessing", "standardise", None, "--preprocessing standardise"),
+        ("--help", None, None, "recording to fit"),
+    ],
+)
+def test_a_mistake_is_told_before_what_takes_seconds_is_imported(
+    tmp_path: Path, option: str, name: str | None, content: str | None, fragment: str
+) -> None:
+    is_file = option in ("--train", "--test", "--reports")
+    value = [] if name is None else [str(tmp_path / name) if is_file else name]
+    if content is not None:
+        Path(*value).write_text(content)
+    imports = tmp_path / "imports"
+    script = f"""
+import pathlib, runpy, sys
+sys.argv = {["train.py", option, *value]!r}
+try:
+    runpy.run_path("train.py", run_name="__main__")
+finally:
+    pathlib.Path({str(imports)!r}).write_text(" ".join(sys.modules))
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert finished.returncode == (0 if option == "--help" else 2)
+    assert fragment in finished.stderr + finished.stdout
+    imported = set(imports.read_text().split())
+    assert "numpy" in imported
+    assert not imported & SLOW_TO_IMPORT
+
+
 def test_a_mistake_in_the_test_recording_is_found_before_anything_is_fitted(
     tmp_path: Path, recordings: dict[str, Path]
 ) -> None:
@@ -240,7 +290,12 @@ def test_unreadable_arguments_end_with_the_usage(tmp_path: Path) -> None:
 
 
 def test_training_imports_neither_arrow_nor_http(tmp_path: Path) -> None:
-    script = "import sys, train; print(*{'arro3', 'eeg_letters.serving.asgi'} & set(sys.modules))"
+    script = """
+import sys
+import train
+from eeg_letters.training.report import findings, writing
+print(*{"arro3", "eeg_letters.serving.asgi"} & set(sys.modules))
+"""
     assert run_python(tmp_path, script).strip() == ""
 
 
@@ -286,7 +341,7 @@ def train_at_a_terminal(home: Path, *arguments: str | Path) -> tuple[subprocess.
 
 
 def test_ctrl_c_while_the_display_shows_an_epoch_saves_nothing(tmp_path: Path) -> None:
-    process, terminal = train_at_a_terminal(tmp_path)
+    process, terminal = train_at_a_terminal(tmp_path, "--preprocessing", "log1p")
     seen, epoch = b"", None
     for output in output_of(terminal, process):
         seen += output
@@ -309,7 +364,7 @@ def has_workers(pid: int) -> bool:
     commands = [Path(f"/proc/{child}/cmdline").read_text() for child in children]
     (ignored,) = re.findall(r"^SigIgn:\s*(\w+)", (process / "status").read_text(), re.MULTILINE)
     deaf = int(ignored, 16) >> (signal.SIGINT - 1) & 1
-    return any("loky" in command for command in commands) and not deaf
+    return any("spawn_main" in command for command in commands) and not deaf
 
 
 def test_ctrl_c_while_the_report_is_made_leaves_the_models_saved(
@@ -335,14 +390,17 @@ def test_ctrl_c_while_the_report_is_made_leaves_the_models_saved(
 
 
 def test_a_report_that_cannot_be_written_ends_in_one_sentence_and_the_models_saved(
-    tmp_path: Path, recordings: dict[str, Path]
+    trained_on_a: tuple[Path, str], tmp_path: Path, recordings: dict[str, Path]
 ) -> None:
-    reports = tmp_path / "reports"
-    reports.touch()
+    # Training again gives the same name.
+    (before,) = (trained_on_a[0] / "reports").iterdir()
+    report = tmp_path / "reports" / before.name
+    report.parent.mkdir()
+    report.touch()
     finished = run_train(tmp_path, "--train", recordings["A"], "--test", recordings["test"])
     assert finished.returncode == 2
     (sentence,) = finished.stderr.splitlines()
-    assert sentence.startswith(f"train.py: {reports}/")
+    assert sentence.startswith(f"train.py: {report}: cannot be written")
     assert sentence.endswith("; the models are saved, the report is not")
     assert len(entries(tmp_path)) == len(MODELS)
 

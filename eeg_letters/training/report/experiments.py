@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from concurrent.futures import Future, as_completed
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed, parallel_config
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
-from eeg_letters.errors import OutputError, RecordingError
+from eeg_letters.errors import RecordingError
 from eeg_letters.models import LDA, Model
 from eeg_letters.recordings.recording import Recording
-from eeg_letters.schema import Features
 from eeg_letters.scoring.scorer import Floats, Scorer
 from eeg_letters.training.compiling import compile_pipeline
 from eeg_letters.training.evaluation import Evaluation, evaluate
-from eeg_letters.training.fitting import TrainedModel, first_rows, fit_pipeline
+from eeg_letters.training.fitting import Choice, TrainedModel, first_rows, fit_pipeline
 from eeg_letters.training.report.importance import (
     Importance,
-    Shuffling,
     feature_groups,
     make_importance,
     plan_shuffling,
 )
+from eeg_letters.training.workers import Workers, results
 
 # Called with the number of jobs that are done, and of all jobs.
 Count = Callable[[int, int], None]
@@ -37,10 +32,11 @@ Count = Callable[[int, int], None]
 FOLDS = 5
 # Points of the learning curve in the first halves.
 POINTS = 5
-# Fits to fewer rows take less time than starting other processes.
-_FEW_ROWS = 100
 # Features, or groups of them, that one job shuffles.
 _GROUPS_AT_ONCE = 32
+
+# Rows that were held out, and the probabilities of their classes.
+_Fold = tuple[NDArray[np.int64], Floats]
 
 
 @dataclass(frozen=True)
@@ -82,21 +78,41 @@ class Experiments:
 
 
 @dataclass(frozen=True)
-class _Job:
-    kind: str
-    model: Model
-    work: Callable[[], Any]
-    # In rows; to start the longest first, so that no core is left alone with it at the end.
-    size: int
+class Begun:
+    """Fits that are queued or done, by model; a learning point or a fold is None without a fit."""
+
+    learning: Mapping[Model, Sequence[Future[LearningPoint | None]]]
+    folds: Mapping[Model, Sequence[Future[_Fold | None]]]
+
+
+def begin(workers: Workers, choices: Sequence[Choice], training: Recording) -> Begun:
+    """Have the models fitted to parts of a recording, the longest fits first."""
+    longest_first = sorted(choices, key=lambda choice: choice.model == LDA)
+    folds = {
+        choice.model: list(_begin_folds(workers, choice, training)) for choice in longest_first
+    }
+    learning = {
+        choice.model: list(_begin_learning(workers, choice, training)) for choice in longest_first
+    }
+    return Begun(learning, folds)
 
 
 def experiment(
-    trained: Sequence[TrainedModel], training: Recording, test: Recording, count: Count
+    workers: Workers,
+    begun: Begun,
+    trained: Sequence[TrainedModel],
+    training: Recording,
+    test: Recording,
+    count: Count,
 ) -> Experiments:
-    """Run everything, on all cores.
+    """Await what has begun, and shuffle features meanwhile.
 
     Parameters
     ----------
+    workers : Workers
+        Of both recordings.
+    begun : Begun
+        From `begin`.
     trained : sequence of TrainedModel
         The models, trained on `training`.
     training, test : Recording
@@ -109,85 +125,85 @@ def experiment(
     OutputError
         When a process that works on it is killed.
     """
-    # The rows as the file has them need not go to other processes.
-    training, test = replace(training, rows={}), replace(test, rows={})
-    shufflings = {model.model: plan_shuffling(model, test) for model in trained}
-    jobs = [
-        job
-        for model in trained
-        for job in (
-            *_learning_jobs(model, training, test),
-            *_fold_jobs(model, training),
-            *_shuffle_jobs(model, shufflings[model.model], test.schema.features),
-        )
-    ]
-    jobs.sort(key=lambda job: (job.model == LDA, -job.size))
-    results: dict[tuple[str, Model], list[Any]] = {}
-    cores = 1 if len(training.labels) < _FEW_ROWS else -1
-    for job, result in zip(jobs, _run(jobs, cores, count), strict=True):
-        results.setdefault((job.kind, job.model), []).append(result)
+    shuffled = {model.model: _begin_shuffling(workers, model, test) for model in trained}
+    jobs: list[Future[Any]] = []
+    for by_model in (begun.learning, begun.folds, shuffled):
+        for futures in by_model.values():
+            jobs += futures
+    for done, _ in enumerate(as_completed(jobs), 1):
+        count(done, len(jobs))
 
-    learning, shuffled, importance = {}, {}, {}
+    learning, folded, importance = {}, {}, {}
     for model in trained:
-        points = [point for point in results.get(("learning", model.model), []) if point]
+        points = [point for point in results(begun.learning[model.model]) if point]
         if points:
             points.sort(key=lambda point: point.rows_per_class)
             most = int(np.bincount(training.labels).max())
             learning[model.model] = [*points, LearningPoint(most, None, model.test)]
-        folds = results.get(("fold", model.model), [])
-        if folds and None not in folds:
-            shuffled[model.model] = _join(folds, training)
-        shuffling = shufflings[model.model]
-        if shuffling is not None:
-            scores = np.concatenate(results["shuffle", model.model])
-            importance[model.model] = make_importance(shuffling, test.schema.features, scores)
-    return Experiments(learning, shuffled, importance)
+        folds = [fold for fold in results(begun.folds[model.model]) if fold]
+        if len(folds) == FOLDS:
+            folded[model.model] = _join(folds, training)
+        if scores := results(shuffled[model.model]):
+            shuffling = plan_shuffling(model.scorer, test)
+            features = test.schema.features
+            importance[model.model] = make_importance(shuffling, features, np.concatenate(scores))
+    return Experiments(learning, folded, importance)
 
 
-def _learning_jobs(model: TrainedModel, training: Recording, test: Recording) -> Iterator[_Job]:
+def _begin_learning(
+    workers: Workers, choice: Choice, training: Recording
+) -> Iterator[Future[LearningPoint | None]]:
     half = first_rows(training.labels)
     if half.all():
         return
     largest = int(np.bincount(training.labels[half]).max())
-    for size in sorted({-(-largest * point // POINTS) for point in range(1, POINTS + 1)}):
+    for size in sorted({-(-largest * point // POINTS) for point in range(1, POINTS + 1)})[::-1]:
         rows = half & first_rows(training.labels, size)
         if rows.sum() > len(np.unique(training.labels)):
-            work = partial(_learn, model.model, model.preprocessing, training, test, rows, size)
-            yield _Job("learning", model.model, work, int(rows.sum()))
+            # The last point is the fit that the preprocessing was chosen by.
+            fitted = choice.half if size == largest else None
+            yield workers.submit(_learn, choice.model, choice.preprocessing, size, fitted)
 
 
 def _learn(
-    model: Model,
-    preprocessing: str,
     training: Recording,
     test: Recording,
-    rows: NDArray[np.bool_],
+    model: Model,
+    preprocessing: str,
     size: int,
+    fitted: Scorer | None,
 ) -> LearningPoint | None:
-    scorer = _fit(model, preprocessing, training, rows)
+    half = first_rows(training.labels)
+    rows = half & first_rows(training.labels, size)
+    scorer = fitted or _fit(model, preprocessing, training, rows)
     if scorer is None:
         return None
-    held_out, n_labels = ~first_rows(training.labels), len(training.schema.labels.values)
+    n_labels = len(training.schema.labels.values)
     return LearningPoint(
         size,
-        evaluate(scorer, training.features[held_out], training.labels[held_out], n_labels),
+        evaluate(scorer, training.features[~half], training.labels[~half], n_labels),
         evaluate(scorer, test.features, test.labels, n_labels),
     )
 
 
-def _fold_jobs(model: TrainedModel, training: Recording) -> Iterator[_Job]:
+def _begin_folds(
+    workers: Workers, choice: Choice, training: Recording
+) -> Iterator[Future[_Fold | None]]:
     _, counts = np.unique(training.labels, return_counts=True)
     if counts.min() < FOLDS:
         return
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    for rows, held_out in folds.split(training.features, training.labels):
-        work = partial(_score_fold, model.model, model.preprocessing, training, held_out)
-        yield _Job("fold", model.model, work, len(rows))
+    for _, held_out in folds.split(training.features, training.labels):
+        yield workers.submit(_score_fold, choice.model, choice.preprocessing, held_out)
 
 
 def _score_fold(
-    model: Model, preprocessing: str, training: Recording, held_out: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], Floats] | None:
+    training: Recording,
+    _: Recording,
+    model: Model,
+    preprocessing: str,
+    held_out: NDArray[np.int64],
+) -> _Fold | None:
     rows = np.ones(len(training.labels), bool)
     rows[held_out] = False
     scorer = _fit(model, preprocessing, training, rows)
@@ -198,7 +214,7 @@ def _score_fold(
     return held_out, found.probabilities
 
 
-def _join(folds: Sequence[tuple[NDArray[np.int64], Floats]], training: Recording) -> Evaluation:
+def _join(folds: Sequence[_Fold], training: Recording) -> Evaluation:
     probabilities = np.empty((len(training.labels), len(training.schema.labels.values)))
     for held_out, found in folds:
         probabilities[held_out] = found
@@ -215,44 +231,17 @@ def _fit(
         return None
 
 
-def _shuffle_jobs(
-    model: TrainedModel, shuffling: Shuffling | None, features: Features
-) -> Iterator[_Job]:
-    if shuffling is None:
-        return
-    groups = feature_groups(features)
-    for start in range(0, len(groups), _GROUPS_AT_ONCE):
-        work = partial(shuffling.score, groups[start : start + _GROUPS_AT_ONCE])
-        yield _Job("shuffle", model.model, work, 0)
+def _begin_shuffling(
+    workers: Workers, model: TrainedModel, test: Recording
+) -> list[Future[Floats]]:
+    if not np.isin(test.labels, model.scorer.classes).any():
+        return []
+    groups = len(feature_groups(test.schema.features))
+    return [
+        workers.submit(_shuffle, model.scorer, slice(start, start + _GROUPS_AT_ONCE))
+        for start in range(0, groups, _GROUPS_AT_ONCE)
+    ]
 
 
-def _run(jobs: Sequence[_Job], cores: int, count: Count) -> list[Any]:
-    results: list[Any] = [None] * len(jobs)
-    try:
-        with parallel_config("loky", n_jobs=cores, inner_max_num_threads=1):
-            with _ignore_interrupts():
-                finished = Parallel(return_as="generator_unordered")(
-                    delayed(_work)(place, job.work) for place, job in enumerate(jobs)
-                )
-            for done, (place, result) in enumerate(finished, 1):
-                results[place] = result
-                count(done, len(jobs))
-    except BrokenProcessPool:
-        raise OutputError("a process was killed while it fitted models for the report") from None
-    return results
-
-
-def _work(place: int, work: Callable[[], Any]) -> tuple[int, Any]:
-    return place, work()
-
-
-@contextmanager
-def _ignore_interrupts() -> Iterator[None]:
-    """Processes that start in this block ignore Ctrl-C, which a terminal sends to all of them."""
-    # Python keeps a signal ignored that is ignored when it starts. Blocking it would not do, since
-    # loky unblocks it. A Ctrl-C during this block is lost.
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _shuffle(_: Recording, test: Recording, scorer: Scorer, groups: slice) -> Floats:
+    return plan_shuffling(scorer, test).score(feature_groups(test.schema.features)[groups])

@@ -15,10 +15,11 @@ from eeg_letters.recordings.recording import Recording
 from eeg_letters.training.evaluation import NEAR, Agreement, compare, nearby_mistakes
 from eeg_letters.training.fitting import TrainedModel
 from eeg_letters.training.report.costs import Cost, measure_cost, peak_memory
-from eeg_letters.training.report.experiments import Count, Experiments, experiment
+from eeg_letters.training.report.experiments import Begun, Count, Experiments, experiment
 from eeg_letters.training.report.naming import printable
 from eeg_letters.training.report.shift import Shift, shift
 from eeg_letters.training.saving import Entry, training_tag
+from eeg_letters.training.workers import Workers
 
 # Fewer mistakes say nothing about a share.
 _ENOUGH = 20
@@ -146,6 +147,8 @@ def investigate(
     training: Recording,
     test: Recording,
     preprocessing: str,
+    workers: Workers,
+    begun: Begun,
     count: Count,
 ) -> Findings:
     """Make the findings of a training.
@@ -158,6 +161,10 @@ def investigate(
         What they were trained and tested on.
     preprocessing : str
         What was asked for on the command line.
+    workers : Workers
+        Of both recordings.
+    begun : Begun
+        What they were given to do.
     count : callable
         Told how many of how many jobs are done.
 
@@ -181,7 +188,7 @@ def investigate(
         entries,
         shift(training, test),
         compare(first.test, second.test),
-        experiment(trained, training, test, count),
+        experiment(workers, begun, trained, training, test, count),
         {
             model.model: measure_cost(model, entry, test.features)
             for model, entry in zip(trained, entries, strict=True)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from eeg_letters.recordings.recording import Recording
 from eeg_letters.schema import Features
-from eeg_letters.scoring.scorer import Floats, Scorer
-from eeg_letters.training.evaluation import Evaluation, evaluate
-from eeg_letters.training.fitting import TrainedModel
+from eeg_letters.scoring.scorer import PREPROCESSING, Floats, Scorer
+from eeg_letters.training.evaluation import Evaluation, evaluate, evaluate_logits
 
 # How often each feature is shuffled, where that does not take too long.
 SHUFFLES = 5
@@ -96,41 +95,61 @@ class Shuffling:
         """Log loss and accuracy with each group of features shuffled, shape (n_groups, 2)."""
         rng = np.random.default_rng(0)
         orders = [rng.permutation(len(self.truth)) for _ in range(self.turns)]
+        logits = self._of_whole_rows if self.scorer.preprocessing == "l2" else self._of_changes
         found = np.empty((len(groups), self.turns, 2))
-        shuffled = self.values.copy()
-        with threadpool_limits(1):
-            for place, group in enumerate(groups):
-                for turn, order in enumerate(orders):
-                    shuffled[:, group] = self.values[np.ix_(order, group)]
-                    evaluation = evaluate(self.scorer, shuffled, self.truth, self.n_labels)
-                    found[place, turn] = evaluation.log_loss, evaluation.accuracy
-                shuffled[:, group] = self.values[:, group]
+        for place, group in enumerate(groups):
+            for turn, shuffled in enumerate(logits(group, orders)):
+                evaluation = evaluate_logits(
+                    shuffled, self.scorer.classes, self.truth, self.n_labels
+                )
+                found[place, turn] = evaluation.log_loss, evaluation.accuracy
         means: Floats = found.mean(axis=1)
         return means
 
+    def _of_whole_rows(self, group: Group, orders: Sequence[NDArray[np.int64]]) -> Iterator[Floats]:
+        shuffled = self.values.copy()
+        for order in orders:
+            shuffled[:, group] = self.values[np.ix_(order, group)]
+            yield self.scorer.logits(shuffled)
 
-def plan_shuffling(model: TrainedModel, test: Recording) -> Shuffling | None:
+    def _of_changes(self, group: Group, orders: Sequence[NDArray[np.int64]]) -> Iterator[Floats]:
+        # Where each feature is prepared by itself, the others' part in the first layer stays, which
+        # is nearly all of the work.
+        weights, biases = self.scorer.weights, self.scorer.biases
+        own = self._inputs[:, group]
+        for order in orders:
+            signal = (own[order] - own) @ weights[0][group]
+            signal += self._first_layer
+            for weight, bias in zip(weights[1:], biases[1:], strict=True):
+                signal = np.maximum(signal, 0, out=signal) @ weight
+                signal += bias
+            yield signal
+
+    @cached_property
+    def _inputs(self) -> Floats:
+        return PREPROCESSING[self.scorer.preprocessing](self.values)
+
+    @cached_property
+    def _first_layer(self) -> Floats:
+        layer: Floats = self._inputs @ self.scorer.weights[0] + self.scorer.biases[0]
+        return layer
+
+
+def plan_shuffling(scorer: Scorer, test: Recording) -> Shuffling:
     """The rows of a recording to shuffle features among.
 
     All rows `SHUFFLES` times where that does not take too long; else fewer times, and if once
-    takes too long, fewer rows, drawn by lot.
-
-    Returns
-    -------
-    Shuffling or None
-        None where the model knows no row's class.
+    takes too long, fewer rows, drawn by lot. The model knows the class of at least one row.
     """
-    known = np.flatnonzero(np.isin(test.labels, model.scorer.classes))
-    if not len(known):
-        return None
-    functions = len(test.schema.features) + len(model.scorer.classes)
-    work = sum(weight.size for weight in model.scorer.weights) + _WORK_OF_FUNCTION * functions
+    known = np.flatnonzero(np.isin(test.labels, scorer.classes))
+    functions = len(test.schema.features) + len(scorer.classes)
+    work = sum(weight.size for weight in scorer.weights) + _WORK_OF_FUNCTION * functions
     most = int(_MOST_WORK / (work * len(feature_groups(test.schema.features))))
     turns = min(max(most // len(known), 1), SHUFFLES)
     rows = min(max(most, _LEAST_ROWS), len(known))
     drawn = np.sort(np.random.default_rng(0).permutation(known)[:rows])
     return Shuffling(
-        model.scorer,
+        scorer,
         test.features[drawn],
         test.labels[drawn],
         len(test.schema.labels.values),

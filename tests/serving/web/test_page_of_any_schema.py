@@ -33,8 +33,9 @@ MANY = tuple(f"word {number:03}" for number in range(120))
 TRAIN = """
 from eeg_letters.models import MODELS
 from eeg_letters.recordings.recording import read_recording
+from eeg_letters.training.checks import AUTO
+from eeg_letters.training.fitting import make_entry, train
 from eeg_letters.training.saving import save_entries
-from eeg_letters.training.fitting import AUTO, make_entry, train
 recording = read_recording({path!r})
 trained = [train(model, recording, recording, AUTO, lambda *_: None) for model in MODELS]
 save_entries([make_entry(model, recording, recording) for model in trained])

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 
-from eeg_letters.models import LDA
+from eeg_letters.models import LDA, MLP, Model
 from eeg_letters.recordings.recording import Recording
-from eeg_letters.training.fitting import train
+from eeg_letters.scoring.scorer import Scorer
+from eeg_letters.training import workers
+from eeg_letters.training.evaluation import evaluate
+from eeg_letters.training.fitting import choose, finish, first_halves, fit_first_half, train
 from eeg_letters.training.pipelines import build_pipeline
-from eeg_letters.training.report.experiments import Experiments, experiment
+from eeg_letters.training.report.experiments import Count, Experiments, begin, experiment
+from eeg_letters.training.report.importance import SHUFFLES
+from eeg_letters.training.workers import Workers
 from tests.shipped import BANDS, COLUMNS, ELECTRODES, FEATURES, SCHEMA
 
 ROWS = 24
@@ -41,8 +47,64 @@ def found(training: Recording) -> tuple[Experiments, list[tuple[int, int]]]:
     """Experiments with LDA, and how they were counted."""
     counted: list[tuple[int, int]] = []
     test = recorded(1)
-    trained = train(LDA, training, test, "log1p", lambda *_: None)
-    return experiment([trained], training, test, lambda *args: counted.append(args)), counted
+    return run(LDA, training, test, lambda *args: counted.append(args)), counted
+
+
+def run(
+    model: Model, training: Recording, test: Recording, count: Count, preprocessing: str = "log1p"
+) -> Experiments:
+    """Experiments with one model."""
+    with Workers(training, test) as processes:
+        choice = choose(model, training, preprocessing, halves(model, training, preprocessing))
+        begun = begin(processes, [choice], training)
+        trained = finish(choice, training, test, lambda *_: None)
+        return experiment(processes, begun, [trained], training, test, count)
+
+
+def halves(model: Model, training: Recording, preprocessing: str) -> dict[str, Scorer]:
+    return {
+        name: fit_first_half(training, training, model, name)
+        for name in first_halves(training, preprocessing)
+    }
+
+
+def test_other_processes_and_this_one_find_the_same(
+    training: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[tuple[int, int]] = []
+    test, bits = recorded(1), []
+    for few_rows in (len(training) + 1, len(training)):
+        monkeypatch.setattr(workers, "_FEW_ROWS", few_rows)
+        found = run(MLP, training, test, lambda *args: counted.append(args))
+        learned = [[point.test, point.held_out] for point in found.learning[MLP]]
+        evaluations = [*chain(*learned), found.shuffled[MLP], found.importance[MLP].whole]
+        bits.append(
+            [
+                [evaluation.probabilities.tobytes() for evaluation in evaluations if evaluation],
+                found.importance[MLP].features.tobytes(),
+                found.importance[MLP].band_accuracies.tobytes(),
+            ]
+        )
+    assert bits[0] == bits[1]
+    assert counted[-1][0] == counted[-1][1]
+
+
+@pytest.mark.parametrize("preprocessing", ["l2", "log1p"])
+def test_the_importance_of_a_feature_is_how_much_worse_rows_are_labelled_without_it(
+    training: Recording, preprocessing: str
+) -> None:
+    test = recorded(1)
+    trained = train(LDA, training, test, preprocessing, lambda *_: None)
+    place = FEATURES.index(TELLING)
+    rng = np.random.default_rng(0)
+    rises = []
+    for _ in range(SHUFFLES):
+        shuffled = test.features.copy()
+        shuffled[:, place] = shuffled[rng.permutation(len(test)), place]
+        found = evaluate(trained.scorer, shuffled, test.labels, len(SCHEMA.labels.values))
+        rises.append(found.log_loss - trained.test.log_loss)
+    importance = run(LDA, training, test, lambda *_: None, preprocessing).importance[LDA]
+    assert importance.features[place] == pytest.approx(np.mean(rises), rel=1e-9)
 
 
 def test_every_job_is_counted(found: tuple[Experiments, list[tuple[int, int]]]) -> None:
@@ -99,6 +161,4 @@ def test_what_cannot_be_found_out_is_left_out(training: Recording) -> None:
         features=training.features[first],
     )
     strangers = replace(training, labels=training.labels + 10)
-    trained = train(LDA, few, strangers, "log1p", lambda *_: None)
-    found = experiment([trained], few, strangers, lambda *_: None)
-    assert found == Experiments({}, {}, {})
+    assert run(LDA, few, strangers, lambda *_: None) == Experiments({}, {}, {})
