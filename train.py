@@ -53,16 +53,18 @@ def train_and_report(
     from eeg_letters.training.workers import Workers
 
     with Workers(training, test) as workers:
-        from eeg_letters.training.fitting import choose_all, finish, make_entry
-        from eeg_letters.training.report.experiments import begin
+        from eeg_letters.training.fitting import begin_estimates, choose_all, finish, make_entry
+        from eeg_letters.training.report.experiments import begin, begin_early
         from eeg_letters.training.report.findings import investigate
         from eeg_letters.training.report.writing import write_report
         from eeg_letters.training.saving import check_writable, save_entries
 
         check_writable()
         with fitting(console) as progress:
-            choices = choose_all(workers, training, preprocessing)
-            begun = begin(workers, choices, training)
+            estimates = begin_estimates(workers, training, preprocessing)
+            early = begin_early(workers, preprocessing, training)
+            choices = choose_all(estimates, training, preprocessing)
+            begun = begin(workers, choices, training, early)
             trained = [finish(choice, training, test, progress) for choice in choices]
         entries = [make_entry(model, training, test) for model in trained]
         save_entries(entries)

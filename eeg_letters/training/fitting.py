@@ -6,6 +6,7 @@ import io
 import platform
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -32,6 +33,8 @@ from eeg_letters.training.workers import Workers, results
 
 # Called with what is being fitted, the epoch and the loss.
 Progress = Callable[[str, int, float], None]
+# By model and preprocessing, what `fit_first_half` makes.
+Estimates = Mapping[Model, Mapping[str, Future[Scorer]]]
 
 
 @dataclass(frozen=True)
@@ -129,8 +132,18 @@ def fit_first_half(training: Recording, _: Recording, model: Model, preprocessin
     return compile_pipeline(pipeline, training.schema.labels)
 
 
-def choose_all(workers: Workers, training: Recording, preprocessing: str) -> list[Choice]:
-    """Choose the preprocessing of each model by fits in other processes.
+def begin_estimates(workers: Workers, training: Recording, preprocessing: str) -> Estimates:
+    """Have the models fitted to first halves of a recording by all that may be chosen."""
+    names = first_halves(training, preprocessing)
+    # The longest fits first: the perceptron's, and of these the one of rows of unit length.
+    return {
+        model: {name: workers.submit(fit_first_half, model, name) for name in reversed(names)}
+        for model in reversed(MODELS)
+    }
+
+
+def choose_all(estimates: Estimates, training: Recording, preprocessing: str) -> list[Choice]:
+    """Choose the preprocessing of each model, once `begin_estimates` has brought the estimates.
 
     Raises
     ------
@@ -140,20 +153,11 @@ def choose_all(workers: Workers, training: Recording, preprocessing: str) -> lis
         When a process is killed.
     """
     names = first_halves(training, preprocessing)
-    # The longest fits first: the perceptron's, and of these the one of rows of unit length.
-    fits = {
-        model: [workers.submit(fit_first_half, model, name) for name in reversed(names)]
-        for model in reversed(MODELS)
-    }
-    return [
-        choose(
-            model,
-            training,
-            preprocessing,
-            dict(zip(names, reversed(results(fits[model])), strict=True)),
-        )
+    halves = {
+        model: dict(zip(names, results(estimates[model][name] for name in names), strict=True))
         for model in MODELS
-    ]
+    }
+    return [choose(model, training, preprocessing, halves[model]) for model in MODELS]
 
 
 def choose(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
 from eeg_letters.errors import RecordingError
-from eeg_letters.models import LDA, Model
+from eeg_letters.models import LDA, MODELS, Model
 from eeg_letters.recordings.recording import Recording
 from eeg_letters.scoring.scorer import Floats, Scorer
+from eeg_letters.training.checks import candidates
 from eeg_letters.training.compiling import compile_pipeline
 from eeg_letters.training.evaluation import Evaluation, evaluate
 from eeg_letters.training.fitting import Choice, TrainedModel, first_rows, fit_pipeline
@@ -79,27 +80,83 @@ class Experiments:
 
 @dataclass(frozen=True)
 class Begun:
-    """Fits that are queued or done, by model; a learning point or a fold is None without a fit."""
+    """Fits of a model that are queued or done; a learning point or a fold is None without a fit."""
 
-    learning: Mapping[Model, Sequence[Future[LearningPoint | None]]]
-    folds: Mapping[Model, Sequence[Future[_Fold | None]]]
+    preprocessing: str
+    learning: Sequence[Future[LearningPoint | None]]
+    folds: Sequence[Future[_Fold | None]]
+
+    @property
+    def jobs(self) -> list[Future[Any]]:
+        """All of them."""
+        return [*self.learning, *self.folds]
 
 
-def begin(workers: Workers, choices: Sequence[Choice], training: Recording) -> Begun:
-    """Have the models fitted to parts of a recording, the longest fits first."""
-    longest_first = sorted(choices, key=lambda choice: choice.model == LDA)
+def begin_early(workers: Workers, preprocessing: str, training: Recording) -> dict[Model, Begun]:
+    """Have the models fitted to parts of a recording before their preprocessing is chosen.
+
+    Otherwise most cores would wait for the longest estimate. What is asked for is tried in an order
+    of which the first is chosen mostly.
+    """
+    first, *_ = candidates(training.schema.features, preprocessing)
+    return _begin(workers, dict.fromkeys(MODELS, first), training)
+
+
+def begin(
+    workers: Workers, choices: Sequence[Choice], training: Recording, early: Mapping[Model, Begun]
+) -> dict[Model, Begun]:
+    """Have the models fitted to parts of a recording, as was chosen.
+
+    Parameters
+    ----------
+    workers : Workers
+        Of the recording and another one.
+    choices : sequence of Choice
+        One a model.
+    training : Recording
+        What the choices were made by.
+    early : mapping of Model to Begun
+        From `begin_early`: kept where the same was chosen.
+    """
+    chosen = {choice.model: choice.preprocessing for choice in choices}
+    kept = {model: of for model, of in early.items() if of.preprocessing == chosen.get(model)}
+    for model in early.keys() - kept.keys():
+        for job in early[model].jobs:
+            job.cancel()
+    others = {model: name for model, name in chosen.items() if model not in kept}
+    begun = kept | _begin(workers, others, training)
+    for choice in choices:
+        if choice.half is not None:
+            # The last point is the fit that the preprocessing was chosen by.
+            size = int(np.bincount(training.labels[first_rows(training.labels)]).max())
+            last: Future[LearningPoint | None] = workers.submit(_judge, size, choice.half)
+            of = begun[choice.model]
+            begun[choice.model] = replace(of, learning=[*of.learning, last])
+    return begun
+
+
+def _begin(
+    workers: Workers, preprocessing: Mapping[Model, str], training: Recording
+) -> dict[Model, Begun]:
+    # The longest fits first.
+    models = sorted(preprocessing, key=lambda model: model == LDA)
     folds = {
-        choice.model: list(_begin_folds(workers, choice, training)) for choice in longest_first
+        model: list(_begin_folds(workers, model, preprocessing[model], training))
+        for model in models
     }
-    learning = {
-        choice.model: list(_begin_learning(workers, choice, training)) for choice in longest_first
+    return {
+        model: Begun(
+            preprocessing[model],
+            list(_begin_learning(workers, model, preprocessing[model], training)),
+            folds[model],
+        )
+        for model in models
     }
-    return Begun(learning, folds)
 
 
 def experiment(
     workers: Workers,
-    begun: Begun,
+    begun: Mapping[Model, Begun],
     trained: Sequence[TrainedModel],
     training: Recording,
     test: Recording,
@@ -111,7 +168,7 @@ def experiment(
     ----------
     workers : Workers
         Of both recordings.
-    begun : Begun
+    begun : mapping of Model to Begun
         From `begin`.
     trained : sequence of TrainedModel
         The models, trained on `training`.
@@ -127,20 +184,19 @@ def experiment(
     """
     shuffled = {model.model: _begin_shuffling(workers, model, test) for model in trained}
     jobs: list[Future[Any]] = []
-    for by_model in (begun.learning, begun.folds, shuffled):
-        for futures in by_model.values():
-            jobs += futures
+    for model in trained:
+        jobs += [*begun[model.model].jobs, *shuffled[model.model]]
     for done, _ in enumerate(as_completed(jobs), 1):
         count(done, len(jobs))
 
     learning, folded, importance = {}, {}, {}
     for model in trained:
-        points = [point for point in results(begun.learning[model.model]) if point]
+        points = [point for point in results(begun[model.model].learning) if point]
         if points:
             points.sort(key=lambda point: point.rows_per_class)
             most = int(np.bincount(training.labels).max())
             learning[model.model] = [*points, LearningPoint(most, None, model.test)]
-        folds = [fold for fold in results(begun.folds[model.model]) if fold]
+        folds = [fold for fold in results(begun[model.model].folds) if fold]
         if len(folds) == FOLDS:
             folded[model.model] = _join(folds, training)
         if scores := results(shuffled[model.model]):
@@ -151,18 +207,18 @@ def experiment(
 
 
 def _begin_learning(
-    workers: Workers, choice: Choice, training: Recording
+    workers: Workers, model: Model, preprocessing: str, training: Recording
 ) -> Iterator[Future[LearningPoint | None]]:
+    # Without the last point, which `begin` adds.
     half = first_rows(training.labels)
     if half.all():
         return
     largest = int(np.bincount(training.labels[half]).max())
-    for size in sorted({-(-largest * point // POINTS) for point in range(1, POINTS + 1)})[::-1]:
+    sizes = {-(-largest * point // POINTS) for point in range(1, POINTS)} - {largest}
+    for size in sorted(sizes, reverse=True):
         rows = half & first_rows(training.labels, size)
         if rows.sum() > len(np.unique(training.labels)):
-            # The last point is the fit that the preprocessing was chosen by.
-            fitted = choice.half if size == largest else None
-            yield workers.submit(_learn, choice.model, choice.preprocessing, size, fitted)
+            yield workers.submit(_learn, model, preprocessing, size)
 
 
 def _learn(
@@ -171,13 +227,14 @@ def _learn(
     model: Model,
     preprocessing: str,
     size: int,
-    fitted: Scorer | None,
 ) -> LearningPoint | None:
+    rows = first_rows(training.labels) & first_rows(training.labels, size)
+    scorer = _fit(model, preprocessing, training, rows)
+    return None if scorer is None else _judge(training, test, size, scorer)
+
+
+def _judge(training: Recording, test: Recording, size: int, scorer: Scorer) -> LearningPoint:
     half = first_rows(training.labels)
-    rows = half & first_rows(training.labels, size)
-    scorer = fitted or _fit(model, preprocessing, training, rows)
-    if scorer is None:
-        return None
     n_labels = len(training.schema.labels.values)
     return LearningPoint(
         size,
@@ -187,14 +244,14 @@ def _learn(
 
 
 def _begin_folds(
-    workers: Workers, choice: Choice, training: Recording
+    workers: Workers, model: Model, preprocessing: str, training: Recording
 ) -> Iterator[Future[_Fold | None]]:
     _, counts = np.unique(training.labels, return_counts=True)
     if counts.min() < FOLDS:
         return
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     for _, held_out in folds.split(training.features, training.labels):
-        yield workers.submit(_score_fold, choice.model, choice.preprocessing, held_out)
+        yield workers.submit(_score_fold, model, preprocessing, held_out)
 
 
 def _score_fold(

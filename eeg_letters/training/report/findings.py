@@ -148,7 +148,7 @@ def investigate(
     test: Recording,
     preprocessing: str,
     workers: Workers,
-    begun: Begun,
+    begun: Mapping[Model, Begun],
     count: Count,
 ) -> Findings:
     """Make the findings of a training.
@@ -163,7 +163,7 @@ def investigate(
         What was asked for on the command line.
     workers : Workers
         Of both recordings.
-    begun : Begun
+    begun : mapping of Model to Begun
         What they were given to do.
     count : callable
         Told how many of how many jobs are done.

@@ -17,7 +17,13 @@ from eeg_letters.training import workers
 from eeg_letters.training.evaluation import evaluate
 from eeg_letters.training.fitting import choose, finish, first_halves, fit_first_half, train
 from eeg_letters.training.pipelines import build_pipeline
-from eeg_letters.training.report.experiments import Count, Experiments, begin, experiment
+from eeg_letters.training.report.experiments import (
+    Count,
+    Experiments,
+    begin,
+    begin_early,
+    experiment,
+)
 from eeg_letters.training.report.importance import SHUFFLES
 from eeg_letters.training.workers import Workers
 from tests.shipped import BANDS, COLUMNS, ELECTRODES, FEATURES, SCHEMA
@@ -51,12 +57,18 @@ def found(training: Recording) -> tuple[Experiments, list[tuple[int, int]]]:
 
 
 def run(
-    model: Model, training: Recording, test: Recording, count: Count, preprocessing: str = "log1p"
+    model: Model,
+    training: Recording,
+    test: Recording,
+    count: Count,
+    preprocessing: str = "log1p",
+    early: str | None = None,
 ) -> Experiments:
-    """Experiments with one model."""
+    """Experiments with one model, begun early with a preprocessing."""
     with Workers(training, test) as processes:
+        queued = {} if early is None else begin_early(processes, early, training)
         choice = choose(model, training, preprocessing, halves(model, training, preprocessing))
-        begun = begin(processes, [choice], training)
+        begun = begin(processes, [choice], training, queued)
         trained = finish(choice, training, test, lambda *_: None)
         return experiment(processes, begun, [trained], training, test, count)
 
@@ -87,6 +99,23 @@ def test_other_processes_and_this_one_find_the_same(
         )
     assert bits[0] == bits[1]
     assert counted[-1][0] == counted[-1][1]
+
+
+@pytest.mark.parametrize("early", ["l2", "log1p"])
+def test_what_begins_before_the_choice_is_kept_or_begun_anew(
+    training: Recording, found: tuple[Experiments, list[tuple[int, int]]], early: str
+) -> None:
+    of_choice, counted = found
+    again: list[tuple[int, int]] = []
+    test = recorded(1)
+    of_early = run(LDA, training, test, lambda *args: again.append(args), early=early)
+    assert of_early.shuffled[LDA].probabilities.tobytes() == (
+        of_choice.shuffled[LDA].probabilities.tobytes()
+    )
+    assert [point.test.probabilities.tobytes() for point in of_early.learning[LDA]] == [
+        point.test.probabilities.tobytes() for point in of_choice.learning[LDA]
+    ]
+    assert again == counted
 
 
 @pytest.mark.parametrize("preprocessing", ["l2", "log1p"])
