@@ -15,7 +15,7 @@ import httpx
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from eeg_letters.models import MODELS
 from tests.conftest import ROOT, full_memory, serve, watched
@@ -403,6 +403,19 @@ def test_a_row_is_picked_by_pointer_and_by_keyboard(
     expect(page.locator(":focus")).to_have_attribute("aria-current", "true")
     expect(value).to_have_text(f"Oz {float(rows[LINE + 2]['Oz/theta']):.3g} µV²")
     expect(page.locator("#said")).to_contain_text("Row 3.")
+
+
+def test_a_stored_line_on_its_way_is_waited_for(page: Page) -> None:
+    page.goto("/?view=rows")
+    asked: list[Route] = []
+    page.route(re.compile(r"/line/"), lambda route: asked.append(route))
+    with page.expect_request(re.compile(r"/line/")):
+        page.click("#example")
+    predict_button = page.locator("#predict")
+    expect(predict_button).to_be_disabled()
+    asked[0].continue_()
+    predict_button.click()
+    expect(page.locator("#own-score")).to_contain_text("1 row")
 
 
 @pytest.mark.parametrize("power", ["5e-324", "1.7e308"])

@@ -190,9 +190,14 @@ $("file").addEventListener("change", () => {
 });
 $("clear").addEventListener("click", clearOwn);
 $("example").addEventListener("click", () => inPlace("own-problem", async () => {
-  const stored = await ask(`line/${lineToShow(await overview())}`);
-  ownText = undefined;
-  $("text").value = [$("text").value.trim(), JSON.stringify(stored)].filter(Boolean).join("\n");
+  $("predict").disabled = true;  // Of a field that the line has not reached.
+  try {
+    const stored = await ask(`line/${lineToShow(await overview())}`);
+    ownText = undefined;
+    $("text").value = [$("text").value.trim(), JSON.stringify(stored)].filter(Boolean).join("\n");
+  } finally {
+    $("predict").disabled = false;
+  }
 }));
 for (const type of ["dragover", "dragleave", "drop"]) {
   $("view-rows").addEventListener(type, (event) => {
