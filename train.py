@@ -21,6 +21,7 @@ from eeg_letters.training.checks import (
     PREPROCESSING_CHOICES,
     candidates,
     check_reports,
+    check_store,
     check_trainable,
 )
 from eeg_letters.training.terminal import accuracy_table, counting, fitting, recordings_used
@@ -42,6 +43,7 @@ def main(
     check_trainable(training)
     candidates(training.schema.features, preprocessing)
     check_reports(reports)
+    check_store()
     train_and_report(training, test, preprocessing, reports, console)
 
 
@@ -57,9 +59,8 @@ def train_and_report(
         from eeg_letters.training.report.experiments import begin, begin_early
         from eeg_letters.training.report.findings import investigate
         from eeg_letters.training.report.writing import write_report
-        from eeg_letters.training.saving import check_writable, save_entries
+        from eeg_letters.training.saving import save_entries
 
-        check_writable()
         with fitting(console) as progress:
             estimates = begin_estimates(workers, training, preprocessing)
             early = begin_early(workers, preprocessing, training)

@@ -12,6 +12,7 @@ from eeg_letters.labels import MAX_CLASSES
 from eeg_letters.recordings.recording import Recording
 from eeg_letters.schema import Features
 from eeg_letters.scoring.scorer import PREPROCESSING
+from eeg_letters.scoring.store import models_folder, unusable
 
 # Tries each preprocessing that fits the features.
 AUTO = "auto"
@@ -75,8 +76,26 @@ def check_reports(directory: Path) -> None:
         When it cannot be made or written.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            pass
+        _make_writable(directory)
     except OSError as error:
         raise OutputError(f"{directory}: cannot be written: {error.strerror}") from None
+
+
+def check_store() -> None:
+    """Make sure that the model store can be written; its folder is made.
+
+    Raises
+    ------
+    StoreError
+        When it cannot be made or written.
+    """
+    try:
+        _make_writable(models_folder())
+    except OSError as error:
+        raise unusable(error) from None
+
+
+def _make_writable(directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=directory):
+        pass

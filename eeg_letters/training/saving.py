@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 import bentoml
@@ -28,7 +27,6 @@ from eeg_letters.scoring.store import (
     is_whole,
     models_folder,
     open_entry,
-    unusable,
 )
 
 
@@ -66,22 +64,6 @@ def training_tag(entries: Sequence[Entry]) -> str:
     """Name of the training that these entries came from: a digest of their tags."""
     tags = "\n".join(sorted(str(entry.tag) for entry in entries))
     return hashlib.sha256(tags.encode()).hexdigest()[:16]
-
-
-def check_writable() -> None:
-    """Make sure, before a long training, that the store can be written.
-
-    Raises
-    ------
-    StoreError
-        When its folder cannot be made or written.
-    """
-    try:
-        models_folder().mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=models_folder()):
-            pass
-    except OSError as error:
-        raise unusable(error) from None
 
 
 def save_entries(entries: Sequence[Entry]) -> None:
