@@ -10,14 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from benchmarks.report import YARDSTICKS, Results, described, share, titled
-from benchmarks.servers import FLOOR, PEERS_MEASURED, Peer
+from benchmarks.servers import FLOOR, PEERS_MEASURED, TITLES, Peer
 from benchmarks.workloads import WORKLOADS, Workload
 
 OWN, WITH_MODELS, CONSTANT = "#0b6e8a", "#9aa8b0", "#dfe4e7"
 DRAWN = WORKLOADS[:2]
 # Of Okabe and Ito, which color-blind people tell apart.
 MODELS, OTHERS, WHOLE = "#0072b2", "#e69f00", "#999999"
-OF_MODELS = ("LDA", "Neural Network")
 
 
 def draw(results: Results, target: Path) -> None:
@@ -43,7 +42,7 @@ def draw_parts(results: Results, target: Path) -> None:
         whole, begun = sum(parts.values()), 0.0
         for place, name in enumerate(names):
             part = parts.get(name, 0.0)
-            colour = MODELS if name in OF_MODELS else OTHERS
+            colour = MODELS if name in TITLES else OTHERS
             axes.barh(place, part, left=begun, color=colour, height=0.7)
             begun += part
             said = f"{part:.1f} µs, {100 * part / whole:.0f} %" if name in parts else "–"
@@ -53,11 +52,7 @@ def draw_parts(results: Results, target: Path) -> None:
         axes.set_xlim(0, whole * 1.28)
         axes.set_xlabel("CPU time in µs, one part after another")
         axes.set_title(request, loc="left", fontweight="bold")
-        axes.set_yticks(range(len(names) + 1), [*names, "whole request"])
-        axes.set_ylim(len(names) + 0.5, -0.5)
-        axes.grid(axis="x", color="#e5e5e5")
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
+        _finish(axes, [*names, "whole request"])
     save(figure, target)
 
 
@@ -87,7 +82,7 @@ def _draw_rates(axes: Axes, results: Results, workload: Workload, peers: list[Pe
         f"{workload.unit}; as a multiple of {' and of '.join(YARDSTICKS)}; in % of {FLOOR.name}"
     )
     axes.set_title(titled(workload), loc="left", fontweight="bold")
-    _finish(axes, peers)
+    _finish(axes, [peer.name for peer in peers])
 
 
 def _draw_latencies(axes: Axes, results: Results, workload: Workload, peers: list[Peer]) -> None:
@@ -102,13 +97,13 @@ def _draw_latencies(axes: Axes, results: Results, workload: Workload, peers: lis
     axes.set_xscale("log")
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("latency in ms: circle p50, diamond p99")
-    _finish(axes, peers)
+    _finish(axes, [peer.name for peer in peers])
     axes.set_yticklabels([])
 
 
-def _finish(axes: Axes, peers: list[Peer]) -> None:
-    axes.set_yticks(range(len(peers)), [peer.name for peer in peers])
-    axes.set_ylim(len(peers) - 0.5, -0.5)
+def _finish(axes: Axes, names: list[str]) -> None:
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(axis="x", color="#e5e5e5")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
