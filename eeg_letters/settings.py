@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from eeg_letters.errors import UserError
 
 DATA = Path(__file__).resolve().parent.parent / "data"
-# The Bento that has this code, where one has.
+# Folder of the Bento that this code is packed in: the code is in its folder `src`.
 BENTO = Path(__file__).resolve().parents[2]
 # Where `make bento TEST=…` puts the recording that a Bento serves.
 PACKED = DATA / "packed"

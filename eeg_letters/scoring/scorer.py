@@ -92,7 +92,7 @@ class Scorer:
 
         Returns
         -------
-        ndarray of int64, shape (n_rows,) or ()
+        ndarray of int64, shape (n_rows,), or int64 for a single row
         """
         inputs = PREPROCESSING[self.preprocessing](rows)
         if rows.ndim == 2:
@@ -163,7 +163,7 @@ class Scorer:
         """
         best = below.argmax(axis=1)
         slope, offset = self._rounding.slope, self._rounding.offset
-        # All but the largest; what is not a number is below nothing.
+        # So many must be below: all but the largest of each row. What is not a number never is.
         if np.count_nonzero(below < -(slope * norm + offset)) != below.size - len(below):
             margins = slope * _row_norms(PREPROCESSING[self.preprocessing](rows)) + offset
             far = np.count_nonzero(below < -margins[:, np.newaxis], axis=1)

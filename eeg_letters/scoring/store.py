@@ -82,7 +82,7 @@ class Description:
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A model as serving uses it; `metadata` are those of its `Entry`."""
+    """A model as serving uses it; `metadata` is what training wrote down of it."""
 
     model: Model
     version: str

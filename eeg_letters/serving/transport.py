@@ -77,7 +77,7 @@ class OneWrite:
         descriptor = self._transport.get_extra_info("socket").fileno()
         try:
             answer = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4))
-        except (OSError, ValueError):  # It was aborted, and is closed or -1.
+        except (OSError, ValueError):  # Of an aborted connection, it is closed or -1.
             return 0
         return int.from_bytes(answer, sys.byteorder)
 

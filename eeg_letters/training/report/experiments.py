@@ -80,7 +80,7 @@ class Experiments:
 
 @dataclass(frozen=True)
 class Begun:
-    """Fits of a model that are queued or done; a learning point or a fold is None without a fit."""
+    """Fits that are queued or done; a result is None where the rows cannot be fitted."""
 
     preprocessing: str
     learning: Sequence[Future[LearningPoint | None]]
@@ -95,8 +95,8 @@ class Begun:
 def begin_early(workers: Workers, preprocessing: str, training: Recording) -> dict[Model, Begun]:
     """Have the models fitted to parts of a recording before their preprocessing is chosen.
 
-    Otherwise most cores would wait for the longest estimate. What is asked for is tried in an order
-    of which the first is chosen mostly.
+    Otherwise most cores would wait for the longest estimate. Of what will be tried, the first is
+    taken: it is the one that is mostly chosen.
     """
     first, *_ = candidates(training.schema.features, preprocessing)
     return _begin(workers, dict.fromkeys(MODELS, first), training)

@@ -164,7 +164,7 @@ def investigate(
     workers : Workers
         Of both recordings.
     begun : mapping of Model to Begun
-        What they were given to do.
+        From `eeg_letters.training.report.experiments.begin`.
     count : callable
         Told how many of how many jobs are done.
 
