@@ -201,10 +201,9 @@ async def by_socket(make: Callable[[], Any], message: bytes) -> float:
         assert client.stdout is not None
         client.stdin.write(message)
         client.stdin.close()
-        begun = 0.0
-        if await client.stdout.readline() == b"begin\n":
-            begun = process_time()
-        if await client.stdout.readline() != b"end\n":
+        first = await client.stdout.readline()
+        begun = process_time()
+        if (first, await client.stdout.readline()) != (b"begin\n", b"end\n"):
             raise ValueError("requests by a socket were not answered")
         figures.append((process_time() - begun) / CLIENTS / ASKED)
         await client.wait()
