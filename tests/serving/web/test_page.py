@@ -405,17 +405,30 @@ def test_a_row_is_picked_by_pointer_and_by_keyboard(
     expect(page.locator("#said")).to_contain_text("Row 3.")
 
 
-def test_a_stored_line_on_its_way_is_waited_for(page: Page) -> None:
+def ask_for_the_stored_line(page: Page) -> Route:
+    """Open the view of own rows and press its button; the request that waits for its answer."""
     page.goto("/?view=rows")
     asked: list[Route] = []
     page.route(re.compile(r"/line/"), lambda route: asked.append(route))
     with page.expect_request(re.compile(r"/line/")):
         page.click("#example")
+    expect(page.locator("#predict")).to_be_disabled()
+    return asked[0]
+
+
+def test_a_stored_line_on_its_way_is_waited_for(page: Page) -> None:
+    request = ask_for_the_stored_line(page)
     predict_button = page.locator("#predict")
-    expect(predict_button).to_be_disabled()
-    asked[0].continue_()
+    request.continue_()
     predict_button.click()
     expect(page.locator("#own-score")).to_contain_text("1 row")
+
+
+def test_a_stored_line_on_its_way_does_not_come_after_clear(page: Page) -> None:
+    ask_for_the_stored_line(page)
+    page.click("#clear")
+    expect(page.locator("#predict")).to_be_enabled()
+    expect(page.locator("#text")).to_have_value("")
 
 
 @pytest.mark.parametrize("power", ["5e-324", "1.7e308"])

@@ -189,10 +189,10 @@ $("file").addEventListener("change", () => {
   $("file").value = "";
 });
 $("clear").addEventListener("click", clearOwn);
-$("example").addEventListener("click", () => inPlace("own-problem", async () => {
+$("example").addEventListener("click", () => inPlace("own-problem", async (signal) => {
   $("predict").disabled = true;  // Of a field that the line has not reached.
   try {
-    const stored = await ask(`line/${lineToShow(await overview())}`);
+    const stored = await ask(`line/${lineToShow(await overview())}`, { signal });
     ownText = undefined;
     $("text").value = [$("text").value.trim(), JSON.stringify(stored)].filter(Boolean).join("\n");
   } finally {
