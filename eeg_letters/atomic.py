@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from glob import escape
 from pathlib import Path
 
 from eeg_letters.errors import OutputError
+
+# What makes a temporary file's name one that nobody else gives.
+_MARK = ".partial-"
 
 
 @contextmanager
@@ -36,9 +39,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
     # What a killed run left behind. A run that still goes on and loses its file fails.
     try:
         path.parent.mkdir(exist_ok=True)
-        for left in path.parent.glob(f".{escape(path.name)}.{'?' * 8}{path.suffix}"):
-            left.unlink(missing_ok=True)
-        descriptor, name = tempfile.mkstemp(path.suffix, f".{path.name}.", path.parent)
+        prefix = f".{path.name}{_MARK}"
+        ours = re.compile(rf"{re.escape(prefix)}[a-z0-9_]{{8}}{re.escape(path.suffix)}")
+        for left in path.parent.iterdir():
+            if ours.fullmatch(left.name):
+                left.unlink(missing_ok=True)
+        descriptor, name = tempfile.mkstemp(path.suffix, prefix, path.parent)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror}") from None
     temporary = Path(name)
@@ -47,8 +53,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
         # mkstemp lets nobody else read it.
         umask = os.umask(0)
         os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        # By descriptor: in a folder that others write to, another file may have the name by now.
+        os.fchmod(descriptor, 0o666 & ~umask)
         os.fsync(descriptor)
+        if not os.path.samestat(os.fstat(descriptor), temporary.lstat()):
+            raise OutputError(f"{path}: cannot be written: {temporary.name} was exchanged")
         temporary.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import re
 import signal
@@ -30,7 +31,7 @@ def main(source: str, target: str, shard: tuple[int, int], options: Options) -> 
         print(f"none of the files is for shard {shard[0]}")
     each = "*" in Path(target).name
     name_files = not each and is_pattern(source)
-    failed = False
+    status = 0
     workers = Workers(options.all_probabilities)
     try:
         for job in jobs:
@@ -46,14 +47,21 @@ def main(source: str, target: str, shard: tuple[int, int], options: Options) -> 
                 if not each:
                     raise
                 # The other files may be good.
-                failed = True
+                status = 2
                 print(f"{PROGRAM}: {error}", file=sys.stderr)
+            except WorkerLost as error:
+                if not each:
+                    raise
+                status = 1
+                print(f"{PROGRAM}: {error}", file=sys.stderr)
+                workers.stop()
+                workers = Workers(options.all_probabilities)
             else:
                 for line in tally.report(job.output):
                     print(line)
     finally:
         workers.stop()
-    return 2 if failed else 0
+    return status
 
 
 def _progress() -> Progress:
@@ -116,20 +124,19 @@ def _shard(text: str) -> tuple[int, int]:
 
 if __name__ == "__main__":
     arguments = parse_arguments()
+    assert isinstance(sys.stdout, io.TextIOWrapper)  # noqa: S101
+    sys.stdout.reconfigure(errors="backslashreplace")  # A file's name may be any bytes.
     # As Ctrl-C: temporary files are deleted.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         asked = Options(arguments.keep, arguments.probabilities, arguments.on_error == "skip")
         sys.exit(main(arguments.input, arguments.output, arguments.shard, asked))
-    except OutputError as error:
+    except (OutputError, WorkerLost) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         sys.exit(1)
     except UserError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         sys.exit(2)
-    except WorkerLost:
-        print(f"{PROGRAM}: a worker process was killed; is memory short?", file=sys.stderr)
-        sys.exit(1)
     except KeyboardInterrupt:
         print(f"{PROGRAM}: interrupted, nothing unfinished is left", file=sys.stderr)
         sys.exit(130)

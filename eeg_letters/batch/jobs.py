@@ -44,6 +44,10 @@ def plan(source: str, target: str, shard: tuple[int, int]) -> list[Job]:
         inputs = sorted(glob.glob(source))  # noqa: PTH207 a Path's takes no absolute pattern
         if not inputs:
             raise UserError(f"{source}: there is no such file")
+        for path in inputs:
+            if Path(path).is_fifo():
+                # Opened, it might wait for ever.
+                raise UserError(f"{path}: a pipe, which no pattern takes; name it by itself")
     name = Path(target).name
     if Path(target).suffix not in ENDINGS:
         raise UserError(f"{target}: an output ends in {' or '.join(ENDINGS)}")

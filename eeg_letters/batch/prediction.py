@@ -18,7 +18,7 @@ from eeg_letters.batch.workers import Workers
 from eeg_letters.errors import RecordingError
 from eeg_letters.models import MODELS
 from eeg_letters.recordings.chunks import Rejected, Table
-from eeg_letters.recordings.tables import STDIN, open_table
+from eeg_letters.recordings.tables import STDIN, display_name, open_table
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def predict_files(
     OutputError
         When the output cannot be written.
     WorkerLost
-        When a worker process was killed.
+        When a worker process was killed; names the file whose rows it had.
     """
     tally = Tally()
     total = None if STDIN in inputs else sum(map(_size, inputs))
@@ -127,7 +127,7 @@ def predict_files(
             )
             reject = _Rejects(rejects, stack) if options.skip else _stop
             batches = (
-                to_batch(predictions, labels, schema, path if name_files else None)
+                to_batch(predictions, labels, schema, display_name(path) if name_files else None)
                 for path, predictions in _predict(
                     first, inputs, options, workers, tally, reject, _Display(progress, task)
                 )
@@ -166,10 +166,9 @@ def _predict(
                 for row in parsed.rejected:
                     number = table.first_place + place + row.place + 1
                     reject(f"{table.where} {number}", row)
-                lines, classes = parsed.numbers.astype(np.int64)
                 predictions = Predictions(
-                    lines if table.columns.has_lines else lines + place,
-                    None if table.columns.label is None else classes,
+                    parsed.lines if table.columns.has_lines else parsed.lines + place,
+                    None if table.columns.label is None else parsed.classes,
                     scores,
                     table.take_kept(parsed),
                 )

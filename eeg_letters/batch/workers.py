@@ -9,9 +9,11 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from math import ceil
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 
 from eeg_letters.recordings.chunks import SLOT_BYTES, Chunk, Parsed, Table
 from eeg_letters.scoring.bulk import BulkScorer, Scores, score
@@ -21,7 +23,7 @@ _CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
 
 class WorkerLost(Exception):
-    """A worker process that was killed."""
+    """A worker process that was killed; the message names the file whose rows it had."""
 
 
 class Workers:
@@ -66,7 +68,9 @@ class Workers:
             while pending:
                 yield _answer(*pending.popleft())
         except BrokenProcessPool:
-            raise WorkerLost from None
+            raise WorkerLost(
+                f"{table.name}: a worker process was killed; is memory short?"
+            ) from None
         finally:
             # A slot is free for the next table when nobody reads it.
             for _, future in pending:
@@ -90,20 +94,26 @@ def _begin_work(slots: list[mmap.mmap], scorers: list[BulkScorer], all_probabili
     # Ctrl-C reaches all processes of a terminal; the parent ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # A library that aborts may print the row that it had.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    Thread(target=_end_with_parent, daemon=True).start()
     _worker = slots, scorers, all_probabilities
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None  # noqa: S101
+    parent.join()
+    os._exit(1)
 
 
 def _work(chunk: Chunk) -> tuple[Parsed, list[Scores]]:
     slots, scorers, all_probabilities = _worker
     parsed = chunk.parse(slots[chunk.slot], chunk)
     schema = chunk.columns.schema
-    n_features = len(schema.features)
-    scores = score(
-        scorers, parsed.numbers[:n_features], len(schema.labels.values), all_probabilities
-    )
+    scores = score(scorers, parsed.features, len(schema.labels.values), all_probabilities)
     # The parent has no use for the features.
-    rest = Parsed(parsed.numbers[n_features:].copy(), parsed.places, parsed.kept, parsed.rejected)
-    return rest, scores
+    return replace(parsed, features=parsed.features[:0]), scores
 
 
 def available_cores() -> int:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from eeg_letters.errors import RecordingError, SchemaError, UserError
 from eeg_letters.labels import find_label_column
 from eeg_letters.recordings.values import (
+    as_whole_number,
     check_unique,
     class_index,
     feature_value,
@@ -57,26 +57,6 @@ class Columns:
         """Whether rows have numbers of their own."""
         return LINE_COLUMN in self.names
 
-    @property
-    def width(self) -> int:
-        """How many numbers are read of a row: its features, its line, its class."""
-        return len(self.features) + 2
-
-    @cached_property
-    def numeric(self) -> frozenset[str]:
-        """The columns that are read as numbers."""
-        return frozenset((*self.features, LINE_COLUMN))
-
-    def line_of(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Where the line numbers are in an array of numbers."""
-        line: NDArray[np.float64] = numbers[len(self.features)]
-        return line
-
-    def class_of(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Where the classes are in an array of numbers."""
-        classes: NDArray[np.float64] = numbers[len(self.features) + 1]
-        return classes
-
 
 @dataclass(frozen=True)
 class Rejected:
@@ -103,9 +83,12 @@ class Parsed:
 
     Attributes
     ----------
-    numbers : ndarray of float64, shape (n_features + 2, n_rows)
-        The good rows: each feature, the line number, and the index of the class. Where the table
-        has no `Line` it is the row's place; where it has no labels, 0.
+    features : ndarray of float64, shape (n_features, n_rows)
+        Of the good rows.
+    lines : ndarray of int64, shape (n_rows,)
+        Line numbers; where the table has no `Line`, the rows' places.
+    classes : ndarray of int64, shape (n_rows,)
+        Indices of the classes; where the table has no labels, 0.
     places : ndarray of int64, shape (n_rows,)
         Line of the text or row of the table in the chunk, from 0.
     kept : list of list of str or None
@@ -114,7 +97,9 @@ class Parsed:
         The other rows.
     """
 
-    numbers: NDArray[np.float64]
+    features: NDArray[np.float64]
+    lines: NDArray[np.int64]
+    classes: NDArray[np.int64]
     places: NDArray[np.int64]
     kept: list[list[str | None]]
     rejected: list[Rejected]
@@ -138,6 +123,8 @@ class Chunk:
         Lines or rows that it has, with those that are empty.
     labels : list, optional
         Labels of rows of numbers, as the table has them.
+    no_lines : dict of int to object, optional
+        What the table has in place of a line number, by the row's place.
     """
 
     parse: Callable[[mmap.mmap, Chunk], Parsed]
@@ -146,12 +133,14 @@ class Chunk:
     length: int
     places: int
     labels: list[Any] | None = None
+    no_lines: Mapping[int, Any] = field(default_factory=dict)
 
 
 class Table(Protocol):
-    """A table that is read."""
+    """A table that is read; messages call it `name`, and a row of it `where` and a number."""
 
     columns: Columns
+    name: str
     where: str
     first_place: int
 
@@ -215,23 +204,43 @@ def as_floats(column: Array, type_: DataType) -> NDArray[np.float64]:
     return floats
 
 
-def as_classes(labels: Iterable[Any], schema: Schema) -> list[float]:
-    """Index of the class that each label stands for, NaN where it stands for none."""
-    known: dict[Any, float] = {}
+def as_lines(column: Array) -> tuple[NDArray[np.int64], dict[int, Any]]:
+    """Line numbers exactly as they are written, and by their place values that are none.
+
+    Where a value is none, -1 stands in the array.
+    """
+    # A column of floats is not cast: it would come out with their fractions cut off.
+    is_exact = DataType.is_integer(column.type) or DataType.is_string(column.type)
+    exact = column.cast(DataType.int64()) if is_exact else None
+    if exact is not None and not exact.null_count:
+        lines: NDArray[np.int64] = exact.to_numpy()
+        if len(lines) == 0 or lines.min() >= 0:
+            return lines, {}
+    values = column.to_pylist()
+    found = [as_whole_number(value) for value in values]
+    none = {place: values[place] for place, number in enumerate(found) if number is None}
+    return np.array([-1 if number is None else number for number in found], np.int64), none
+
+
+def as_classes(labels: Iterable[Any], schema: Schema) -> list[int]:
+    """Index of the class that each label stands for, -1 where it stands for none."""
+    known: dict[Any, int] = {}
     classes = []
     for label in labels:
         found = known.get(label)
         if found is None:
             try:
-                found = float(schema.labels.index(label))
+                found = schema.labels.index(label)
             except SchemaError:
-                found = float("nan")
+                found = -1
             known[label] = found
         classes.append(found)
     return classes
 
 
-def row_numbers(row: Mapping[str, Any], columns: Columns, place: int) -> list[float]:
+def row_numbers(
+    row: Mapping[str, Any], columns: Columns, place: int
+) -> tuple[list[float], int, int]:
     """Features, line number and class of one row, checked one by one.
 
     Parameters
@@ -253,11 +262,11 @@ def row_numbers(row: Mapping[str, Any], columns: Columns, place: int) -> list[fl
         if name is not None and name not in row:
             raise RecordingError(f", column {name}: the column is missing")
     schema = columns.schema
-    return [
-        *(feature_value("", row, name, schema.features.are_powers) for name in columns.features),
+    return (
+        [feature_value("", row, name, schema.features.are_powers) for name in columns.features],
         place if line is None else whole_number("", row, line),
         0 if columns.label is None else class_index("", row, columns.label, schema.labels),
-    ]
+    )
 
 
 class Source(Protocol):
@@ -276,7 +285,7 @@ def reject_bad(parsed: Parsed, columns: Columns, source: Source) -> Parsed:
     Parameters
     ----------
     parsed : Parsed
-        Rows of numbers, not yet checked; the class is NaN where a label stands for none.
+        Rows of numbers, not yet checked; line and class are below 0 where there is none.
     columns : Columns
         The table's.
     source : Source
@@ -286,16 +295,11 @@ def reject_bad(parsed: Parsed, columns: Columns, source: Source) -> Parsed:
     -------
     Parsed
     """
-    numbers, places = parsed.numbers, parsed.places
-    lines = columns.line_of(numbers)
-    # A class and a line number are no less than 0, as band powers are.
-    checked = numbers if columns.schema.features.are_powers else numbers[len(columns.features) :]
-    with np.errstate(invalid="ignore"):
-        good = (
-            (checked >= 0).all(axis=0)
-            & np.isfinite(numbers).all(axis=0)
-            & (np.floor(lines) == lines)
-        )
+    features, places = parsed.features, parsed.places
+    good = (parsed.lines >= 0) & (parsed.classes >= 0) & np.isfinite(features).all(axis=0)
+    if columns.schema.features.are_powers:
+        with np.errstate(invalid="ignore"):
+            good &= (features >= 0).all(axis=0)
     if good.all():
         return parsed
     rejected = list(parsed.rejected)
@@ -308,7 +312,9 @@ def reject_bad(parsed: Parsed, columns: Columns, source: Source) -> Parsed:
             raise AssertionError(f"place {place} of a chunk was found bad, then good")
     wanted = np.flatnonzero(good).tolist()
     return Parsed(
-        numbers[:, good],
+        features[:, good],
+        parsed.lines[good],
+        parsed.classes[good],
         places[good],
         [[column[index] for index in wanted] for column in parsed.kept],
         sorted(rejected, key=lambda row: row.place),

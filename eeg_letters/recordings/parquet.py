@@ -6,6 +6,7 @@ import io
 import mmap
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -26,6 +27,7 @@ from eeg_letters.recordings.chunks import (
     Table,
     as_classes,
     as_floats,
+    as_lines,
     find_columns,
     reject_bad,
 )
@@ -35,8 +37,10 @@ from eeg_letters.schema import LINE_COLUMN, Schema
 MAGIC = b"PAR1"
 
 
-def open_parquet(path: str, schema: Schema, keep: Sequence[str]) -> Table:
+def open_parquet(where: str, path: str, schema: Schema, keep: Sequence[str]) -> Table:
     """Open a Parquet file to read it by a schema; columns in `keep` are carried through.
+
+    Messages call it `where`.
 
     Raises
     ------
@@ -45,36 +49,29 @@ def open_parquet(path: str, schema: Schema, keep: Sequence[str]) -> Table:
     UserError
         When a column is to be kept that is read anyway.
     """
-    return _ParquetTable(path, schema, keep)
+    return _ParquetTable(where, path, schema, keep)
 
 
 class _ParquetTable:
-    def __init__(self, path: str, schema: Schema, keep: Sequence[str]) -> None:
-        self.where = f"{path}, row"
+    def __init__(self, where: str, path: str, schema: Schema, keep: Sequence[str]) -> None:
+        self.where = f"{where}, row"
         self.first_place = -1  # Rows are counted from 0, lines from 1.
-        self._path = path
+        self.name = where
         self._file = _CountedFile(path)
-        damaged = RecordingError(f"{path}: not Parquet, or truncated")
-        # Without a footer the library panics, and writes to standard error.
-        if not _has_footer(Path(path)):
-            raise damaged
-        try:
+        with _as_error(f"{where}: not Parquet, or truncated"):
             self._reader = read_parquet(cast(IO[bytes], self._file), batch_size=_chunk_rows(schema))
-        except BaseException as error:
-            # It also panics on a damaged footer.
-            if isinstance(error, KeyboardInterrupt | SystemExit):
-                raise
-            raise damaged from None
-        fields = self._reader.schema
-        self.columns = find_columns(path, fields.names, schema, keep)
+            fields = self._reader.schema
+        self.columns = find_columns(where, fields.names, schema, keep)
         self._index = {name: index for index, name in enumerate(self.columns.names)}
         self._fields = {name: fields.field(index) for name, index in self._index.items()}
-        for name in self.columns.numeric:
+        for name in (*self.columns.features, LINE_COLUMN):
             if name in self._fields and not DataType.is_numeric(self._fields[name].type):
-                raise RecordingError(f"{path}, column {name}: the values are not of a number type")
+                raise RecordingError(f"{where}, column {name}: the values are not of a number type")
         label = self.columns.label
         if label is not None and DataType.is_nested(self._fields[label].type):
-            raise RecordingError(f"{path}, column {label}: the values are neither numbers nor text")
+            raise RecordingError(
+                f"{where}, column {label}: the values are neither numbers nor text"
+            )
         self._kept: list[list[Array]] = []
 
     def kept_fields(self) -> list[Field]:
@@ -95,38 +92,47 @@ class _ParquetTable:
         while (batch := self._next()) is not None:
             index, into = next(slot)
             n_rows = batch.num_rows
-            self._fill(_numbers_in(into, n_rows, self.columns), batch)
+            no_lines = self._fill(into, batch)
             self._kept.append([batch.column(self._index[name]) for name in self.columns.keep])
             label = self.columns.label
             labels = None if label is None else list(batch.column(self._index[label]).to_pylist())
             # Its memory is warm for the next one.
             del batch
-            yield Chunk(_parse_numbers, self.columns, index, n_rows, n_rows, labels)
+            yield Chunk(_parse_numbers, self.columns, index, n_rows, n_rows, labels, no_lines)
 
-    def _fill(self, numbers: NDArray[np.float64], batch: RecordBatch) -> None:
-        lines = (LINE_COLUMN,) if self.columns.has_lines else ()
-        for row, name in enumerate((*self.columns.features, *lines)):
-            column = batch.column(self._index[name])
-            numbers[row] = as_floats(column, self._fields[name].type)
-        if not lines:
-            self.columns.line_of(numbers)[:] = np.arange(batch.num_rows)
+    def _fill(self, slot: mmap.mmap, batch: RecordBatch) -> dict[int, Any]:
+        features, lines = _numbers_in(slot, batch.num_rows, self.columns)
+        for row, name in enumerate(self.columns.features):
+            features[row] = as_floats(batch.column(self._index[name]), self._fields[name].type)
+        if not self.columns.has_lines:
+            lines[:] = np.arange(batch.num_rows)
+            return {}
+        lines[:], no_lines = as_lines(batch.column(self._index[LINE_COLUMN]))
+        return no_lines
 
     def _next(self) -> RecordBatch | None:
-        try:
+        with _as_error(f"{self.name}: damaged, cannot be read"):
             return next(self._reader, None)
-        except Exception as error:  # noqa: BLE001 the library raises no class of its own
-            raise RecordingError(f"{self._path}: cannot be read: {error}") from None
 
 
-def _has_footer(path: Path) -> bool:
-    # A file is MAGIC, columns, the footer, its length in four bytes, MAGIC.
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        if size < 2 * len(MAGIC) + 4:
-            return False
-        file.seek(size - len(MAGIC) - 4)
-        length, magic = int.from_bytes(file.read(4), "little"), file.read()
-    return magic == MAGIC and 0 < length <= size - 2 * len(MAGIC) - 4
+@contextmanager
+def _as_error(sentence: str) -> Iterator[None]:
+    # The library raises no class of its own. On damage it panics, which writes to standard error
+    # and may show what the file holds.
+    standard_error = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
+        detail = f": {error}" if isinstance(error, Exception) else ""
+        raise RecordingError(f"{sentence}{detail}") from None
+    finally:
+        os.dup2(standard_error, 2)
+        os.close(standard_error)
+        os.close(nowhere)
 
 
 def _chunk_rows(schema: Schema) -> int:
@@ -134,9 +140,13 @@ def _chunk_rows(schema: Schema) -> int:
     return max(1, min(MOST_CHUNK_ROWS, SLOT_BYTES // (8 * (len(schema.features) + 2))))
 
 
-def _numbers_in(slot: mmap.mmap, n_rows: int, columns: Columns) -> NDArray[np.float64]:
-    numbers = np.frombuffer(slot, np.float64, columns.width * n_rows)
-    return numbers.reshape(columns.width, n_rows)
+def _numbers_in(
+    slot: mmap.mmap, n_rows: int, columns: Columns
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    # Features, and the line numbers after them.
+    features = np.frombuffer(slot, np.float64, len(columns.features) * n_rows)
+    lines = np.frombuffer(slot, np.int64, n_rows, features.nbytes)
+    return features.reshape(len(columns.features), n_rows), lines
 
 
 class _CountedFile(io.RawIOBase):
@@ -171,27 +181,30 @@ class _CountedFile(io.RawIOBase):
 
 def _parse_numbers(slot: mmap.mmap, chunk: Chunk) -> Parsed:
     columns = chunk.columns
-    numbers = _numbers_in(slot, chunk.length, columns)
-    classes = columns.class_of(numbers)
-    classes[:] = 0 if chunk.labels is None else as_classes(chunk.labels, columns.schema)
-    parsed = Parsed(numbers, np.arange(chunk.length), [], [])
-    return reject_bad(parsed, columns, _Numbers(numbers, chunk))
+    features, lines = _numbers_in(slot, chunk.length, columns)
+    classes = np.zeros(chunk.length, np.int64)
+    if chunk.labels is not None:
+        classes[:] = as_classes(chunk.labels, columns.schema)
+    parsed = Parsed(features, lines, classes, np.arange(chunk.length), [], [])
+    return reject_bad(parsed, columns, _Numbers(features, lines, chunk))
 
 
 @dataclass(frozen=True)
 class _Numbers:
     # The Source of a chunk of Parquet.
-    numbers: NDArray[np.float64]
+    features: NDArray[np.float64]
+    lines: NDArray[np.int64]
     chunk: Chunk
 
     def values(self, place: int) -> dict[str, Any]:
         # In a table NaN stands for a missing value.
         columns, labels = self.chunk.columns, self.chunk.labels
-        names = (*columns.features, *([LINE_COLUMN] if columns.has_lines else []))
         row: dict[str, Any] = {
             name: None if np.isnan(value) else value
-            for name, value in zip(names, self.numbers[: len(names), place].tolist(), strict=True)
+            for name, value in zip(columns.features, self.features[:, place].tolist(), strict=True)
         }
+        if columns.has_lines:
+            row[LINE_COLUMN] = self.chunk.no_lines.get(place, int(self.lines[place]))
         if columns.label is not None and labels is not None:
             row[columns.label] = labels[place]
         return row

@@ -28,6 +28,7 @@ from eeg_letters.labels import (
     parse_label,
 )
 from eeg_letters.recordings.values import (
+    MOST_WHOLE_NUMBER,
     as_number,
     check_unique,
     class_index,
@@ -416,4 +417,6 @@ def _json_rows(path: Path, text: str, into: _Reader) -> Iterator[tuple[str, Any]
 
 def _parse_int(digits: str) -> int | float:
     # orjson writes integers of 64 bits at most, and int() refuses thousands of digits.
-    return int(digits) if len(digits) < 19 else float(digits)
+    if len(digits) <= len(str(MOST_WHOLE_NUMBER)) and int(digits) <= MOST_WHOLE_NUMBER:
+        return int(digits)
+    return float(digits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -41,17 +42,22 @@ def open_table(path: str, schema: Schema, keep: Sequence[str]) -> Iterator[Table
     UserError
         When a column is to be kept that is read anyway.
     """
+    name = "standard input" if path == STDIN else display_name(path)
     with _open(path) as file:
         start = file.peek(len(MAGIC))
-        name = "standard input" if path == STDIN else path
         if start.startswith(MAGIC):
-            if path == STDIN:
+            if path == STDIN or not Path(path).is_file():
                 raise RecordingError(f"{name}: Parquet is read from a file, not from a pipe")
-            yield open_parquet(path, schema, keep)
+            yield open_parquet(name, path, schema, keep)
         elif start.lstrip()[:1] in (b"{", b"["):
             yield open_json_lines(name, file, schema, keep)
         else:
             yield open_csv(name, file, schema, keep)
+
+
+def display_name(path: str) -> str:
+    """A file's name as text; bytes that are not UTF-8 are escaped."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 @contextmanager

@@ -17,6 +17,7 @@ import orjson
 from arro3.core import Array, DataType, Field, RecordBatch
 from arro3.core import Schema as ArrowSchema
 from arro3.io import read_csv
+from numpy.typing import NDArray
 
 from eeg_letters.errors import RecordingError, SchemaError
 from eeg_letters.recordings.chunks import (
@@ -29,11 +30,13 @@ from eeg_letters.recordings.chunks import (
     Table,
     as_classes,
     as_floats,
+    as_lines,
     find_columns,
     reject_bad,
     rejection,
     row_numbers,
 )
+from eeg_letters.recordings.values import MOST_WHOLE_NUMBER
 from eeg_letters.schema import LINE_COLUMN, Schema, getter
 
 
@@ -59,6 +62,8 @@ def open_csv(where: str, file: io.BufferedReader, schema: Schema, keep: Sequence
         When a column is to be kept that is read anyway.
     """
     header = file.readline(SLOT_BYTES)
+    if b"\0" in header:
+        raise RecordingError(f"{where}, line 1: a NUL byte in the line")
     try:
         names = next(csv.reader([header.decode("utf-8-sig")], strict=True), [])
     except UnicodeDecodeError:
@@ -104,7 +109,7 @@ class _TextTable:
         self.where = f"{where}, line"
         self.columns = columns
         self.first_place = first_place
-        self._name = where
+        self.name = where
         self._file = file
         self._parse = parse
         self._begun = begun
@@ -132,7 +137,7 @@ class _TextTable:
                 return
             cut = length if length < SLOT_BYTES else slot.rfind(b"\n") + 1
             if cut == 0:
-                raise RecordingError(f"{self._name}, line {place + 1}: longer than any row can be")
+                raise RecordingError(f"{self.name}, line {place + 1}: longer than any row can be")
             lines = slot[:cut].count(b"\n") + (slot[cut - 1] != 0x0A)
             begun = slot[cut:length]
             yield Chunk(self._parse, self.columns, index, cut, lines)
@@ -157,22 +162,8 @@ def _parse_csv_lines(text: bytes, columns: Columns, first: int) -> Parsed:
     if not len(places):
         return _no_rows(columns)
     if batch is not None and batch.num_rows == len(places):
-        of = columns.names.index
-        numbers = np.empty((columns.width, len(places)))
-        for index, name in enumerate(columns.features):
-            numbers[index] = as_floats(batch.column(of(name)), FLOAT)
-        columns.line_of(numbers)[:] = (
-            as_floats(batch.column(of(LINE_COLUMN)), FLOAT) if columns.has_lines else places + first
-        )
-        columns.class_of(numbers)[:] = (
-            0
-            if columns.label is None
-            else as_classes(batch.column(of(columns.label)).to_pylist(), columns.schema)
-        )
-        kept: list[list[str | None]] = [
-            list(batch.column(of(name)).to_pylist()) for name in columns.keep
-        ]
-        return _shifted(reject_bad(Parsed(numbers, places, kept, []), columns, source), first)
+        parsed = _of_batch(batch, columns, places, first)
+        return _shifted(reject_bad(parsed, columns, source), first)
     if len(places) > 4:
         # Some value is not a number: bisect to find the row.
         middle = int(places[len(places) // 2])
@@ -181,7 +172,7 @@ def _parse_csv_lines(text: bytes, columns: Columns, first: int) -> Parsed:
             _parse_csv_lines(halves[0], columns, first),
             _parse_csv_lines(halves[1], columns, first + middle),
         )
-    good: list[tuple[int, list[float], list[str | None]]] = []
+    good: list[tuple[int, tuple[list[float], int, int], list[str | None]]] = []
     rejected = []
     for place in places.tolist():
         try:
@@ -193,13 +184,36 @@ def _parse_csv_lines(text: bytes, columns: Columns, first: int) -> Parsed:
     if not good:
         return _shifted(_no_rows(columns, rejected), first)
     good_places, values_by_row, kept_rows = zip(*good, strict=True)
+    features, lines, classes = zip(*values_by_row, strict=True)
     parsed = Parsed(
-        np.array(values_by_row).T,
+        np.array(features).T,
+        np.array(lines, np.int64),
+        np.array(classes, np.int64),
         np.array(good_places),
         [list(column) for column in zip(*kept_rows, strict=True)],
         rejected,
     )
     return _shifted(parsed, first)
+
+
+def _of_batch(
+    batch: RecordBatch, columns: Columns, places: NDArray[np.int64], first: int
+) -> Parsed:
+    of = columns.names.index
+    features = np.empty((len(columns.features), len(places)))
+    for index, name in enumerate(columns.features):
+        features[index] = as_floats(batch.column(of(name)), FLOAT)
+    classes = np.zeros(len(places), np.int64)
+    if columns.label is not None:
+        classes[:] = as_classes(batch.column(of(columns.label)).to_pylist(), columns.schema)
+    return Parsed(
+        features,
+        as_lines(batch.column(of(LINE_COLUMN)))[0] if columns.has_lines else places + first,
+        classes,
+        places,
+        [list(batch.column(of(name)).to_pylist()) for name in columns.keep],
+        [],
+    )
 
 
 @dataclass(frozen=True)
@@ -220,6 +234,8 @@ class _CsvLines:
 
 
 def _read_csv(text: bytes, columns: Columns, most_rows: int) -> RecordBatch | None:
+    if b"\0" in text:
+        return None  # The library would abort the process.
     try:
         return next(
             read_csv(
@@ -232,15 +248,15 @@ def _read_csv(text: bytes, columns: Columns, most_rows: int) -> RecordBatch | No
 
 
 def _csv_schema(columns: Columns) -> ArrowSchema:
+    numeric = frozenset(columns.features)
     return ArrowSchema(
-        [
-            Field(name, DataType.float64() if name in columns.numeric else DataType.string())
-            for name in columns.names
-        ]
+        [Field(name, FLOAT if name in numeric else DataType.string()) for name in columns.names]
     )
 
 
 def _csv_row(line: bytes, names: Sequence[str]) -> dict[str, str]:
+    if b"\0" in line:
+        raise RecordingError(", a NUL byte in the line")
     try:
         (cells,) = csv.reader([line.decode()], strict=True)
     except UnicodeDecodeError:
@@ -262,7 +278,7 @@ def _parse_json_lines(slot: mmap.mmap, chunk: Chunk) -> Parsed:
     in_order, label = getter(columns.features), columns.label
     # array takes true for 1.
     careful = b"true" in text or b"false" in text
-    values = array("d")
+    features, line_numbers, classes = array("d"), array("q"), array("q")
     places, rejected = [], []
     kept: list[list[str | None]] = [[] for _ in columns.keep]
 
@@ -276,17 +292,28 @@ def _parse_json_lines(slot: mmap.mmap, chunk: Chunk) -> Parsed:
                     raise TypeError
                 given = 0 if label is None else columns.schema.labels.index(row[label])
                 number = row[LINE_COLUMN] if columns.has_lines else place
-                values.fromlist([*in_order(row), number, given])
+                if type(number) is not int or not 0 <= number <= MOST_WHOLE_NUMBER:
+                    raise TypeError
+                features.fromlist(list(in_order(row)))
             except (KeyError, TypeError, OverflowError, SchemaError):
-                values.fromlist(row_numbers(row, columns, place))
+                values, number, given = row_numbers(row, columns, place)
+                features.fromlist(values)
         except RecordingError as error:
             rejected.append(rejection(place, error, line.decode(errors="replace")))
             continue
+        line_numbers.append(number)
+        classes.append(given)
         places.append(place)
         for column, name in zip(kept, columns.keep, strict=True):
             column.append(_as_text(row.get(name)))
-    numbers = np.frombuffer(values).reshape(-1, columns.width).T
-    parsed = Parsed(numbers, np.array(places, np.int64), kept, rejected)
+    parsed = Parsed(
+        np.frombuffer(features).reshape(-1, len(columns.features)).T,
+        np.frombuffer(line_numbers, np.int64),
+        np.frombuffer(classes, np.int64),
+        np.array(places, np.int64),
+        kept,
+        rejected,
+    )
     return reject_bad(parsed, columns, _JsonLines(lines, columns))
 
 
@@ -320,9 +347,12 @@ def _as_text(value: Any) -> str | None:
 
 
 def _no_rows(columns: Columns, rejected: list[Rejected] | None = None) -> Parsed:
+    none = np.empty(0, np.int64)
     return Parsed(
-        np.empty((columns.width, 0)),
-        np.empty(0, np.int64),
+        np.empty((len(columns.features), 0)),
+        none,
+        none,
+        none,
         [[] for _ in columns.keep],
         rejected or [],
     )
@@ -332,7 +362,9 @@ def _shifted(parsed: Parsed, first: int) -> Parsed:
     if first == 0:
         return parsed
     return Parsed(
-        parsed.numbers,
+        parsed.features,
+        parsed.lines,
+        parsed.classes,
         parsed.places + first,
         parsed.kept,
         [Rejected(row.place + first, row.reason, row.content) for row in parsed.rejected],
@@ -341,7 +373,9 @@ def _shifted(parsed: Parsed, first: int) -> Parsed:
 
 def _joined(one: Parsed, other: Parsed) -> Parsed:
     return Parsed(
-        np.hstack([one.numbers, other.numbers]),
+        np.hstack([one.features, other.features]),
+        np.concatenate([one.lines, other.lines]),
+        np.concatenate([one.classes, other.classes]),
         np.concatenate([one.places, other.places]),
         [[*first, *second] for first, second in zip(one.kept, other.kept, strict=True)],
         [*one.rejected, *other.rejected],

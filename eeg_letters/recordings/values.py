@@ -6,10 +6,15 @@ import math
 import reprlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from eeg_letters.errors import RecordingError, SchemaError
 from eeg_letters.labels import Labels
+
+# A whole number has 64 bits; a float tells whole numbers apart up to the second.
+MOST_WHOLE_NUMBER = 2**63 - 1
+_MOST_EXACT_FLOAT = 2**53
 
 
 def check_unique(where: str, names: Sequence[str], what: str) -> None:
@@ -61,19 +66,41 @@ def class_index(where: str, row: Mapping[str, Any], column: str, labels: Labels)
 
 
 def whole_number(where: str, row: Mapping[str, Any], column: str) -> int:
-    """Value of a row's column, checked.
+    """Value of a row's column, exactly as it is written, checked.
 
     Raises
     ------
     RecordingError
-        When it is not a whole number from 0 on.
+        When it is not a whole number from 0 to `MOST_WHOLE_NUMBER`, or a float so large that it may
+        have been another number once.
     """
-    number = finite_number(where, row, column)
-    if not number.is_integer() or number < 0:
+    number = as_whole_number(row[column])
+    if number is not None:
+        return number
+    if finite_number(where, row, column) >= _MOST_EXACT_FLOAT:
         raise RecordingError(
-            f"{where}, column {column}: {reprlib.repr(row[column])} is not a whole number"
+            f"{where}, column {column}: {reprlib.repr(row[column])} is too large for a whole number"
         )
-    return int(number)
+    raise RecordingError(
+        f"{where}, column {column}: {reprlib.repr(row[column])} is not a whole number"
+    )
+
+
+def as_whole_number(value: Any) -> int | None:
+    """A value as a whole number, such as `whole_number` takes; None where it is none."""
+    if as_number(value) is None:
+        return None
+    if isinstance(value, float):
+        exact = value.is_integer() and value < _MOST_EXACT_FLOAT
+        return int(value) if exact and value >= 0 else None
+    try:
+        number = Decimal(value)
+    except (InvalidOperation, TypeError, ValueError):
+        return None
+    # Compared first: a short text can stand for an integer of a million digits.
+    if not number.is_finite() or not 0 <= number <= MOST_WHOLE_NUMBER:
+        return None
+    return int(number) if number == int(number) else None
 
 
 def finite_number(where: str, row: Mapping[str, Any], column: str) -> float:

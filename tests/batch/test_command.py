@@ -248,7 +248,7 @@ BAD: dict[str, list[tuple[str, Any, str]]] = {
         ("O1/alpha", float("inf"), "inf is not a finite number"),
         ("O1/alpha", -0.5, "-0.5 is negative; a band power is 0 or more"),
         ("# Letter", 26, "26 is not a letter (0 is A, 25 is Z)"),
-        ("Line", -7, "-7.0 is not a whole number"),
+        ("Line", -7, "-7 is not a whole number"),
     ],
 }
 # The first row as the format counts: lines from 1, with a header or without; rows from 0.
@@ -587,7 +587,8 @@ def test_without_a_worker_it_ends_and_leaves_nothing(
         psutil.Process(process.pid).children()[0].kill()
         _, errors = process.communicate(timeout=SECONDS)
     assert process.returncode == 1
-    assert errors.decode() == "eeg_letters.batch: a worker process was killed; is memory short?\n"
+    lost = "standard input: a worker process was killed; is memory short?"
+    assert errors.decode() == f"eeg_letters.batch: {lost}\n"
     assert list(tmp_path.iterdir()) == []
 
 
