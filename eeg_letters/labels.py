@@ -221,7 +221,8 @@ def find_label_column(names: Sequence[str], wanted: str | None = None) -> str | 
     names : sequence of str
         All columns, without the blanks around them.
     wanted : str, optional
-        The column, where one is named and is there; otherwise it is the one of `LABEL_COLUMNS`.
+        The column, where one is named and is there; otherwise it is the one of `LABEL_COLUMNS`,
+        in upper or lower case.
 
     Raises
     ------
@@ -230,7 +231,8 @@ def find_label_column(names: Sequence[str], wanted: str | None = None) -> str | 
     """
     if wanted is not None and wanted in names:
         return wanted
-    candidates = [name for name in LABEL_COLUMNS if name in names]
+    folded = {name.casefold() for name in LABEL_COLUMNS}
+    candidates = [name for name in names if name.casefold() in folded]
     if len(candidates) > 1:
         raise SchemaError(
             f"columns {candidates[0]} and {candidates[1]}: both may have the labels; there must be"

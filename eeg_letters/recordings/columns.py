@@ -1,0 +1,179 @@
+"""Which column of a table is what, and the checks of one row by it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eeg_letters.errors import RecordingError, SchemaError, UserError
+from eeg_letters.labels import LABEL_COLUMNS, find_label_column
+from eeg_letters.recordings.values import (
+    as_number,
+    check_unique,
+    class_index,
+    feature_value,
+    whole_number,
+)
+from eeg_letters.schema import LINE_COLUMN, Schema, parse_band_power
+
+# A header may be a comment to other programs, as numpy.savetxt and gnuplot have it.
+COMMENTS = ("#", "%")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a table.
+
+    Attributes
+    ----------
+    schema : Schema
+        What the table is read by.
+    names : tuple of str
+        All of them, in the table's order, without the blanks around them; those without a name are
+        never used.
+    features : tuple of str
+        Those that have the schema's features, in its order, as the table spells them.
+    line : str or None
+        The one that has the line numbers.
+    label : str or None
+        The one that has the labels.
+    keep : tuple of str
+        Those that are carried through to the output.
+    """
+
+    schema: Schema
+    names: tuple[str, ...]
+    features: tuple[str, ...]
+    line: str | None
+    label: str | None
+    keep: tuple[str, ...] = ()
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Those with a name that are neither used nor kept."""
+        used = {*self.features, self.line, self.label, *self.keep, ""}
+        return tuple(name for name in self.names if name not in used)
+
+
+def find_columns(
+    where: str, names: Sequence[str], schema: Schema, keep: Sequence[str] = ()
+) -> Columns:
+    """Columns of a table, once all that are needed were found among its names.
+
+    Parameters
+    ----------
+    where : str
+        The file, and the line of the names where there is one, for messages.
+    names : sequence of str
+        All columns, in the table's order.
+    schema : Schema
+        What the table is read by.
+    keep : sequence of str
+        Those to carry through.
+
+    Raises
+    ------
+    RecordingError
+        When a column is missing, there is a duplicate, or two may have the labels.
+    UserError
+        When a column is to be kept that is read anyway.
+    """
+    stripped = clean_names(where, names)
+    try:
+        features = schema.features.spelled(stripped)
+        rest = [name for name in stripped if name not in features]
+        label = find_label_column(rest, schema.label_column)
+    except SchemaError as error:
+        check_header(where, stripped)
+        raise RecordingError(f"{where}, {error}") from None
+    line = find_line_column(rest)
+    for name in keep:
+        if name in (*features, line, label):
+            raise UserError(f"--keep {name}: only columns that are not a recording's can be kept")
+        if name not in stripped:
+            raise RecordingError(f"{where}, column {name}: the column is missing")
+    return Columns(schema, stripped, features, line, label, tuple(keep))
+
+
+def clean_names(where: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Column names without the blanks around them, and without the mark of a comment.
+
+    Raises
+    ------
+    RecordingError
+        When there is a duplicate; columns without a name are none.
+    """
+    stripped = [name.strip() for name in names]
+    if stripped and stripped[0].startswith(COMMENTS):
+        bare = stripped[0][1:].strip()
+        if stripped[0].casefold() not in _FOLDED_LABELS and is_known(bare):
+            stripped[0] = bare
+    check_unique(where, [name for name in stripped if name], "column")
+    return tuple(stripped)
+
+
+_FOLDED_LABELS = frozenset(name.casefold() for name in LABEL_COLUMNS)
+
+
+def is_known(name: str) -> bool:
+    """Whether a column's name tells what it has: line number, label, or electrode and band."""
+    folded = name.casefold()
+    return (
+        folded == LINE_COLUMN.casefold()
+        or folded in _FOLDED_LABELS
+        or parse_band_power(name) is not None
+    )
+
+
+def find_line_column(names: Sequence[str]) -> str | None:
+    """The column that has the line numbers; upper and lower case count where both are there."""
+    if LINE_COLUMN in names:
+        return LINE_COLUMN
+    return next((name for name in names if name.casefold() == LINE_COLUMN.casefold()), None)
+
+
+def check_header(where: str, names: Sequence[str]) -> None:
+    """Make sure that names are no values of a row.
+
+    Raises
+    ------
+    RecordingError
+        When all of them are numbers.
+    """
+    if names and all(as_number(name) is not None for name in names if name):
+        raise RecordingError(
+            f"{where}: there is no header; the first line must have the names of the columns, such"
+            " as Line,# Letter,Cz/theta"
+        )
+
+
+def row_numbers(
+    row: Mapping[str, Any], columns: Columns, place: int
+) -> tuple[list[float], int, int]:
+    """Features, line number and class of one row, checked one by one.
+
+    Parameters
+    ----------
+    row : dict of str to object
+        Values by column, as text or numbers.
+    columns : Columns
+        The table's.
+    place : int
+        The row's number where it has none of its own.
+
+    Raises
+    ------
+    RecordingError
+        When a value is missing or bad; names the column.
+    """
+    line = columns.line
+    for name in (*columns.features, line, columns.label):
+        if name is not None and name not in row:
+            raise RecordingError(f", column {name}: the column is missing")
+    schema = columns.schema
+    return (
+        [feature_value("", row, name, schema.features.are_powers) for name in columns.features],
+        place if line is None else whole_number("", row, line),
+        0 if columns.label is None else class_index("", row, columns.label, schema.labels),
+    )
