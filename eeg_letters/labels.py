@@ -231,8 +231,9 @@ def find_label_column(names: Sequence[str], wanted: str | None = None) -> str | 
     """
     if wanted is not None and wanted in names:
         return wanted
-    folded = {name.casefold() for name in LABEL_COLUMNS}
-    candidates = [name for name in names if name.casefold() in folded]
+    order = list(dict.fromkeys(name.casefold() for name in LABEL_COLUMNS))
+    candidates = [name for name in names if name.casefold() in order]
+    candidates.sort(key=lambda name: order.index(name.casefold()))
     if len(candidates) > 1:
         raise SchemaError(
             f"columns {candidates[0]} and {candidates[1]}: both may have the labels; there must be"

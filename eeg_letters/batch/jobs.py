@@ -10,7 +10,7 @@ from pathlib import Path
 
 from eeg_letters.batch.outputs import ENDINGS
 from eeg_letters.errors import UserError
-from eeg_letters.recordings.tables import STDIN
+from eeg_letters.recordings.sources import STDIN
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from eeg_letters.batch.workers import Workers
 from eeg_letters.errors import RecordingError
 from eeg_letters.models import MODELS
 from eeg_letters.recordings.chunks import Rejected, Table
-from eeg_letters.recordings.tables import STDIN, display_name, open_table
+from eeg_letters.recordings.sources import STDIN, display_name
+from eeg_letters.recordings.tables import open_table
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ def _predict(
                     number = table.first_place + place + row.place + 1
                     reject(f"{table.where} {number}", row)
                 predictions = Predictions(
-                    parsed.lines if table.columns.has_lines else parsed.lines + place,
+                    parsed.lines if table.columns.line is not None else parsed.lines + place,
                     None if table.columns.label is None else parsed.classes,
                     scores,
                     table.take_kept(parsed),

@@ -68,6 +68,11 @@ class Workers:
             while pending:
                 yield _answer(*pending.popleft())
         except BrokenProcessPool:
+            # All of them fail now. To cancel one meanwhile would end the pool's own thread, and
+            # nobody would end the other processes.
+            for _, future in pending:
+                future.exception()
+            pending.clear()
             raise WorkerLost(
                 f"{table.name}: a worker process was killed; is memory short?"
             ) from None

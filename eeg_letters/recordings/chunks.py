@@ -11,51 +11,15 @@ import numpy as np
 from arro3.core import Array, DataType, Field
 from numpy.typing import NDArray
 
-from eeg_letters.errors import RecordingError, SchemaError, UserError
-from eeg_letters.labels import find_label_column
-from eeg_letters.recordings.values import (
-    as_whole_number,
-    check_unique,
-    class_index,
-    feature_value,
-    whole_number,
-)
-from eeg_letters.schema import LINE_COLUMN, Schema
+from eeg_letters.errors import RecordingError, SchemaError
+from eeg_letters.recordings.columns import Columns, row_numbers
+from eeg_letters.recordings.values import as_whole_number
+from eeg_letters.schema import Schema
 
 # A slot has a chunk's numbers, or as much text as fits.
 SLOT_BYTES = 4096 * 162 * 8
 MOST_CHUNK_ROWS = 4096
 FLOAT = DataType.float64()
-
-
-@dataclass(frozen=True)
-class Columns:
-    """The columns of a table.
-
-    Attributes
-    ----------
-    schema : Schema
-        What the table is read by.
-    names : tuple of str
-        All of them, in the table's order, without the blanks around them.
-    features : tuple of str
-        Those that have the schema's features, in its order, as the table spells them.
-    label : str or None
-        The one that has the labels.
-    keep : tuple of str
-        Those that are carried through to the output.
-    """
-
-    schema: Schema
-    names: tuple[str, ...]
-    features: tuple[str, ...]
-    label: str | None
-    keep: tuple[str, ...]
-
-    @property
-    def has_lines(self) -> bool:
-        """Whether rows have numbers of their own."""
-        return LINE_COLUMN in self.names
 
 
 @dataclass(frozen=True)
@@ -137,12 +101,16 @@ class Chunk:
 
 
 class Table(Protocol):
-    """A table that is read; messages call it `name`, and a row of it `where` and a number."""
+    """A table that is read.
+
+    Messages call it `name`, and a row of it `where` and a number; `notes` say how it is written.
+    """
 
     columns: Columns
     name: str
     where: str
     first_place: int
+    notes: tuple[str, ...]
 
     def kept_fields(self) -> list[Field]:
         """Fields of the columns that are carried through."""
@@ -155,43 +123,6 @@ class Table(Protocol):
 
     def bytes_read(self) -> int:
         """Bytes of the file that were read."""
-
-
-def find_columns(where: str, names: Sequence[str], schema: Schema, keep: Sequence[str]) -> Columns:
-    """Columns of a table, once all that are needed were found among its names.
-
-    Parameters
-    ----------
-    where : str
-        The file, and the line of the names where there is one, for messages.
-    names : sequence of str
-        All columns, in the table's order.
-    schema : Schema
-        What the table is read by.
-    keep : sequence of str
-        Those to carry through.
-
-    Raises
-    ------
-    RecordingError
-        When a column is missing, there is a duplicate, or two may have the labels.
-    UserError
-        When a column is to be kept that is read anyway.
-    """
-    stripped = tuple(name.strip() for name in names)
-    check_unique(where, stripped, "column")
-    try:
-        features = schema.features.spelled(stripped)
-        rest = [name for name in stripped if name not in features]
-        label = find_label_column(rest, schema.label_column)
-    except SchemaError as error:
-        raise RecordingError(f"{where}, {error}") from None
-    for name in keep:
-        if name in (*features, LINE_COLUMN, label):
-            raise UserError(f"--keep {name}: only columns that are not a recording's can be kept")
-        if name not in stripped:
-            raise RecordingError(f"{where}, column {name}: the column is missing")
-    return Columns(schema, stripped, features, label, tuple(keep))
 
 
 def as_floats(column: Array, type_: DataType) -> NDArray[np.float64]:
@@ -238,48 +169,17 @@ def as_classes(labels: Iterable[Any], schema: Schema) -> list[int]:
     return classes
 
 
-def row_numbers(
-    row: Mapping[str, Any], columns: Columns, place: int
-) -> tuple[list[float], int, int]:
-    """Features, line number and class of one row, checked one by one.
-
-    Parameters
-    ----------
-    row : dict of str to object
-        Values by column, as text or numbers.
-    columns : Columns
-        The table's.
-    place : int
-        The row's number where it has none of its own.
-
-    Raises
-    ------
-    RecordingError
-        When a value is missing or bad; names the column.
-    """
-    line = LINE_COLUMN if columns.has_lines else None
-    for name in (*columns.features, line, columns.label):
-        if name is not None and name not in row:
-            raise RecordingError(f", column {name}: the column is missing")
-    schema = columns.schema
-    return (
-        [feature_value("", row, name, schema.features.are_powers) for name in columns.features],
-        place if line is None else whole_number("", row, line),
-        0 if columns.label is None else class_index("", row, columns.label, schema.labels),
-    )
-
-
-class Source(Protocol):
+class Rows(Protocol):
     """The rows of a chunk as its table has them, by their place."""
 
-    def values(self, place: int) -> Mapping[str, Any]:
-        """Values by column; raises RecordingError where the row cannot be parsed."""
+    def values(self, place: int) -> Mapping[str, Any] | None:
+        """Values by column, None where there is no row; raises RecordingError for a bad one."""
 
     def content(self, place: int) -> str | dict[str, Any]:
         """What is reported of a rejected row."""
 
 
-def reject_bad(parsed: Parsed, columns: Columns, source: Source) -> Parsed:
+def reject_bad(parsed: Parsed, columns: Columns, rows: Rows) -> Parsed:
     """Rows without those that hold what no recording can; these are added to the rejected ones.
 
     Parameters
@@ -288,7 +188,7 @@ def reject_bad(parsed: Parsed, columns: Columns, source: Source) -> Parsed:
         Rows of numbers, not yet checked; line and class are below 0 where there is none.
     columns : Columns
         The table's.
-    source : Source
+    rows : Rows
         Asked about each bad row, for the reason.
 
     Returns
@@ -305,9 +205,12 @@ def reject_bad(parsed: Parsed, columns: Columns, source: Source) -> Parsed:
     rejected = list(parsed.rejected)
     for place in places[~good].tolist():
         try:
-            row_numbers(source.values(place), columns, place)
+            values = rows.values(place)
+            if values is None:
+                continue
+            row_numbers(values, columns, place)
         except RecordingError as error:
-            rejected.append(rejection(place, error, source.content(place)))
+            rejected.append(rejection(place, error, rows.content(place)))
         else:
             raise AssertionError(f"place {place} of a chunk was found bad, then good")
     wanted = np.flatnonzero(good).tolist()
@@ -324,3 +227,42 @@ def reject_bad(parsed: Parsed, columns: Columns, source: Source) -> Parsed:
 def rejection(place: int, error: RecordingError, content: str | dict[str, Any]) -> Rejected:
     """A row that is rejected for an error of `row_numbers`."""
     return Rejected(place, str(error).removeprefix(", "), content)
+
+
+def no_rows(columns: Columns, rejected: list[Rejected] | None = None) -> Parsed:
+    """No good rows."""
+    none = np.empty(0, np.int64)
+    return Parsed(
+        np.empty((len(columns.features), 0)),
+        none,
+        none,
+        none,
+        [[] for _ in columns.keep],
+        rejected or [],
+    )
+
+
+def shifted(parsed: Parsed, first: int) -> Parsed:
+    """The same rows that many places later."""
+    if first == 0:
+        return parsed
+    return Parsed(
+        parsed.features,
+        parsed.lines,
+        parsed.classes,
+        parsed.places + first,
+        parsed.kept,
+        [Rejected(row.place + first, row.reason, row.content) for row in parsed.rejected],
+    )
+
+
+def joined(one: Parsed, other: Parsed) -> Parsed:
+    """The rows of both."""
+    return Parsed(
+        np.hstack([one.features, other.features]),
+        np.concatenate([one.lines, other.lines]),
+        np.concatenate([one.classes, other.classes]),
+        np.concatenate([one.places, other.places]),
+        [[*first, *second] for first, second in zip(one.kept, other.kept, strict=True)],
+        [*one.rejected, *other.rejected],
+    )

@@ -1,21 +1,18 @@
-"""Tables of rows in files, a chunk at a time: CSV, JSON lines or Parquet, as the file has it."""
+"""Tables of rows in files, a chunk at a time, in whichever format a file has."""
 
 from __future__ import annotations
 
-import io
-import os
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from eeg_letters.errors import RecordingError
+from eeg_letters.recordings.arrow import arrow_format, open_arrow
 from eeg_letters.recordings.chunks import Table
-from eeg_letters.recordings.parquet import MAGIC, open_parquet
-from eeg_letters.recordings.text import open_csv, open_json_lines
+from eeg_letters.recordings.csv_chunks import open_csv
+from eeg_letters.recordings.json_chunks import open_json_lines
+from eeg_letters.recordings.sources import STDIN, Source, open_source
 from eeg_letters.schema import Schema
-
-STDIN = "-"
 
 
 @contextmanager
@@ -42,35 +39,18 @@ def open_table(path: str, schema: Schema, keep: Sequence[str]) -> Iterator[Table
     UserError
         When a column is to be kept that is read anyway.
     """
-    name = "standard input" if path == STDIN else display_name(path)
-    with _open(path) as file:
-        start = file.peek(len(MAGIC))
-        if start.startswith(MAGIC):
-            if path == STDIN or not Path(path).is_file():
-                raise RecordingError(f"{name}: Parquet is read from a file, not from a pipe")
-            yield open_parquet(name, path, schema, keep)
-        elif start.lstrip()[:1] in (b"{", b"["):
-            yield open_json_lines(name, file, schema, keep)
-        else:
-            yield open_csv(name, file, schema, keep)
+    with open_source(path) as source:
+        yield _open(path, source, schema, keep)
 
 
-def display_name(path: str) -> str:
-    """A file's name as text; bytes that are not UTF-8 are escaped."""
-    return os.fsencode(path).decode(errors="backslashreplace")
-
-
-@contextmanager
-def _open(path: str) -> Iterator[io.BufferedReader]:
-    if path == STDIN:
-        assert isinstance(sys.stdin.buffer, io.BufferedReader)  # noqa: S101
-        yield sys.stdin.buffer
-        return
-    try:
-        file = Path(path).open("rb")  # noqa: SIM115
-    except FileNotFoundError:
-        raise RecordingError(f"{path}: there is no such file") from None
-    except OSError as error:
-        raise RecordingError(f"{path}: cannot be read: {error.strerror}") from None
-    with file:
-        yield file
+def _open(path: str, source: Source, schema: Schema, keep: Sequence[str]) -> Table:
+    start = source.file.peek(8)
+    if kind := arrow_format(start):
+        if path == STDIN or not Path(path).is_file() or source.notes:
+            raise RecordingError(
+                f"{source.name}: {kind} is read from a file, neither compressed nor from a pipe"
+            )
+        return open_arrow(source.name, path, schema, keep)
+    if start.lstrip()[:1] in (b"{", b"["):
+        return open_json_lines(source, schema, keep)
+    return open_csv(source, schema, keep)

@@ -1,4 +1,4 @@
-"""Tables in Parquet."""
+"""Tables in Parquet and in Feather, which is also called Arrow IPC."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 import numpy as np
-from arro3.core import Array, DataType, Field, RecordBatch
-from arro3.io import read_parquet
+from arro3.core import Array, DataType, Field, RecordBatch, RecordBatchReader
+from arro3.io import read_ipc, read_parquet
 from numpy.typing import NDArray
 
 from eeg_letters.errors import RecordingError
@@ -22,25 +22,38 @@ from eeg_letters.recordings.chunks import (
     MOST_CHUNK_ROWS,
     SLOT_BYTES,
     Chunk,
-    Columns,
     Parsed,
     Table,
     as_classes,
     as_floats,
     as_lines,
-    find_columns,
     reject_bad,
 )
-from eeg_letters.schema import LINE_COLUMN, Schema
+from eeg_letters.recordings.columns import Columns, find_columns
+from eeg_letters.schema import Schema
 
-# A file's first and last bytes.
-MAGIC = b"PAR1"
+# By a file's first bytes.
+_FORMATS = {b"PAR1": "Parquet", b"ARROW1": "Feather", b"FEA1": "Feather"}
 
 
-def open_parquet(where: str, path: str, schema: Schema, keep: Sequence[str]) -> Table:
-    """Open a Parquet file to read it by a schema; columns in `keep` are carried through.
+def arrow_format(start: bytes) -> str | None:
+    """The format that a file's first bytes tell, of those that are read here."""
+    return next((kind for magic, kind in _FORMATS.items() if start.startswith(magic)), None)
 
-    Messages call it `where`.
+
+def open_arrow(where: str, path: str, schema: Schema, keep: Sequence[str]) -> Table:
+    """Open a Parquet or Feather file to read it by a schema.
+
+    Parameters
+    ----------
+    where : str
+        What messages call it.
+    path : str
+        A regular file, for it is not read from front to back.
+    schema : Schema
+        What the table is read by.
+    keep : sequence of str
+        Names of columns to carry through.
 
     Raises
     ------
@@ -49,23 +62,53 @@ def open_parquet(where: str, path: str, schema: Schema, keep: Sequence[str]) -> 
     UserError
         When a column is to be kept that is read anyway.
     """
-    return _ParquetTable(where, path, schema, keep)
+    return _ArrowTable(where, path, schema, keep)
 
 
-class _ParquetTable:
+def read_batches(where: str, file: IO[bytes], most_rows: int) -> RecordBatchReader:
+    """Rows of a Parquet or Feather file.
+
+    Parameters
+    ----------
+    where : str
+        What messages call it.
+    file : file object
+        The file, from its beginning.
+    most_rows : int
+        Of a batch of Parquet; in Feather batches are as they were written.
+
+    Raises
+    ------
+    RecordingError
+        When it is damaged.
+    """
+    start = file.read(8)
+    file.seek(0)
+    kind = arrow_format(start)
+    if start.startswith(b"FEA1"):
+        raise RecordingError(f"{where}: Feather of version 1, which is out of use; write it anew")
+    with as_error(f"{where}: not {kind}, or truncated"):
+        if kind == "Feather":
+            return read_ipc(file)
+        return read_parquet(file, batch_size=most_rows)
+
+
+class _ArrowTable:
+    notes: tuple[str, ...] = ()
+
     def __init__(self, where: str, path: str, schema: Schema, keep: Sequence[str]) -> None:
         self.where = f"{where}, row"
         self.first_place = -1  # Rows are counted from 0, lines from 1.
         self.name = where
         self._file = _CountedFile(path)
-        with _as_error(f"{where}: not Parquet, or truncated"):
-            self._reader = read_parquet(cast(IO[bytes], self._file), batch_size=_chunk_rows(schema))
-            fields = self._reader.schema
+        self._most_rows = _chunk_rows(schema)
+        self._reader = read_batches(where, cast(IO[bytes], self._file), self._most_rows)
+        fields = self._reader.schema
         self.columns = find_columns(where, fields.names, schema, keep)
         self._index = {name: index for index, name in enumerate(self.columns.names)}
         self._fields = {name: fields.field(index) for name, index in self._index.items()}
-        for name in (*self.columns.features, LINE_COLUMN):
-            if name in self._fields and not DataType.is_numeric(self._fields[name].type):
+        for name in (*self.columns.features, self.columns.line):
+            if name is not None and not DataType.is_numeric(self._fields[name].type):
                 raise RecordingError(f"{where}, column {name}: the values are not of a number type")
         label = self.columns.label
         if label is not None and DataType.is_nested(self._fields[label].type):
@@ -88,9 +131,7 @@ class _ParquetTable:
         return self._file.bytes_read()
 
     def chunks(self, slots: Sequence[mmap.mmap]) -> Iterator[Chunk]:
-        slot = cycle(enumerate(slots))
-        while (batch := self._next()) is not None:
-            index, into = next(slot)
+        for (index, into), batch in zip(cycle(enumerate(slots)), self._batches(), strict=False):
             n_rows = batch.num_rows
             no_lines = self._fill(into, batch)
             self._kept.append([batch.column(self._index[name]) for name in self.columns.keep])
@@ -104,19 +145,27 @@ class _ParquetTable:
         features, lines = _numbers_in(slot, batch.num_rows, self.columns)
         for row, name in enumerate(self.columns.features):
             features[row] = as_floats(batch.column(self._index[name]), self._fields[name].type)
-        if not self.columns.has_lines:
+        if self.columns.line is None:
             lines[:] = np.arange(batch.num_rows)
             return {}
-        lines[:], no_lines = as_lines(batch.column(self._index[LINE_COLUMN]))
+        lines[:], no_lines = as_lines(batch.column(self._index[self.columns.line]))
         return no_lines
 
+    def _batches(self) -> Iterator[RecordBatch]:
+        while (batch := self._next()) is not None:
+            n_rows = batch.num_rows
+            for first in range(0, n_rows, self._most_rows):
+                yield batch.slice(first, min(self._most_rows, n_rows - first))
+            del batch
+
     def _next(self) -> RecordBatch | None:
-        with _as_error(f"{self.name}: damaged, cannot be read"):
+        with as_error(f"{self.name}: damaged, cannot be read"):
             return next(self._reader, None)
 
 
 @contextmanager
-def _as_error(sentence: str) -> Iterator[None]:
+def as_error(sentence: str) -> Iterator[None]:
+    """Raise a RecordingError of that sentence for whatever the library finds wrong."""
     # The library raises no class of its own. On damage it panics, which writes to standard error
     # and may show what the file holds.
     standard_error = os.dup(2)
@@ -191,7 +240,7 @@ def _parse_numbers(slot: mmap.mmap, chunk: Chunk) -> Parsed:
 
 @dataclass(frozen=True)
 class _Numbers:
-    # The Source of a chunk of Parquet.
+    # The rows of a chunk.
     features: NDArray[np.float64]
     lines: NDArray[np.int64]
     chunk: Chunk
@@ -203,8 +252,8 @@ class _Numbers:
             name: None if np.isnan(value) else value
             for name, value in zip(columns.features, self.features[:, place].tolist(), strict=True)
         }
-        if columns.has_lines:
-            row[LINE_COLUMN] = self.chunk.no_lines.get(place, int(self.lines[place]))
+        if columns.line is not None:
+            row[columns.line] = self.chunk.no_lines.get(place, int(self.lines[place]))
         if columns.label is not None and labels is not None:
             row[columns.label] = labels[place]
         return row

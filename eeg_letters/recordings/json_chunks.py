@@ -1,0 +1,213 @@
+"""Tables in JSON lines, and rows that are made into such."""
+
+from __future__ import annotations
+
+import mmap
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+import orjson
+
+from eeg_letters.errors import RecordingError, SchemaError
+from eeg_letters.recordings.chunks import (
+    MOST_CHUNK_ROWS,
+    SLOT_BYTES,
+    Chunk,
+    Parsed,
+    Table,
+    reject_bad,
+    rejection,
+)
+from eeg_letters.recordings.columns import Columns, find_columns, row_numbers
+from eeg_letters.recordings.sources import Source
+from eeg_letters.recordings.text import TextTable
+from eeg_letters.recordings.values import MOST_WHOLE_NUMBER
+from eeg_letters.schema import Schema, getter
+
+
+def open_json_lines(
+    source: Source, schema: Schema, keep: Sequence[str], fast: bool = True
+) -> Table:
+    """Read the first row of a file of JSON lines, which names the columns.
+
+    Parameters and errors are those of `eeg_letters.recordings.csv_chunks.open_csv`.
+    """
+    begun = b""
+    number = 0
+    while line := source.file.readline(SLOT_BYTES):
+        number += 1
+        begun += line
+        if line.strip() or len(begun) >= SLOT_BYTES:
+            break
+    where = f"{source.name}, line {number}"
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        row = None
+    if not isinstance(row, dict):
+        raise RecordingError(
+            f"{where}: not JSON lines, which have one row, a JSON object, on each line"
+        )
+    columns = find_columns(where, list(row), schema, keep)
+    return TextTable(source, columns, partial(_parse_slot, fast), 0, begun)
+
+
+def open_rows(
+    source: Source,
+    rows: Iterable[dict[str, Any] | None],
+    schema: Schema,
+    keep: Sequence[str],
+    where: str,
+    first_place: int,
+) -> Table:
+    """A table of rows by column, all of which are in memory.
+
+    Parameters
+    ----------
+    source : Source
+        Where they are from.
+    rows : iterable of dict or None
+        None stands where there is no row, so that places are right.
+    schema, keep
+        As for `open_json_lines`.
+    where : str
+        What messages call a row, before its number.
+    first_place : int
+        Number of the first row, less 1.
+
+    Raises
+    ------
+    RecordingError
+        When there are no rows, or the first lacks a column.
+    """
+    return _RowsTable(source, list(rows), schema, keep, where, first_place)
+
+
+class _RowsTable(TextTable):
+    def __init__(
+        self,
+        source: Source,
+        rows: list[dict[str, Any] | None],
+        schema: Schema,
+        keep: Sequence[str],
+        where: str,
+        first_place: int,
+    ) -> None:
+        first = next((row for row in rows if row is not None), None)
+        if first is None:
+            raise RecordingError(f"{source.name}: there are no rows")
+        columns = find_columns(source.name, list(first), schema, keep)
+        super().__init__(source, columns, partial(_parse_slot, True), first_place, b"")
+        self.where = where
+        self._rows = rows
+
+    def chunks(self, slots: Sequence[mmap.mmap]) -> Iterator[Chunk]:
+        for (index, slot), lines in zip(cycle(enumerate(slots)), self._parts(), strict=False):
+            text = b"\n".join(lines)
+            slot[: len(text)] = text
+            yield Chunk(self._parse, self.columns, index, len(text), len(lines))
+
+    def _parts(self) -> Iterator[list[bytes]]:
+        lines: list[bytes] = []
+        size = 0
+        for row in self._rows:
+            line = b"" if row is None else orjson.dumps(row, default=str)
+            if len(lines) == MOST_CHUNK_ROWS or size + len(line) >= SLOT_BYTES:
+                yield lines
+                lines, size = [], 0
+            lines.append(line)
+            size += len(line) + 1
+        yield lines
+
+
+def _parse_slot(fast: bool, slot: mmap.mmap, chunk: Chunk) -> Parsed:
+    return parse_lines(slot[: chunk.length], chunk.columns, fast)
+
+
+def parse_lines(text: bytes, columns: Columns, fast: bool = True) -> Parsed:
+    """The rows of some lines.
+
+    Parameters
+    ----------
+    text : bytes
+        Whole lines.
+    columns : Columns
+        The table's.
+    fast : bool
+        Whether rows of numbers alone are read without a look at each value.
+    """
+    lines = text.split(b"\n")
+    in_order, label = getter(columns.features), columns.label
+    # array takes true for 1.
+    careful = not fast or b"true" in text or b"false" in text
+    features, line_numbers, classes = array("d"), array("q"), array("q")
+    places, rejected = [], []
+    kept: list[list[str | None]] = [[] for _ in columns.keep]
+
+    for place, line in enumerate(lines):
+        if not line.strip():
+            continue
+        try:
+            row = _json_row(line, columns)
+            try:
+                if careful:
+                    raise TypeError
+                given = 0 if label is None else columns.schema.labels.index(row[label])
+                number = place if columns.line is None else row[columns.line]
+                if type(number) is not int or not 0 <= number <= MOST_WHOLE_NUMBER:
+                    raise TypeError
+                features.fromlist(list(in_order(row)))
+            except (KeyError, TypeError, OverflowError, SchemaError):
+                values, number, given = row_numbers(row, columns, place)
+                features.fromlist(values)
+        except RecordingError as error:
+            rejected.append(rejection(place, error, line.decode(errors="replace")))
+            continue
+        line_numbers.append(number)
+        classes.append(given)
+        places.append(place)
+        for column, name in zip(kept, columns.keep, strict=True):
+            column.append(_as_text(row.get(name)))
+    parsed = Parsed(
+        np.frombuffer(features).reshape(-1, len(columns.features)).T,
+        np.frombuffer(line_numbers, np.int64),
+        np.frombuffer(classes, np.int64),
+        np.array(places, np.int64),
+        kept,
+        rejected,
+    )
+    return reject_bad(parsed, columns, _Lines(lines, columns))
+
+
+@dataclass(frozen=True)
+class _Lines:
+    # The rows of a chunk of JSON lines.
+    lines: list[bytes]
+    columns: Columns
+
+    def values(self, place: int) -> dict[str, Any]:
+        return _json_row(self.lines[place], self.columns)
+
+    def content(self, place: int) -> str:
+        return self.lines[place].decode(errors="replace")
+
+
+def _json_row(line: bytes, columns: Columns) -> dict[str, Any]:
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise RecordingError(f", not JSON: {error.msg}") from None
+    if not isinstance(row, dict):
+        raise RecordingError(", not a JSON object")
+    if columns.features[0] in row:
+        return row
+    return {name.strip(): value for name, value in row.items()}
+
+
+def _as_text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else orjson.dumps(value).decode()
