@@ -14,7 +14,9 @@ from rich.text import Text
 
 from eeg_letters.errors import CompilationError, UserError
 from eeg_letters.labels import LABEL_COLUMNS
-from eeg_letters.recordings.recording import Recording, read_recording
+from eeg_letters.recordings.any_format import read_any
+from eeg_letters.recordings.recording import Recording
+from eeg_letters.scales import Scale
 from eeg_letters.settings import DATA
 from eeg_letters.training.checks import (
     AUTO,
@@ -24,7 +26,13 @@ from eeg_letters.training.checks import (
     check_store,
     check_trainable,
 )
-from eeg_letters.training.terminal import accuracy_table, counting, fitting, recordings_used
+from eeg_letters.training.terminal import (
+    accuracy_table,
+    counting,
+    fitting,
+    how_read,
+    recordings_used,
+)
 
 REPORTS = Path(__file__).resolve().parent / "reports"
 
@@ -33,13 +41,17 @@ def main(
     train_file: Path,
     test_file: Path,
     label: str | None,
+    scale: Scale | None,
     preprocessing: str,
     reports: Path,
+    verbose: bool,
     console: Console,
 ) -> None:
     """Read and check what is given, then train and report."""
-    training = read_recording(train_file, label=label)
-    test = read_recording(test_file, training.schema)
+    training = read_any(train_file, label=label, scale=scale)
+    test = read_any(test_file, training.schema)
+    if verbose:
+        console.print(how_read(training, test))
     check_trainable(training)
     candidates(training.schema.features, preprocessing)
     check_reports(reports)
@@ -109,6 +121,14 @@ def parse_arguments() -> argparse.Namespace:
         f" {LABEL_COLUMNS[-1]})",
     )
     parser.add_argument(
+        "--scale",
+        type=Scale,
+        choices=list(Scale),
+        help="what the values of band powers are: powers, or logarithms of them, which become"
+        " powers (by default what the program that wrote the recording is known to write, or"
+        f" {Scale.POWER})",
+    )
+    parser.add_argument(
         "--preprocessing",
         choices=PREPROCESSING_CHOICES,
         default=AUTO,
@@ -125,6 +145,11 @@ def parse_arguments() -> argparse.Namespace:
         help="where the report goes, as report.html and model-card.md in a folder named for the"
         " training (%(default)s)",
     )
+    parser.add_argument(
+        "--verbose",
+        action="store_true",
+        help="say how each recording was read: separator, decimal mark, encoding, labels",
+    )
     return parser.parse_args()
 
 
@@ -140,8 +165,10 @@ if __name__ == "__main__":
             arguments.train,
             arguments.test,
             arguments.label,
+            arguments.scale,
             arguments.preprocessing,
             arguments.reports,
+            arguments.verbose,
             console,
         )
     except UserError as error:

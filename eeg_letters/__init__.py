@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from os import PathLike
+
+    from eeg_letters.recordings.reading import Rows
+    from eeg_letters.schema import Schema
     from eeg_letters.scoring.classifier import Classifier
 
 __version__ = "0.1.0"
@@ -43,3 +47,36 @@ def load(tag: str) -> Classifier:
 
     stored, scorer, schema = load_scorer(tag)
     return Classifier(str(stored.tag), scorer, schema)
+
+
+def read(path: str | PathLike[str], schema: Schema) -> Rows:
+    """Read the rows of a file as a trained model takes them.
+
+    Parameters
+    ----------
+    path : str or path
+        CSV in any dialect, JSON in any orientation, Parquet, Feather, or Excel.
+    schema : eeg_letters.schema.Schema
+        What to read it by: a model's.
+
+    Returns
+    -------
+    eeg_letters.recordings.reading.Rows
+        With the attributes ``features``, ``lines`` and ``labels``.
+
+    Raises
+    ------
+    eeg_letters.errors.RecordingError
+        When the file cannot be read, or a row is bad; names file, line and column.
+
+    Examples
+    --------
+    >>> import eeg_letters
+    >>> lda = eeg_letters.load("eeg-lda:latest")
+    >>> rows = eeg_letters.read("data/test.json", lda.schema)
+    >>> lda.predict(rows.features).shape
+    (1300,)
+    """
+    from eeg_letters.recordings.reading import read_rows
+
+    return read_rows(str(path), schema)

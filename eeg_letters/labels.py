@@ -26,6 +26,8 @@ MAX_CLASSES = 1000
 _INT64 = range(-(2**63), 2**63)
 # How many classes a message lists.
 _LISTED = 12
+# Columns whose numbers stand for letters, in upper or lower case.
+_OF_LETTERS = (LETTER_COLUMN.casefold(), "letter")
 _ALPHABET = tuple(string.ascii_uppercase)
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
 
@@ -147,7 +149,7 @@ def find_labels(cells: Iterable[Any], column: str) -> Labels:
     cells : iterable of object
         Every label, each one passed by `parse_label`.
     column : str
-        The column's name: only `LETTER_COLUMN` has letters.
+        The column's name: only one that is called letter has letters.
 
     Returns
     -------
@@ -155,7 +157,7 @@ def find_labels(cells: Iterable[Any], column: str) -> Labels:
     """
     distinct = set(cells)
     values = {parse_label(cell) for cell in distinct}
-    if column == LETTER_COLUMN and all(_letter(value) is not None for value in values):
+    if column.casefold() in _OF_LETTERS and all(_letter(value) is not None for value in values):
         return LETTERS
     numbers = sorted(value for value in values if isinstance(value, int))
     if len(numbers) == len(values):

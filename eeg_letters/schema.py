@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from eeg_letters.errors import SchemaError
 from eeg_letters.labels import LabelKind, Labels, listed
 from eeg_letters.montage import canonical_name, modern_name
+from eeg_letters.scales import Scale
 
 LINE_COLUMN = "Line"
 
@@ -199,11 +200,19 @@ class Schema:
         What it may be labelled.
     label_column : str or None
         The column of the labels where training named one; None where it is one of `LABEL_COLUMNS`.
+    scale : Scale
+        What the values of band powers are in the tables that are read by it.
     """
 
     features: Features
     labels: Labels
     label_column: str | None = None
+    scale: Scale = Scale.POWER
+
+    @property
+    def values_scale(self) -> Scale | None:
+        """The scale of the features; None where they are no band powers."""
+        return self.scale if self.features.are_powers else None
 
     def describe(self) -> str:
         """Features and classes in words: ``32 electrodes × 5 bands, 26 letters``."""
@@ -218,7 +227,7 @@ class Schema:
 
         One text, since BentoML's metadata are YAML, which takes 0.1 ms for each name of a list.
         """
-        document = {
+        document: dict[str, Any] = {
             "features": self.features.names,
             "electrodes": self.features.electrodes,
             "bands": self.features.bands,
@@ -226,6 +235,8 @@ class Schema:
             "classes": self.labels.values,
             "label_column": self.label_column,
         }
+        if self.scale is not Scale.POWER:
+            document["scale"] = self.scale.value
         return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
@@ -247,7 +258,7 @@ class Schema:
         label_column = document["label_column"]
         if not isinstance(label_column, str | None):
             raise TypeError("the label column is no text")
-        return cls(features, labels, label_column)
+        return cls(features, labels, label_column, Scale(document.get("scale", Scale.POWER)))
 
 
 def _check_features(features: Features) -> None:
@@ -277,6 +288,8 @@ def difference(one: Schema, other: Schema) -> str | None:
             f"the {other.labels.plural} {listed(other.labels.names)} in place of the"
             f" {one.labels.plural} {listed(one.labels.names)}"
         )
+    if one.scale != other.scale:
+        return f"values as {other.scale} in place of {one.scale}"
     return None
 
 

@@ -82,7 +82,8 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=f"python -m {PROGRAM}", description=__doc__)
     parser.add_argument(
         "input",
-        help="CSV, JSON lines or Parquet: a file, a quoted pattern of files, or - for stdin",
+        help="CSV, JSON, Parquet, Feather or Excel: a file, a quoted pattern of files, or - for"
+        " stdin",
     )
     parser.add_argument(
         "output",
@@ -112,6 +113,11 @@ def parse_arguments() -> argparse.Namespace:
         metavar="INDEX/COUNT",
         help="take every COUNT-th of the files, from the one at INDEX on, 0 being the first",
     )
+    parser.add_argument(
+        "--verbose",
+        action="store_true",
+        help="say how each file was read: separator, decimal mark, encoding, labels",
+    )
     return parser.parse_args()
 
 
@@ -129,7 +135,12 @@ if __name__ == "__main__":
     # As Ctrl-C: temporary files are deleted.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        asked = Options(arguments.keep, arguments.probabilities, arguments.on_error == "skip")
+        asked = Options(
+            arguments.keep,
+            arguments.probabilities,
+            arguments.on_error == "skip",
+            arguments.verbose,
+        )
         sys.exit(main(arguments.input, arguments.output, arguments.shard, asked))
     except (OutputError, WorkerLost) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)

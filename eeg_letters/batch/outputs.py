@@ -33,7 +33,8 @@ class Predictions:
     lines : ndarray of int64, shape (n_rows,)
         Line numbers.
     classes : ndarray of int64, shape (n_rows,), or None
-        Index of the true class in the schema's labels, where it is known.
+        Index of the true class in the schema's labels, -1 for a row of which none is known; None
+        where none is known of any.
     scores : list of Scores
         Of each model.
     kept : list of Array
@@ -165,13 +166,14 @@ def write(path: Path, schema: Schema, batches: Iterator[RecordBatch]) -> None:
 
 def _labels(classes: NDArray[np.int64], labels: Labels) -> list[Array]:
     """The label of each row, and its letter where labels are letters."""
-    places = Array.from_numpy(classes.astype(np.uint32))
+    # After the last class there is null, for rows without one.
+    places = Array.from_numpy(np.where(classes < 0, len(labels.values), classes).astype(np.uint32))
     columns = [_values(labels).take(places)]
     if labels.are_letters:
-        columns.append(Array(list(labels.names), DataType.string()).take(places))
+        columns.append(Array([*labels.names, None], DataType.string()).take(places))
     return columns
 
 
 def _values(labels: Labels) -> Array:
     are_text = labels.kind is LabelKind.TEXT
-    return Array(list(labels.values), DataType.string() if are_text else DataType.int64())
+    return Array([*labels.values, None], DataType.string() if are_text else DataType.int64())

@@ -16,6 +16,7 @@ from eeg_letters.atomic import atomic_write
 from eeg_letters.batch.outputs import Predictions, make_schema, to_batch, write
 from eeg_letters.batch.workers import Workers
 from eeg_letters.errors import RecordingError
+from eeg_letters.labels import listed
 from eeg_letters.models import MODELS
 from eeg_letters.recordings.chunks import Rejected, Table
 from eeg_letters.recordings.sources import STDIN, display_name
@@ -34,17 +35,21 @@ class Options:
         Write the probabilities of all labels.
     skip : bool
         Write bad rows to a file of their own instead of stopping at the first one.
+    verbose : bool
+        Say how each file was read.
     """
 
     keep: Sequence[str]
     all_probabilities: bool
     skip: bool
+    verbose: bool = False
 
 
 @dataclass
 class Tally:
     """Counts of rows for one output."""
 
+    told: list[str] = field(default_factory=list)
     rows: int = 0
     rejected: int = 0
     labelled: int = 0
@@ -55,12 +60,24 @@ class Tally:
         self.rows += len(predictions.lines)
         self.rejected += rejected
         if predictions.classes is not None:
-            self.labelled += len(predictions.lines)
+            self.labelled += int(np.sum(predictions.classes >= 0))
             for index, scores in enumerate(predictions.scores):
                 self.right[index] += int(np.sum(scores.labels == predictions.classes))
 
+    def tell(self, table: Table, verbose: bool) -> None:
+        """Keep what is to be said of a file."""
+        columns = table.columns
+        if verbose:
+            labels = () if columns.label is None else (f"labels in column {columns.label}",)
+            self.told.append(
+                f"Read {table.name}: {'; '.join((*table.notes, *labels)) or 'as usual'}"
+            )
+        if columns.ignored:
+            self.told.append(f"Unused columns of {table.name}: {listed(columns.ignored)}")
+
     def report(self, output: Path) -> Iterator[str]:
         """Lines that are printed at the end."""
+        yield from self.told
         yield f"{output}: {self.rows} rows"
         if self.rejected:
             yield f"{_rejects_of(output)}: {self.rejected} rows could not be read"
@@ -162,6 +179,7 @@ def _predict(
             else open_table(path, workers.schema, options.keep)
         ) as table:
             _check_alike(first, table, inputs[0], path)
+            tally.tell(table, options.verbose)
             place = 0
             for chunk, parsed, scores in workers.answers(table):
                 for row in parsed.rejected:

@@ -116,7 +116,9 @@ def _work(chunk: Chunk) -> tuple[Parsed, list[Scores]]:
     slots, scorers, all_probabilities = _worker
     parsed = chunk.parse(slots[chunk.slot], chunk)
     schema = chunk.columns.schema
-    scores = score(scorers, parsed.features, len(schema.labels.values), all_probabilities)
+    scale = chunk.columns.scale
+    powers = parsed.features if scale is None else scale.to_power(parsed.features)
+    scores = score(scorers, powers, len(schema.labels.values), all_probabilities)
     # The parent has no use for the features.
     return replace(parsed, features=parsed.features[:0]), scores
 

@@ -30,15 +30,8 @@ from eeg_letters.recordings.chunks import (
     reject_bad,
 )
 from eeg_letters.recordings.columns import Columns, find_columns
+from eeg_letters.recordings.sources import arrow_format
 from eeg_letters.schema import Schema
-
-# By a file's first bytes.
-_FORMATS = {b"PAR1": "Parquet", b"ARROW1": "Feather", b"FEA1": "Feather"}
-
-
-def arrow_format(start: bytes) -> str | None:
-    """The format that a file's first bytes tell, of those that are read here."""
-    return next((kind for magic, kind in _FORMATS.items() if start.startswith(magic)), None)
 
 
 def open_arrow(where: str, path: str, schema: Schema, keep: Sequence[str]) -> Table:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from eeg_letters.errors import RecordingError, SchemaError
 from eeg_letters.recordings.columns import Columns, row_numbers
 from eeg_letters.recordings.values import as_whole_number
+from eeg_letters.scales import Scale
 from eeg_letters.schema import Schema
 
 # A slot has a chunk's numbers, or as much text as fits.
@@ -48,11 +49,11 @@ class Parsed:
     Attributes
     ----------
     features : ndarray of float64, shape (n_features, n_rows)
-        Of the good rows.
+        Of the good rows, on the scale of the table.
     lines : ndarray of int64, shape (n_rows,)
         Line numbers; where the table has no `Line`, the rows' places.
     classes : ndarray of int64, shape (n_rows,)
-        Indices of the classes; where the table has no labels, 0.
+        Indices of the classes; where the table has no labels 0, where a row may have none -1.
     places : ndarray of int64, shape (n_rows,)
         Line of the text or row of the table in the chunk, from 0.
     kept : list of list of str or None
@@ -196,10 +197,14 @@ def reject_bad(parsed: Parsed, columns: Columns, rows: Rows) -> Parsed:
     Parsed
     """
     features, places = parsed.features, parsed.places
-    good = (parsed.lines >= 0) & (parsed.classes >= 0) & np.isfinite(features).all(axis=0)
-    if columns.schema.features.are_powers:
+    good = (parsed.lines >= 0) & np.isfinite(features).all(axis=0)
+    if not columns.is_sparse:
+        good &= parsed.classes >= 0
+    if columns.scale is Scale.POWER:
         with np.errstate(invalid="ignore"):
             good &= (features >= 0).all(axis=0)
+    elif columns.scale is not None:
+        good &= np.isfinite(columns.scale.to_power(features)).all(axis=0)
     if good.all():
         return parsed
     rejected = list(parsed.rejected)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from eeg_letters.recordings.values import (
     feature_value,
     whole_number,
 )
+from eeg_letters.scales import Scale
 from eeg_letters.schema import LINE_COLUMN, Schema, parse_band_power
 
 # A header may be a comment to other programs, as numpy.savetxt and gnuplot have it.
@@ -40,6 +41,10 @@ class Columns:
         The one that has the labels.
     keep : tuple of str
         Those that are carried through to the output.
+    scale : Scale or None
+        What the features' values are; None where they are no band powers.
+    is_sparse : bool
+        Whether a row may have no label: markers of an export begin somewhere.
     """
 
     schema: Schema
@@ -48,6 +53,8 @@ class Columns:
     line: str | None
     label: str | None
     keep: tuple[str, ...] = ()
+    scale: Scale | None = Scale.POWER
+    is_sparse: bool = False
 
     @property
     def ignored(self) -> tuple[str, ...]:
@@ -93,7 +100,7 @@ def find_columns(
             raise UserError(f"--keep {name}: only columns that are not a recording's can be kept")
         if name not in stripped:
             raise RecordingError(f"{where}, column {name}: the column is missing")
-    return Columns(schema, stripped, features, line, label, tuple(keep))
+    return Columns(schema, stripped, features, line, label, tuple(keep), schema.values_scale)
 
 
 def clean_names(where: str, names: Sequence[str]) -> tuple[str, ...]:
@@ -109,7 +116,11 @@ def clean_names(where: str, names: Sequence[str]) -> tuple[str, ...]:
         bare = stripped[0][1:].strip()
         if stripped[0].casefold() not in _FOLDED_LABELS and is_known(bare):
             stripped[0] = bare
-    check_unique(where, [name for name in stripped if name], "column")
+    try:
+        check_unique(where, [name for name in stripped if name], "column")
+    except RecordingError:
+        check_header(where, stripped)
+        raise
     return tuple(stripped)
 
 
@@ -124,6 +135,12 @@ def is_known(name: str) -> bool:
         or folded in _FOLDED_LABELS
         or parse_band_power(name) is not None
     )
+
+
+def known_by(schema: Schema) -> Callable[[str], bool]:
+    """Whether a column of a name is one that is looked for, of tables that are read by a schema."""
+    wanted = {name.casefold() for name in (*schema.features.names, schema.label_column or "")}
+    return lambda name: name.casefold() in wanted or is_known(name)
 
 
 def find_line_column(names: Sequence[str]) -> str | None:
@@ -141,7 +158,8 @@ def check_header(where: str, names: Sequence[str]) -> None:
     RecordingError
         When all of them are numbers.
     """
-    if names and all(as_number(name) is not None for name in names if name):
+    numbers = [as_number(name) is not None for name in names if name]
+    if len(numbers) > 1 and all(numbers):
         raise RecordingError(
             f"{where}: there is no header; the first line must have the names of the columns, such"
             " as Line,# Letter,Cz/theta"
@@ -152,6 +170,8 @@ def row_numbers(
     row: Mapping[str, Any], columns: Columns, place: int
 ) -> tuple[list[float], int, int]:
     """Features, line number and class of one row, checked one by one.
+
+    The class is -1 where there is none and need be none.
 
     Parameters
     ----------
@@ -171,9 +191,19 @@ def row_numbers(
     for name in (*columns.features, line, columns.label):
         if name is not None and name not in row:
             raise RecordingError(f", column {name}: the column is missing")
-    schema = columns.schema
     return (
-        [feature_value("", row, name, schema.features.are_powers) for name in columns.features],
+        [feature_value("", row, name, columns.scale) for name in columns.features],
         place if line is None else whole_number("", row, line),
-        0 if columns.label is None else class_index("", row, columns.label, schema.labels),
+        _class(row, columns),
     )
+
+
+def _class(row: Mapping[str, Any], columns: Columns) -> int:
+    if columns.label is None:
+        return 0
+    try:
+        return class_index("", row, columns.label, columns.schema.labels)
+    except RecordingError:
+        if columns.is_sparse:
+            return -1
+        raise

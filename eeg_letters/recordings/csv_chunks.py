@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import mmap
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from itertools import chain
 
 import numpy as np
 from arro3.core import DataType, Field, RecordBatch
@@ -30,8 +31,9 @@ from eeg_letters.recordings.chunks import (
     rejection,
     shifted,
 )
-from eeg_letters.recordings.columns import Columns, find_columns, is_known, row_numbers
-from eeg_letters.recordings.dialects import HEAD_BYTES, find_dialect
+from eeg_letters.recordings.columns import Columns, find_columns, known_by, row_numbers
+from eeg_letters.recordings.dialects import HEAD_BYTES, Dialect, find_dialect
+from eeg_letters.recordings.exports import ExportReader, ExportStream, find_export
 from eeg_letters.recordings.lines import LineReader
 from eeg_letters.recordings.sources import Source
 from eeg_letters.recordings.text import TextTable
@@ -70,23 +72,36 @@ def open_csv(source: Source, schema: Schema, keep: Sequence[str], fast: bool = T
     where = f"{source.name}, line {dialect.header_line}"
     if any("\0" in name for name in dialect.names):
         raise RecordingError(f"{where}: a NUL byte in the line")
-    columns = find_columns(where, dialect.names, schema, keep)
-    begun = head.split(b"\n", dialect.header_line)[dialect.header_line :]
+    export = find_export(dialect)
+    columns = _find_columns(where, dialect, export, schema, keep)
+    begun = b"".join(head.split(b"\n", dialect.header_line)[dialect.header_line :])
+    notes = dialect.notes
+    if export is not None:
+        head_lines = (begun + source.file.readline()).split(b"\n")
+        stream = ExportStream(export.lines(chain(head_lines, map(_without_end, source.file))))
+        source, begun = replace(source, file=io.BufferedReader(stream)), b""
+        notes = (*notes, *export.notes)
     reader = LineReader(dialect, columns)
     return TextTable(
-        source,
-        columns,
-        partial(_parse_slot, reader, fast),
-        dialect.header_line,
-        begun[0] if begun else b"",
-        dialect.notes,
+        source, columns, partial(_parse_slot, reader, fast), dialect.header_line, begun, notes
     )
 
 
-def known_by(schema: Schema) -> Callable[[str], bool]:
-    """Whether a column of a name is one that is looked for, of tables that are read by a schema."""
-    wanted = {name.casefold() for name in (*schema.features.names, schema.label_column or "")}
-    return lambda name: name.casefold() in wanted or is_known(name)
+def _find_columns(
+    where: str, dialect: Dialect, export: ExportReader | None, schema: Schema, keep: Sequence[str]
+) -> Columns:
+    try:
+        names = dialect.names if export is None else export.names
+        columns = find_columns(where, names, schema, keep)
+    except RecordingError:
+        if "\ufffd" in "".join(dialect.names):
+            raise RecordingError(f"{where}: not UTF-8 text") from None
+        raise
+    return columns if export is None else export.known(columns)
+
+
+def _without_end(line: bytes) -> bytes:
+    return line.removesuffix(b"\n")
 
 
 def _parse_slot(reader: LineReader, fast: bool, slot: mmap.mmap, chunk: Chunk) -> Parsed:

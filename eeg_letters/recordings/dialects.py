@@ -17,6 +17,8 @@ HEAD_BYTES = 256 * 1024
 # Rows whose numbers are looked at for the decimal mark.
 _ROWS_LOOKED_AT = 50
 
+# What EmotivPRO writes above the header.
+_METADATA = re.compile(r"title:.*(?:headset|timestamp|sampling rate).*:.*", re.IGNORECASE)
 _SEP_LINE = re.compile(r"sep=(.)", re.IGNORECASE)
 _COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+(e[+-]?\d+)?", re.IGNORECASE)
 _POINT_NUMBER = re.compile(r"[+-]?\d*\.\d+(e[+-]?\d+)?", re.IGNORECASE)
@@ -79,7 +81,7 @@ class Dialect:
                 return found + [""] * (len(names) - len(found))
             raise RecordingError(
                 f", column {names[len(found)].strip()}: the line ends after {len(found)} of"
-                f" {len(names)} values"
+                f" {len(names)} values; is the file truncated?"
             )
         if any(cell.strip() for cell in found[len(names) :]):
             raise RecordingError(f", {len(found)} values for {len(names)} columns")
@@ -154,6 +156,8 @@ def find_dialect(where: str, head: str, is_whole: bool, knows: Keep = is_known) 
                 f"{where}, line 1: cells are separated by {separator!r}; comma, semicolon and tab"
                 " are read"
             )
+    elif lines and _METADATA.match(lines[0]):
+        start = 1
     read = _Head(where, lines)
     comments: list[tuple[int, str]] = []
     filled = read.filled(start)

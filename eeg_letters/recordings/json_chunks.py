@@ -23,17 +23,22 @@ from eeg_letters.recordings.chunks import (
     reject_bad,
     rejection,
 )
-from eeg_letters.recordings.columns import Columns, find_columns, row_numbers
+from eeg_letters.recordings.columns import (
+    Columns,
+    find_columns,
+    find_line_column,
+    known_by,
+    row_numbers,
+)
+from eeg_letters.recordings.documents import KeyedRow, orientation
 from eeg_letters.recordings.sources import Source
 from eeg_letters.recordings.text import TextTable
-from eeg_letters.recordings.values import MOST_WHOLE_NUMBER
-from eeg_letters.schema import Schema, getter
+from eeg_letters.recordings.values import MOST_WHOLE_NUMBER, as_whole_number
+from eeg_letters.schema import LINE_COLUMN, Schema, getter
 
 
-def open_json_lines(
-    source: Source, schema: Schema, keep: Sequence[str], fast: bool = True
-) -> Table:
-    """Read the first row of a file of JSON lines, which names the columns.
+def open_json(source: Source, schema: Schema, keep: Sequence[str], fast: bool = True) -> Table:
+    """Read the first row of JSON lines, which names the columns, or a whole document.
 
     Parameters and errors are those of `eeg_letters.recordings.csv_chunks.open_csv`.
     """
@@ -44,17 +49,47 @@ def open_json_lines(
         begun += line
         if line.strip() or len(begun) >= SLOT_BYTES:
             break
-    where = f"{source.name}, line {number}"
     try:
         row = orjson.loads(line)
     except orjson.JSONDecodeError:
         row = None
-    if not isinstance(row, dict):
+    if isinstance(row, dict) and not any(isinstance(value, dict | list) for value in row.values()):
+        columns = find_columns(f"{source.name}, line {number}", list(row), schema, keep)
+        return TextTable(source, columns, partial(_parse_slot, fast), 0, begun)
+    return _open_document(source, begun + source.file.read(), schema, keep)
+
+
+def _open_document(source: Source, content: bytes, schema: Schema, keep: Sequence[str]) -> Table:
+    try:
+        document = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
         raise RecordingError(
-            f"{where}: not JSON lines, which have one row, a JSON object, on each line"
-        )
-    columns = find_columns(where, list(row), schema, keep)
-    return TextTable(source, columns, partial(_parse_slot, fast), 0, begun)
+            f"{source.name}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}"
+        ) from None
+    found = orientation(source.name, document, known_by(schema))
+    rows = _by_column(source.name, found.rows, schema.features.names)
+    return open_rows(source, rows, schema, keep, f"{source.name}, row", -1)
+
+
+def _by_column(
+    name: str, rows: Iterable[KeyedRow], features: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    for number, (key, row) in enumerate(rows):
+        if isinstance(row, list):
+            if len(row) != len(features):
+                raise RecordingError(
+                    f"{name}, row {number}: {len(row)} values; a row has {len(features)}"
+                )
+            row = dict(zip(features, row, strict=True))
+        if not isinstance(row, dict):
+            raise RecordingError(f"{name}, row {number}: neither a list nor an object of values")
+        if key is not None and as_whole_number(key) is not None and not _has_line(row):
+            row = {LINE_COLUMN: int(key), **row}
+        yield row
+
+
+def _has_line(row: dict[str, Any]) -> bool:
+    return LINE_COLUMN in row or find_line_column([name.strip() for name in row]) is not None
 
 
 def open_rows(

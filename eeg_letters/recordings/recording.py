@@ -1,48 +1,34 @@
-"""Reading a whole recording into memory, from CSV or JSON."""
+"""Reading a whole recording into memory."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import json
 import math
-import reprlib
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from eeg_letters.errors import RecordingError, SchemaError
-from eeg_letters.labels import (
-    LABEL_COLUMNS,
-    LETTER_COLUMN,
-    find_label_column,
-    find_labels,
-    parse_label,
+from eeg_letters.errors import RecordingError, SchemaError, UserError
+from eeg_letters.labels import LABEL_COLUMNS, find_label_column, find_labels, parse_label
+from eeg_letters.recordings.columns import (
+    check_header,
+    clean_names,
+    find_columns,
+    find_line_column,
+    is_known,
 )
-from eeg_letters.recordings.values import (
-    MOST_WHOLE_NUMBER,
-    as_number,
-    check_unique,
-    class_index,
-    feature_value,
-    whole_number,
-)
-from eeg_letters.schema import (
-    LINE_COLUMN,
-    Features,
-    Schema,
-    find_band_powers,
-    getter,
-    other_features,
-)
+from eeg_letters.recordings.sources import Source, bytes_source, display_name
+from eeg_letters.recordings.values import as_number, class_index, feature_value, whole_number
+from eeg_letters.recordings.whole_text import Reader, text_rows
+from eeg_letters.scales import Scale
+from eeg_letters.schema import Features, Schema, find_band_powers, getter, other_features
 
 
 @dataclass(frozen=True)
@@ -68,7 +54,10 @@ class Recording:
     labels : ndarray of int64, shape (n_rows,)
         Index of the class of each row, in the order of the schema's labels.
     features : ndarray of float64, shape (n_rows, n_features)
-        Values in the order of the schema's features, in the unit of the file (band powers: µV²).
+        Values in the order of the schema's features, in the unit of the file (band powers: µV²);
+        logarithms have become powers.
+    notes : tuple of str
+        What was found out of how the file is written, in words.
     """
 
     path: Path
@@ -80,26 +69,40 @@ class Recording:
     rows: dict[int, bytes]
     labels: NDArray[np.int64]
     features: NDArray[np.float64]
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
 
 
+# Makes the rows of a file, each with its key where the file has keys, having told of the columns.
+RowsOf = Callable[[Source, Reader], Iterable[tuple[str | None, Any]]]
+
+
 def read_recording(
-    path: str | Path, schema: Schema | None = None, label: str | None = None
+    path: str | Path,
+    schema: Schema | None = None,
+    label: str | None = None,
+    scale: Scale | None = None,
+    rows_of: RowsOf = text_rows,
 ) -> Recording:
-    """Read a recording from CSV, or from JSON where the file's name ends in ``.json``.
+    """Read a recording, as a rule from CSV or JSON; its first bytes tell which.
 
     Parameters
     ----------
     path : str or pathlib.Path
-        CSV with a header (blanks around a name do not count, the order is free), or a JSON object
-        of rows keyed by line number.
+        Text with a header, in any dialect of CSV, or JSON (`eeg_letters.recordings.documents` says
+        in which forms).
     schema : Schema, optional
         What to read it by: its features must be there, its labels are those of the schema's
         classes. Without it, the recording's own schema is found.
     label : str, optional
         The column of the labels, where no schema is given; by default one of `LABEL_COLUMNS`.
+    scale : Scale, optional
+        What the values of band powers are, where no schema is given; by default what the file
+        tells, or powers.
+    rows_of : callable
+        Reads the rows; `eeg_letters.recordings.any_format` has one for more formats.
 
     Returns
     -------
@@ -114,14 +117,13 @@ def read_recording(
     """
     path = Path(path)
     content = _read_bytes(path)
-    text = _decode(path, content)
-    read_rows = _json_rows if path.suffix.lower() == ".json" else _csv_rows
-    reader = _Collector(label) if schema is None else _Converter(schema)
-    read = list(read_rows(path, text, reader))
+    source = bytes_source(display_name(str(path)), content)
+    reader = _Collector(label, scale) if schema is None else _Converter(schema)
+    read = list(rows_of(source, reader))
     if not read:
-        raise RecordingError(f"{path}: the file has no rows")
+        raise RecordingError(f"{source.name}: the file has no rows")
     layout, by_key = reader.finish(read)
-    rows = _by_line(path, by_key)
+    rows = _by_line(source.name, layout.line or "", by_key)
     return Recording(
         path,
         hashlib.sha256(content).hexdigest(),
@@ -131,7 +133,8 @@ def read_recording(
         layout.label_column,
         {line: row.as_json for line, row in rows.items()},
         np.array([row.label for row in rows.values()], np.int64),
-        np.array([row.features for row in rows.values()], np.float64),
+        layout.to_powers(np.array([row.features for row in rows.values()], np.float64)),
+        (*source.notes, *reader.notes),
     )
 
 
@@ -151,20 +154,21 @@ class _Row:
     as_json: bytes
 
 
-def _by_line(path: Path, by_key: _Read[_Row]) -> dict[int, _Row]:
+def _by_line(name: str, column: str, by_key: _Read[_Row]) -> dict[int, _Row]:
     rows: dict[int, _Row] = {}
     for place, (key, row) in enumerate(by_key):
         line = place if row.line is None else row.line
         if key is not None and row.line is None:
             if not (key.isascii() and key.isdecimal()):
-                raise RecordingError(f"{path}, row {key!r}: the row's key is no line number")
+                raise RecordingError(f"{name}, row {key!r}: the row's key is no line number")
             line = int(key)
         elif key is not None and str(line) != key:
             raise RecordingError(
-                f"{row.where}, column {LINE_COLUMN}: {line} differs from the row's key {key!r}"
+                f"{row.where}, column {column}: {line} differs from the row's key {key!r}"
             )
         if line in rows:
-            raise RecordingError(f"{row.where}, column {LINE_COLUMN}: duplicate line {line}")
+            where = f"{row.where}, column {column}" if column else row.where
+            raise RecordingError(f"{where}: duplicate line {line}")
         rows[line] = row
     return rows
 
@@ -175,13 +179,18 @@ class _Layout:
     schema: Schema
     columns: tuple[str, ...]
     label_column: str
+    line: str | None
     # The features' columns, as the file spells them.
     spelled: tuple[str, ...]
+    scale: Scale | None
 
     @property
     def unused(self) -> tuple[str, ...]:
-        used = {LINE_COLUMN, self.label_column, *self.spelled}
+        used = {self.line, self.label_column, *self.spelled}
         return tuple(name for name in self.columns if name not in used)
+
+    def to_powers(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        return features if self.scale is None else self.scale.to_power(features)
 
     @cached_property
     def _in_order(self) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
@@ -191,7 +200,7 @@ class _Layout:
         try:
             cells = self._in_order(row)
             cell = row[self.label_column]
-            line = whole_number(where, row, LINE_COLUMN) if LINE_COLUMN in self.columns else None
+            line = None if self.line is None else whole_number(where, row, self.line)
         except KeyError as error:
             stripped = {name.strip(): value for name, value in row.items()}
             if stripped.keys() != row.keys():
@@ -200,30 +209,27 @@ class _Layout:
                 f"{where}, column {error.args[0]}: the column is missing"
             ) from None
         label = class_index(where, {self.label_column: cell}, self.label_column, self.schema.labels)
-        return _Row(where, line, label, self._features(where, row, cells), orjson.dumps(row))
+        as_json = orjson.dumps(row, _default)
+        return _Row(where, line, label, self._features(where, row, cells), as_json)
 
     def _features(self, where: str, row: Mapping[str, Any], cells: Sequence[Any]) -> array[float]:
         # A service reads 200,000 values at every start: look at each only where one is bad.
-        are_powers = self.schema.features.are_powers
+        scale = self.scale
         try:
             if "_" not in "".join(cells):
                 numbers = array("d", map(float, cells))
-                if all(map(math.isfinite, numbers)) and (not are_powers or min(numbers) >= 0):
+                if all(map(math.isfinite, numbers)) and (
+                    scale is None or (scale is Scale.POWER and min(numbers) >= 0)
+                ):
                     return numbers
         except (TypeError, ValueError):
             pass
-        return array("d", [feature_value(where, row, name, are_powers) for name in self.spelled])
+        return array("d", [feature_value(where, row, name, scale) for name in self.spelled])
 
 
-class _Reader(Protocol):
-    # Told of the columns once, then of each row; of what it made of the rows in the end.
-    label_columns: Sequence[str]
-
-    def begin(self, where: str, columns: Sequence[str]) -> None: ...
-
-    def convert(self, where: str, row: dict[str, Any]) -> Any: ...
-
-    def finish(self, read: _Read[Any]) -> tuple[_Layout, _Read[_Row]]: ...
+def _default(value: Any) -> str:
+    # Of what JSON has no form for, such as a time.
+    return str(value)
 
 
 class _Converter:
@@ -231,19 +237,22 @@ class _Converter:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self.label_columns = _candidates(schema.label_column)
+        self.notes: tuple[str, ...] = ()
+        self._wanted = {name.casefold() for name in schema.features.names}
 
-    def begin(self, where: str, columns: Sequence[str]) -> None:
-        names = tuple(name.strip() for name in columns)
-        check_unique(where, names, "column")
-        try:
-            spelled = self._schema.features.spelled(names)
-            rest = [name for name in names if name not in spelled]
-            label = find_label_column(rest, self._schema.label_column)
-        except SchemaError as error:
-            raise RecordingError(f"{where}, {error}") from None
-        if label is None:
-            raise _no_label(where, self._schema.label_column)
-        self._layout = _Layout(self._schema, names, label, spelled)
+    def knows(self, name: str) -> bool:
+        return name.casefold() in self._wanted or is_known(name)
+
+    def begin(
+        self, where: str, columns: Sequence[str], notes: Sequence[str], scale: Scale | None
+    ) -> None:
+        found = find_columns(where, columns, self._schema)
+        if found.label is None:
+            raise _no_label(where, found.names, self._schema.label_column)
+        names = tuple(name for name in found.names if name)
+        scale = None if found.scale is None else scale or found.scale
+        self._layout = _Layout(self._schema, names, found.label, found.line, found.features, scale)
+        self.notes = (*notes, *_told(found.label))
 
     def convert(self, where: str, row: dict[str, Any]) -> _Row:
         return self._layout.convert(where, row)
@@ -254,21 +263,31 @@ class _Converter:
 
 class _Collector:
     # Keeps rows until all are there, to find the schema that they have.
-    def __init__(self, label: str | None) -> None:
+    def __init__(self, label: str | None, scale: Scale | None) -> None:
         self._named = label
+        self._scale = scale
         self.label_columns = _candidates(label)
+        self.notes: tuple[str, ...] = ()
 
-    def begin(self, where: str, columns: Sequence[str]) -> None:
+    def knows(self, name: str) -> bool:
+        return name == self._named or is_known(name)
+
+    def begin(
+        self, where: str, columns: Sequence[str], notes: Sequence[str], scale: Scale | None
+    ) -> None:
         self._where = where
-        self._columns = tuple(name.strip() for name in columns)
-        check_unique(where, self._columns, "column")
+        if scale is not None and self._scale not in (None, scale):
+            raise UserError(f"--scale {self._scale}: the values of {where} are {scale}")
+        self._scale = scale or self._scale
+        self._columns = tuple(name for name in clean_names(where, columns) if name)
         try:
             column = find_label_column(self._columns, self._named)
         except SchemaError as error:
             raise RecordingError(f"{where}, {error}") from None
         if column is None or self._named not in (None, column):
-            raise _no_label(where, self._named)
+            raise _no_label(where, self._columns, self._named)
         self._label_column = column
+        self.notes = (*notes, *_told(column))
 
     def convert(self, where: str, row: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         return where, {name.strip(): value for name, value in row.items()}
@@ -279,16 +298,22 @@ class _Collector:
 
     def _find_layout(self, rows: Sequence[tuple[str, dict[str, Any]]]) -> _Layout:
         column = self._label_column
+        line = find_line_column(self._columns)
         try:
-            rest = [name for name in self._columns if name not in (LINE_COLUMN, column)]
+            rest = [name for name in self._columns if name not in (line, column)]
             # What may have labels tells the label to whoever learns from it.
-            others = [name for name in rest if name not in LABEL_COLUMNS]
+            others = [name for name in rest if find_label_column([name]) is None]
             features = find_band_powers(rest) or self._numeric(others, rows)
         except SchemaError as error:
             raise RecordingError(f"{self._where}, {error}") from None
         cells = [_label(where, row, column) for where, row in rows]
-        schema = Schema(features, find_labels(cells, column), self._named)
-        return _Layout(schema, self._columns, column, features.names)
+        if self._scale is not None and not features.are_powers:
+            raise UserError(f"--scale {self._scale}: the features are no band powers")
+        schema = Schema(
+            features, find_labels(cells, column), self._named, self._scale or Scale.POWER
+        )
+        scale = schema.values_scale
+        return _Layout(schema, self._columns, column, line, features.names, scale)
 
     def _numeric(
         self, columns: Sequence[str], rows: Sequence[tuple[str, dict[str, Any]]]
@@ -315,6 +340,8 @@ def _candidates(named: str | None) -> Sequence[str]:
 
 
 def _label(where: str, row: Mapping[str, Any], column: str) -> Any:
+    if "\ufffd" in str(row.get(column)):
+        raise RecordingError(f"{where}, column {column}: not UTF-8 text")
     if column not in row:
         raise RecordingError(f"{where}, column {column}: the column is missing")
     try:
@@ -324,7 +351,12 @@ def _label(where: str, row: Mapping[str, Any], column: str) -> Any:
     return row[column]
 
 
-def _no_label(where: str, named: str | None) -> RecordingError:
+def _told(label: str) -> tuple[str, ...]:
+    return () if label == LABEL_COLUMNS[0] else (f"labels in column {label}",)
+
+
+def _no_label(where: str, names: Sequence[str], named: str | None) -> RecordingError:
+    check_header(where, names)
     first, *others = LABEL_COLUMNS
     if named is not None:
         return RecordingError(f"{where}, column {named}: the column is missing")
@@ -335,88 +367,13 @@ def _no_label(where: str, named: str | None) -> RecordingError:
 
 
 def _read_bytes(path: Path) -> bytes:
+    name = display_name(str(path))
     try:
         if path.exists() and not path.is_file():
-            raise RecordingError(f"{path}: cannot be read: not a regular file")
+            raise RecordingError(f"{name}: cannot be read: not a regular file")
         content = path.read_bytes()
     except FileNotFoundError:
-        raise RecordingError(f"{path}: there is no such file") from None
+        raise RecordingError(f"{name}: there is no such file") from None
     except OSError as error:
-        raise RecordingError(f"{path}: cannot be read: {error.strerror}") from None
+        raise RecordingError(f"{name}: cannot be read: {error.strerror}") from None
     return content
-
-
-def _decode(path: Path, content: bytes) -> str:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise RecordingError(f"{path}, line {line}: not UTF-8 text") from None
-    if not text.strip():
-        raise RecordingError(f"{path}: the file is empty")
-    return text
-
-
-def _csv_rows(path: Path, text: str, into: _Reader) -> Iterator[tuple[None, Any]]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = [name.strip() for name in next(reader)]
-        into.begin(f"{path}, line {reader.line_num}", header)
-        for cells in reader:
-            where = f"{path}, line {reader.line_num}"
-            if not cells:
-                continue
-            if len(cells) < len(header):
-                raise RecordingError(
-                    f"{where}, column {header[len(cells)]}: the line ends after {len(cells)} of"
-                    f" {len(header)} values; is the file truncated?"
-                )
-            if len(cells) > len(header):
-                raise RecordingError(f"{where}: {len(cells)} values for {len(header)} columns")
-            yield None, into.convert(where, dict(zip(header, cells, strict=True)))
-    except csv.Error as error:
-        raise RecordingError(f"{path}, line {reader.line_num}: not CSV: {error}") from None
-
-
-def _json_rows(path: Path, text: str, into: _Reader) -> Iterator[tuple[str, Any]]:
-    converted: list[object] = []
-
-    def convert(pairs: list[tuple[str, Any]]) -> Any:
-        members = dict(pairs)
-        if not any(
-            name in into.label_columns or name.strip() in into.label_columns for name in members
-        ):
-            check_unique(str(path), [name for name, _ in pairs], "row")
-            return members
-        number = members.get(LINE_COLUMN)
-        place = f"row {len(converted)}" if number is None else f"line {reprlib.repr(number)}"
-        where = f"{path}, {place}"
-        if len(members) != len(pairs):
-            check_unique(where, [name for name, _ in pairs], "column")
-        if not converted:
-            into.begin(where, list(members))
-        row = into.convert(where, members)
-        converted.append(None)
-        return row
-
-    try:
-        document = json.loads(text, object_pairs_hook=convert, parse_int=_parse_int)
-    except json.JSONDecodeError as error:
-        raise RecordingError(
-            f"{path}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}"
-        ) from None
-    except RecursionError:
-        raise RecordingError(f"{path}: not a recording: nested too deeply") from None
-    if not isinstance(document, dict):
-        raise RecordingError(f"{path}: not a JSON object of rows keyed by line number")
-    for key, row in document.items():
-        if not isinstance(row, _Row | tuple):
-            raise RecordingError(f"{path}, line {key!r}: not a row: it has no {LETTER_COLUMN}")
-        yield key, row
-
-
-def _parse_int(digits: str) -> int | float:
-    # orjson writes integers of 64 bits at most, and int() refuses thousands of digits.
-    if len(digits) <= len(str(MOST_WHOLE_NUMBER)) and int(digits) <= MOST_WHOLE_NUMBER:
-        return int(digits)
-    return float(digits)

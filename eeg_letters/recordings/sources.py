@@ -64,11 +64,29 @@ def open_source(path: str) -> Iterator[Source]:
     """
     name = display_name(path)
     with _open(path, name) as raw:
-        file, notes = _decompressed(name, raw)
-        start = file.peek(_BLOCK_BYTES)[:_BLOCK_BYTES]
-        _check_kind(name, start)
-        file, encoding = _as_utf8(name, file, start)
-        yield Source(name, file, (*notes, *encoding), raw)
+        yield _source(name, raw)
+
+
+def bytes_source(name: str, content: bytes) -> Source:
+    """A file of that content, all of which is in memory; errors are those of `open_source`."""
+    return _source(name, io.BufferedReader(io.BytesIO(content)))
+
+
+def _source(name: str, raw: io.BufferedReader) -> Source:
+    file, notes = _decompressed(name, raw)
+    start = file.peek(_BLOCK_BYTES)[:_BLOCK_BYTES]
+    _check_kind(name, start)
+    file, encoding = _as_utf8(name, file, start)
+    return Source(name, file, (*notes, *encoding), raw)
+
+
+# Of a library that panics on what is none; by a file's first bytes.
+_ARROW_FORMATS = {b"PAR1": "Parquet", b"ARROW1": "Feather", b"FEA1": "Feather"}
+
+
+def arrow_format(start: bytes) -> str | None:
+    """Parquet or Feather, by a file's first bytes; None where it is neither."""
+    return next((kind for magic, kind in _ARROW_FORMATS.items() if start.startswith(magic)), None)
 
 
 def display_name(path: str) -> str:

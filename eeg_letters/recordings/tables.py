@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from eeg_letters.errors import RecordingError
-from eeg_letters.recordings.arrow import arrow_format, open_arrow
+from eeg_letters.recordings.arrow import open_arrow
 from eeg_letters.recordings.chunks import Table
 from eeg_letters.recordings.csv_chunks import open_csv
-from eeg_letters.recordings.json_chunks import open_json_lines
-from eeg_letters.recordings.sources import STDIN, Source, open_source
+from eeg_letters.recordings.json_chunks import open_json, open_rows
+from eeg_letters.recordings.sources import STDIN, Source, arrow_format, open_source
+from eeg_letters.recordings.workbooks import MAGIC, read_workbook
 from eeg_letters.schema import Schema
 
 
@@ -46,11 +47,14 @@ def open_table(path: str, schema: Schema, keep: Sequence[str]) -> Iterator[Table
 def _open(path: str, source: Source, schema: Schema, keep: Sequence[str]) -> Table:
     start = source.file.peek(8)
     if kind := arrow_format(start):
-        if path == STDIN or not Path(path).is_file() or source.notes:
-            raise RecordingError(
-                f"{source.name}: {kind} is read from a file, neither compressed nor from a pipe"
-            )
+        if path == STDIN or not Path(path).is_file():
+            raise RecordingError(f"{source.name}: {kind} is read from a file, not from a pipe")
+        if source.notes:
+            raise RecordingError(f"{source.name}: {kind} is read as it is, not compressed again")
         return open_arrow(source.name, path, schema, keep)
+    if start.startswith(MAGIC):
+        header, _, rows = read_workbook(source.name, source.file.read())
+        return open_rows(source, rows, schema, keep, f"{source.name}, row", header)
     if start.lstrip()[:1] in (b"{", b"["):
-        return open_json_lines(source, schema, keep)
+        return open_json(source, schema, keep)
     return open_csv(source, schema, keep)

@@ -11,6 +11,7 @@ from typing import Any
 
 from eeg_letters.errors import RecordingError, SchemaError
 from eeg_letters.labels import Labels
+from eeg_letters.scales import Scale
 
 # A whole number has 64 bits; a float tells whole numbers apart up to the second.
 MOST_WHOLE_NUMBER = 2**63 - 1
@@ -34,19 +35,25 @@ def _printable(name: str) -> str:
     return name if name.isprintable() else repr(name)
 
 
-def feature_value(where: str, row: Mapping[str, Any], column: str, is_power: bool) -> float:
-    """Value of a row's feature, checked.
+def feature_value(where: str, row: Mapping[str, Any], column: str, scale: Scale | None) -> float:
+    """Value of a row's feature as it is written, checked by its scale; None for no band power.
 
     Raises
     ------
     RecordingError
-        When it is not a finite number, or is a band power below 0.
+        When it is not a finite number, or stands for no band power: it is below 0, or the logarithm
+        of one that is too large.
     """
     value = finite_number(where, row, column)
-    if is_power and value < 0:
+    if scale is Scale.POWER and value < 0:
         raise RecordingError(
             f"{where}, column {column}: {reprlib.repr(row[column])} is negative; a band power is"
-            " 0 or more"
+            " 0 or more (train.py --scale takes logarithms)"
+        )
+    if scale is not None and not math.isfinite(scale.to_power(value)):
+        raise RecordingError(
+            f"{where}, column {column}: {reprlib.repr(row[column])} is too large for {scale} of a"
+            " band power"
         )
     return value
 

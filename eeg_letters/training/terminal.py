@@ -80,6 +80,16 @@ def recordings_used(training: Recording, test: Recording) -> Text:
     return Text("\n".join(told))
 
 
+def how_read(*recordings: Recording) -> Text:
+    """What was found out of how each recording is written."""
+    return Text(
+        "\n".join(
+            f"Read {recording.path}: {'; '.join(recording.notes) or 'as usual'}"
+            for recording in recordings
+        )
+    )
+
+
 def accuracy_table(trained: Sequence[TrainedModel], noun: str) -> Table:
     """Preprocessing, accuracy and calibration error of each model; `noun` is a class or letter."""
     caption = [

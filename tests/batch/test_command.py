@@ -32,6 +32,7 @@ from tests.shipped import COLUMNS, FEATURES, LETTERS
 
 SECONDS = 60
 Row = dict[str, Any]
+SCALE = " (train.py --scale takes logarithms)"
 
 
 def command(source: str | Path, target: str | Path, *options: str) -> list[str]:
@@ -228,7 +229,7 @@ BAD: dict[str, list[tuple[str, Any, str]]] = {
         ("O1/alpha", "", "the value is missing"),
         ("O1/alpha", "nan", "'nan' is not a finite number"),
         ("O1/alpha", "-inf", "'-inf' is not a finite number"),
-        ("O1/alpha", -0.5, "'-0.5' is negative; a band power is 0 or more"),
+        ("O1/alpha", -0.5, "'-0.5' is negative; a band power is 0 or more" + SCALE),
         ("O1/alpha", "1_0", "'1_0' is not a number"),
         ("# Letter", 26, "26 is not a letter (0 is A, 25 is Z)"),
         ("# Letter", 1.5, "'1.5' is neither a whole number nor text"),
@@ -238,7 +239,7 @@ BAD: dict[str, list[tuple[str, Any, str]]] = {
         ("O1/alpha", "abc", "'abc' is not a number"),
         ("O1/alpha", None, "the value is missing"),
         ("O1/alpha", True, "True is not a number"),
-        ("O1/alpha", -0.5, "-0.5 is negative; a band power is 0 or more"),
+        ("O1/alpha", -0.5, "-0.5 is negative; a band power is 0 or more" + SCALE),
         ("# Letter", 26, "26 is not a letter (0 is A, 25 is Z)"),
         ("Line", -7, "-7 is not a whole number"),
     ],
@@ -246,7 +247,7 @@ BAD: dict[str, list[tuple[str, Any, str]]] = {
         ("O1/alpha", None, "the value is missing"),
         ("O1/alpha", float("nan"), "the value is missing"),
         ("O1/alpha", float("inf"), "inf is not a finite number"),
-        ("O1/alpha", -0.5, "-0.5 is negative; a band power is 0 or more"),
+        ("O1/alpha", -0.5, "-0.5 is negative; a band power is 0 or more" + SCALE),
         ("# Letter", 26, "26 is not a letter (0 is A, 25 is Z)"),
         ("Line", -7, "-7 is not a whole number"),
     ],
@@ -295,7 +296,7 @@ def test_lines_of_the_wrong_width_are_reported(
     trained_home: Path, tmp_path: Path, rows: list[Row]
 ) -> None:
     bad = {
-        "1,2,3": "column Cz/alpha: the line ends after 3 of 162 values",
+        "1,2,3": "column Cz/alpha: the line ends after 3 of 162 values; is the file truncated?",
         ",".join(["1"] * 163): "163 values for 162 columns",
         ",".join(['"1'] + ["1"] * 161): "not CSV: unexpected end of data",
     }
@@ -392,10 +393,10 @@ def test_a_missing_column_is_named(
         (b"PAR1 and no footer at all", "not Parquet, or truncated"),
         (b"PAR1", "not Parquet, or truncated"),
         (b"PAR1 and a footer that is longer than the file \xff\xff\0\0PAR1", "or truncated"),
-        (b'{"0": {"Line": "0"}}', "not JSON lines"),
+        (b'{"0": {"Line": "0"}}', "column Cz/theta: the column is missing"),
         (",".join(COLUMNS).encode(), "there are no rows"),
         (",".join(COLUMNS).encode() + b",Cz/theta\n", "column Cz/theta: duplicate column"),
-        (b"\xff\xfe\n", "not UTF-8"),
+        (b"\xff\xfa\n", "not UTF-8"),
     ],
     ids=["empty", "footer", "magic", "length", "object", "header", "twice", "binary"],
 )
