@@ -136,8 +136,8 @@ stalls: $(VENV)/train.done .cache/bench/runner.done ## Measure how long small re
 
 lock: .cache/uv.done ## Resolve the requirements anew, with hashes
 	$(LOCK) --output-file requirements/serve.txt pyproject.toml
-	$(LOCK) --output-file requirements/train.txt --extra train -c requirements/serve.txt pyproject.toml
-	$(LOCK) --output-file requirements/test.txt --extra train --extra test -c requirements/train.txt pyproject.toml
+	$(LOCK) --output-file requirements/train.txt --extra train --extra excel -c requirements/serve.txt pyproject.toml
+	$(LOCK) --output-file requirements/test.txt --extra train --extra excel --extra test -c requirements/train.txt pyproject.toml
 	for group in $(TOOLS); do $(LOCK) --output-file requirements/$$group.txt --group $$group || exit 1; done
 	@# Pickles of the models are for one version.
 	grep '^scikit-learn==' requirements/train.txt | cut -d ' ' -f 1 >.cache/scikit-learn.txt

@@ -69,9 +69,8 @@ class Tally:
         columns = table.columns
         if verbose:
             labels = () if columns.label is None else (f"labels in column {columns.label}",)
-            self.told.append(
-                f"Read {table.name}: {'; '.join((*table.notes, *labels)) or 'as usual'}"
-            )
+            notes = "; ".join((*table.notes, *labels))
+            self.told.append(f"Read {table.name}: {notes or 'as usual'}")
         if columns.ignored:
             self.told.append(f"Unused columns of {table.name}: {listed(columns.ignored)}")
 
