@@ -34,7 +34,8 @@ from eeg_letters.recordings.sources import arrow_format
 from eeg_letters.schema import Schema
 
 
-def open_arrow(where: str, path: str, schema: Schema, keep: Sequence[str]) -> Table:
+@contextmanager
+def open_arrow(where: str, path: str, schema: Schema, keep: Sequence[str]) -> Iterator[Table]:
     """Open a Parquet or Feather file to read it by a schema.
 
     Parameters
@@ -48,6 +49,10 @@ def open_arrow(where: str, path: str, schema: Schema, keep: Sequence[str]) -> Ta
     keep : sequence of str
         Names of columns to carry through.
 
+    Yields
+    ------
+    Table
+
     Raises
     ------
     RecordingError
@@ -55,7 +60,8 @@ def open_arrow(where: str, path: str, schema: Schema, keep: Sequence[str]) -> Ta
     UserError
         When a column is to be kept that is read anyway.
     """
-    return _ArrowTable(where, path, schema, keep)
+    with _CountedFile(path) as file:
+        yield _ArrowTable(where, file, schema, keep)
 
 
 def read_batches(where: str, file: IO[bytes], most_rows: int) -> RecordBatchReader:
@@ -89,11 +95,11 @@ def read_batches(where: str, file: IO[bytes], most_rows: int) -> RecordBatchRead
 class _ArrowTable:
     notes: tuple[str, ...] = ()
 
-    def __init__(self, where: str, path: str, schema: Schema, keep: Sequence[str]) -> None:
+    def __init__(self, where: str, file: _CountedFile, schema: Schema, keep: Sequence[str]) -> None:
         self.where = f"{where}, row"
         self.first_place = -1  # Rows are counted from 0, lines from 1.
         self.name = where
-        self._file = _CountedFile(path)
+        self._file = file
         self._most_rows = _chunk_rows(schema)
         self._reader = read_batches(where, cast(IO[bytes], self._file), self._most_rows)
         fields = self._reader.schema
@@ -200,6 +206,10 @@ class _CountedFile(io.RawIOBase):
         self._file = Path(path).open("rb", buffering=0)  # noqa: SIM115
         self._size = Path(path).stat().st_size
         self._seen = bytearray(self._PARTS)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
     def readable(self) -> bool:
         return True

@@ -41,17 +41,23 @@ def open_table(path: str, schema: Schema, keep: Sequence[str]) -> Iterator[Table
         When a column is to be kept that is read anyway.
     """
     with open_source(path) as source:
-        yield _open(path, source, schema, keep)
+        if kind := arrow_format(source.file.peek(8)):
+            _check_seekable(path, kind, source)
+            with open_arrow(source.name, path, schema, keep) as table:
+                yield table
+        else:
+            yield _open(source, schema, keep)
 
 
-def _open(path: str, source: Source, schema: Schema, keep: Sequence[str]) -> Table:
+def _check_seekable(path: str, kind: str, source: Source) -> None:
+    if path == STDIN or not Path(path).is_file():
+        raise RecordingError(f"{source.name}: {kind} is read from a file, not from a pipe")
+    if source.notes:
+        raise RecordingError(f"{source.name}: {kind} is read as it is, not compressed again")
+
+
+def _open(source: Source, schema: Schema, keep: Sequence[str]) -> Table:
     start = source.file.peek(8)
-    if kind := arrow_format(start):
-        if path == STDIN or not Path(path).is_file():
-            raise RecordingError(f"{source.name}: {kind} is read from a file, not from a pipe")
-        if source.notes:
-            raise RecordingError(f"{source.name}: {kind} is read as it is, not compressed again")
-        return open_arrow(source.name, path, schema, keep)
     if start.startswith(MAGIC):
         header, _, rows = read_workbook(source.name, source.file.read())
         return open_rows(source, rows, schema, keep, f"{source.name}, row", header)

@@ -11,6 +11,7 @@ import orjson
 
 from eeg_letters.errors import RecordingError
 from eeg_letters.labels import LETTER_COLUMN
+from eeg_letters.recordings.columns import clean_names
 from eeg_letters.recordings.dialects import HEAD_BYTES, find_dialect
 from eeg_letters.recordings.documents import orientation
 from eeg_letters.recordings.exports import MARKED, find_export
@@ -69,7 +70,7 @@ def _csv_rows(name: str, text: str, into: Reader) -> Iterator[tuple[None, Any]]:
         names = export.names
         into.begin(where, names, (*dialect.notes, *export.notes), export.export.scale)
         lines = map(bytes.decode, export.lines(map(str.encode, lines)))
-    names = tuple(column.strip() for column in names)
+    names = clean_names(where, names)
     for number, line in enumerate(lines, dialect.header_line + 1):
         where = f"{name}, line {number}"
         if "\0" in line:
