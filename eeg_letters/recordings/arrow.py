@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import mmap
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle
-from pathlib import Path
 from typing import IO, Any, cast
 
 import numpy as np
@@ -18,6 +16,7 @@ from arro3.io import read_ipc, read_parquet
 from numpy.typing import NDArray
 
 from eeg_letters.errors import RecordingError
+from eeg_letters.recordings.arrow_file import ArrowFile
 from eeg_letters.recordings.chunks import (
     MOST_CHUNK_ROWS,
     SLOT_BYTES,
@@ -60,7 +59,7 @@ def open_arrow(where: str, path: str, schema: Schema, keep: Sequence[str]) -> It
     UserError
         When a column is to be kept that is read anyway.
     """
-    with _CountedFile(path) as file:
+    with ArrowFile(path) as file:
         yield _ArrowTable(where, file, schema, keep)
 
 
@@ -95,16 +94,17 @@ def read_batches(where: str, file: IO[bytes], most_rows: int) -> RecordBatchRead
 class _ArrowTable:
     notes: tuple[str, ...] = ()
 
-    def __init__(self, where: str, file: _CountedFile, schema: Schema, keep: Sequence[str]) -> None:
+    def __init__(self, where: str, file: ArrowFile, schema: Schema, keep: Sequence[str]) -> None:
         self.where = f"{where}, row"
         self.first_place = -1  # Rows are counted from 0, lines from 1.
         self.name = where
         self._file = file
         self._most_rows = _chunk_rows(schema)
-        self._reader = read_batches(where, cast(IO[bytes], self._file), self._most_rows)
+        columns = self._without_unused(schema, keep)
+        self._reader = read_batches(where, cast(IO[bytes], file), self._most_rows)
         fields = self._reader.schema
-        self.columns = find_columns(where, fields.names, schema, keep)
-        self._index = {name: index for index, name in enumerate(self.columns.names)}
+        self.columns = columns or find_columns(where, fields.names, schema, keep)
+        self._index = {name.strip(): index for index, name in enumerate(fields.names)}
         self._fields = {name: fields.field(index) for name, index in self._index.items()}
         for name in (*self.columns.features, self.columns.line):
             if name is not None and not DataType.is_numeric(self._fields[name].type):
@@ -115,6 +115,21 @@ class _ArrowTable:
                 f"{where}, column {label}: the values are neither numbers nor text"
             )
         self._kept: list[list[Array]] = []
+
+    def _without_unused(self, schema: Schema, keep: Sequence[str]) -> Columns | None:
+        start = self._file.read(8)
+        self._file.seek(0)
+        if arrow_format(start) != "Parquet":
+            return None
+        try:
+            footer = self._file.footer()
+        except ValueError:
+            raise RecordingError(f"{self.name}: not Parquet, or truncated") from None
+        columns = find_columns(self.name, footer.names, schema, keep)
+        if columns.ignored:
+            unused = frozenset(columns.ignored)
+            self._file.leave_out(footer, lambda name: name.strip() not in unused)
+        return columns
 
     def kept_fields(self) -> list[Field]:
         return [Field(name, self._fields[name].type) for name in self.columns.keep]
@@ -195,40 +210,6 @@ def _numbers_in(
     features = np.frombuffer(slot, np.float64, len(columns.features) * n_rows)
     lines = np.frombuffer(slot, np.int64, n_rows, features.nbytes)
     return features.reshape(len(columns.features), n_rows), lines
-
-
-class _CountedFile(io.RawIOBase):
-    # Parquet is read column by column, not from front to back, and parts of it more than once:
-    # progress is the share of `_PARTS` equal parts of the file that were read.
-    _PARTS = 10_000
-
-    def __init__(self, path: str) -> None:
-        self._file = Path(path).open("rb", buffering=0)  # noqa: SIM115
-        self._size = Path(path).stat().st_size
-        self._seen = bytearray(self._PARTS)
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def read(self, size: int = -1) -> bytes:
-        self._seen[self._file.tell() * (self._PARTS - 1) // self._size] = 1
-        return self._file.read(size)
-
-    def bytes_read(self) -> int:
-        return sum(self._seen) * self._size // self._PARTS
 
 
 def _parse_numbers(slot: mmap.mmap, chunk: Chunk) -> Parsed:
