@@ -20,7 +20,7 @@ _ROWS_LOOKED_AT = 50
 # What EmotivPRO writes above the header.
 _METADATA = re.compile(r"title:.*(?:headset|timestamp|sampling rate).*:.*", re.IGNORECASE)
 _SEP_LINE = re.compile(r"sep=(.)", re.IGNORECASE)
-_COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+(e[+-]?\d+)?", re.IGNORECASE)
+_COMMA_NUMBER = re.compile(r"[+-]?(\d+,\d*|,\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _POINT_NUMBER = re.compile(r"[+-]?\d*\.\d+(e[+-]?\d+)?", re.IGNORECASE)
 # "1,234" may be a thousand and some, "0,123" and "1,2345" may not.
 _MAYBE_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
@@ -95,7 +95,7 @@ class Dialect:
         if not self.decimal_comma:
             return cell
         if "." in cell and as_number(cell) is not None:
-            return f"{cell} (with a decimal comma elsewhere)"
+            return f"{cell} among decimal commas"
         return cell.replace(",", ".") if _COMMA_NUMBER.fullmatch(cell.strip()) else cell
 
 
@@ -146,7 +146,9 @@ def find_dialect(where: str, head: str, is_whole: bool, knows: Keep = is_known) 
         When there is no header, or two readings are possible; names both.
     """
     lines = [line.removesuffix("\r") for line in head.split("\n")]
-    if not is_whole and len(lines) > 1:
+    if not is_whole:
+        if len(lines) == 1:
+            raise RecordingError(f"{where}, line 1: longer than any header can be")
         lines.pop()
     start, separator = 0, None
     if lines and (match := _SEP_LINE.fullmatch(lines[0].strip("\ufeff \r"))):

@@ -121,7 +121,8 @@ def read_recording(
     reader = _Collector(label, scale) if schema is None else _Converter(schema)
     read = list(rows_of(source, reader))
     if not read:
-        raise RecordingError(f"{source.name}: the file has no rows")
+        what = "rows with a label" if reader.is_export else "rows"
+        raise RecordingError(f"{source.name}: the file has no {what}")
     layout, by_key = reader.finish(read)
     rows = _by_line(source.name, layout.line or "", by_key)
     return Recording(
@@ -238,6 +239,7 @@ class _Converter:
         self._schema = schema
         self.label_columns = _candidates(schema.label_column)
         self.notes: tuple[str, ...] = ()
+        self.is_export = False
         self._wanted = {name.casefold() for name in schema.features.names}
 
     def knows(self, name: str) -> bool:
@@ -246,6 +248,7 @@ class _Converter:
     def begin(
         self, where: str, columns: Sequence[str], notes: Sequence[str], scale: Scale | None
     ) -> None:
+        self.is_export = scale is not None
         found = find_columns(where, columns, self._schema)
         if found.label is None:
             raise _no_label(where, found.names, self._schema.label_column)
@@ -268,6 +271,7 @@ class _Collector:
         self._scale = scale
         self.label_columns = _candidates(label)
         self.notes: tuple[str, ...] = ()
+        self.is_export = False
 
     def knows(self, name: str) -> bool:
         return name == self._named or is_known(name)
@@ -276,6 +280,7 @@ class _Collector:
         self, where: str, columns: Sequence[str], notes: Sequence[str], scale: Scale | None
     ) -> None:
         self._where = where
+        self.is_export = scale is not None
         if scale is not None and self._scale not in (None, scale):
             raise UserError(f"--scale {self._scale}: the values of {where} are {scale}")
         self._scale = scale or self._scale

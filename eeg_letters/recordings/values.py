@@ -69,7 +69,14 @@ def class_index(where: str, row: Mapping[str, Any], column: str, labels: Labels)
     try:
         return labels.index(row[column])
     except SchemaError as error:
+        _check_text(where, row, column)
         raise RecordingError(f"{where}, column {column}: {error}") from None
+
+
+def _check_text(where: str, row: Mapping[str, Any], column: str) -> None:
+    # What is no UTF-8 was replaced as the file was read.
+    if isinstance(row[column], str) and "\ufffd" in row[column]:
+        raise RecordingError(f"{where}, column {column}: not UTF-8 text")
 
 
 def whole_number(where: str, row: Mapping[str, Any], column: str) -> int:
@@ -123,6 +130,7 @@ def finite_number(where: str, row: Mapping[str, Any], column: str) -> float:
     if number is None:
         if value is None or (isinstance(value, str) and not value.strip()):
             raise RecordingError(f"{where}, column {column}: the value is missing")
+        _check_text(where, row, column)
         raise RecordingError(f"{where}, column {column}: {reprlib.repr(value)} is not a number")
     if not math.isfinite(number):
         raise RecordingError(

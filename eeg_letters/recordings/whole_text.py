@@ -87,17 +87,7 @@ def _csv_rows(name: str, text: str, into: Reader) -> Iterator[tuple[None, Any]]:
         row.pop("", None)
         if export is not None and export.has_labels and not row[MARKED]:
             continue
-        yield None, _converted(into, where, row)
-
-
-def _converted(into: Reader, where: str, row: dict[str, str]) -> Any:
-    try:
-        return into.convert(where, row)
-    except RecordingError:
-        for column, cell in row.items():
-            if "\ufffd" in cell and into.knows(column):
-                raise RecordingError(f"{where}, column {column}: not UTF-8 text") from None
-        raise
+        yield None, into.convert(where, row)
 
 
 def _json_rows(name: str, content: bytes, into: Reader) -> Iterator[tuple[str | None, Any]]:

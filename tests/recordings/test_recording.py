@@ -217,7 +217,7 @@ BAD: dict[str, tuple[str, bytes, list[str]]] = {
     ),
     # Shapes of JSON.
     "JSON list": ("x.json", b"[1]", ["row 0", "neither a list nor an object"]),
-    "JSON number": ("x.json", b"3", ["line 1", "column # Letter: the column is missing"]),
+    "JSON number": ("x.json", b"3", ["line 1", "the column is missing"]),
     "row is a list": ("x.json", b'{"3": [1]}', ["row '3'", "not a row"]),
     "line break in a key": ("x.json", b'{"3\\n4": [1]}', [r"row '3\n4'", "not a row"]),
     "deep nesting": ("x.json", b"[" * 100_000, ["nested too deeply"]),
