@@ -34,7 +34,7 @@ async function bytesOf(file) {
   const start = beginning(bytes, 4);
   const other = NOT_TAKEN.find(([magic]) => start.startsWith(magic));
   if (other) throw new Failure(`${file.name} ${other[1]}`, 415);
-  return start.startsWith("\x1f\x8b") ? unpacked(file.name, bytes) : bytes;
+  return bytes[0] === 0x1f && bytes[1] === 0x8b ? unpacked(file.name, bytes) : bytes;
 }
 
 async function unpacked(name, bytes) {
@@ -42,7 +42,7 @@ async function unpacked(name, bytes) {
   let size = 0;
   const reader = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")).getReader();
   for (;;) {
-    const { done, value } = await reader.read().catch(() => { throw new Failure(`${name} is damaged gzip; unpack it first.`, 400); });
+    const { done, value } = await reader.read().catch(() => { throw new Failure(`${name} cannot be unpacked here: it is damaged, or has several parts; unpack it first.`, 400); });
     if (done) return new Uint8Array(await new Blob(parts).arrayBuffer());
     parts.push(value);
     size += value.length;
