@@ -81,10 +81,13 @@ class Given:
 
 
 def _read(request: str, given: Given) -> Step:
-    from eeg_letters.serving.api.rows import RowParser, row_limit
+    from eeg_letters.serving.api import routes
+    from eeg_letters.serving.api.rows import RowParser
 
     schema = given.inference.schema
     parser = RowParser(schema.features)
+    # Its module has another name in older trees.
+    row_limit = vars(routes)["row_limit"]
     limit = row_limit(given.settings, len(schema.labels.values), len(given.inference.models))
     _, _, body = requests()[request].partition(b"\r\n\r\n")
     return lambda: list(parser.parse(body, limit))

@@ -33,7 +33,16 @@ from eeg_letters.serving.bodies import (
     shortened,
 )
 from eeg_letters.serving.hosts import check_host
-from eeg_letters.serving.routing import JSON, PROBLEM, Body, Refusal, Request, Response, Route
+from eeg_letters.serving.routing import (
+    JSON,
+    PROBLEM,
+    Body,
+    Refusal,
+    Request,
+    Response,
+    Route,
+    media_type,
+)
 from eeg_letters.serving.telemetry.logs import AccessLog
 from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.serving.telemetry.traceparent import read_traceparent
@@ -163,16 +172,17 @@ class Application:
             scope["headers"],
             self._match,
         )
+        query = scope.get("query_string", b"")
         self._metrics.in_flight += 1
         try:
             self._check(exchange)
             if exchange.route.body is Body.NONE:
-                response = await self._respond(exchange, b"")
+                response = await self._respond(exchange, b"", query)
                 status = await _send(response, exchange.request_id, send)
             else:
                 with Hold(self.memory) as hold:
                     body = await self._read(exchange, receive, hold)
-                    response = await self._respond(exchange, body)
+                    response = await self._respond(exchange, body, query)
                     del body
                     hold.set_answer(len(response.body))
                     status = await _send(response, exchange.request_id, send)
@@ -193,7 +203,7 @@ class Application:
         Parameters
         ----------
         method, path, scheme : str
-            As of ASGI's scope.
+            As of ASGI's scope; a query is not looked at.
         fields : sequence of (bytes, bytes)
             The request's headers; the body is not compressed.
         body : bytes
@@ -213,7 +223,7 @@ class Application:
             if route.body is Body.NONE:
                 body = b""
             elif route.body is Body.JSON:
-                _check_json(exchange.headers)
+                _check_media(exchange.headers, route.media)
             response = route.handler(Request(exchange.headers, exchange.parameters, body))
         except Exception as error:  # noqa: BLE001 A fault is logged.
             response = self._refusal(exchange, error)
@@ -238,7 +248,7 @@ class Application:
 
     async def _read(self, exchange: _Exchange, receive: Receive, hold: Hold) -> bytes:
         if exchange.route.body is Body.JSON:
-            _check_json(exchange.headers)
+            _check_media(exchange.headers, exchange.route.media)
         seconds = self._settings.body_timeout_seconds
         limit = self._limit(exchange.route)
         return await read_body(exchange.headers, receive, limit, seconds, hold)
@@ -246,8 +256,8 @@ class Application:
     def _limit(self, route: Route) -> int:
         return min(route.max_body_bytes, self._settings.max_body_bytes)
 
-    async def _respond(self, exchange: _Exchange, body: bytes) -> Response:
-        request = Request(exchange.headers, exchange.parameters, body)
+    async def _respond(self, exchange: _Exchange, body: bytes, query: bytes) -> Response:
+        request = Request(exchange.headers, exchange.parameters, body, query)
         response = exchange.route.handler(request)
         return response if isinstance(response, Response) else await response
 
@@ -349,11 +359,13 @@ def _problem_response(problem: Problem) -> Response:
     return Response(orjson.dumps(problem.body()), PROBLEM, problem.status, problem.headers)
 
 
-def _check_json(headers: Mapping[bytes, bytes]) -> None:
+def _check_media(headers: Mapping[bytes, bytes], media: tuple[bytes, ...]) -> None:
     content_type = headers.get(b"content-type", b"missing")
-    if content_type != JSON and content_type.partition(b";")[0].strip().lower() != JSON:
+    if content_type != JSON and media_type(content_type) not in media:
+        *others, last = media
+        wanted = b", ".join(others) + b" or " + last if others else last
         raise Problem(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"The body's Content-Type is {shortened(content_type)}; it must be application/json.",
-            ((b"accept", JSON),),
+            f"The body's Content-Type is {shortened(content_type)}; it must be {wanted.decode()}.",
+            ((b"accept", b", ".join(media)),),
         )

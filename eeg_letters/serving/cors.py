@@ -17,7 +17,7 @@ ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
 _PREFLIGHT = "preflight"
 _EXPOSED: Header = (
     b"access-control-expose-headers",
-    b"inference-header-content-length, retry-after, x-request-id",
+    b"inference-header-content-length, read-as, retry-after, x-request-id",
 )
 _VARY: Header = (b"vary", b"Origin")
 # Headers that the service reads, and the one that a proxy before it may ask for.

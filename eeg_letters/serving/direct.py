@@ -106,7 +106,8 @@ class DirectProtocol(HttpToolsProtocol):
 
     def _answer_at_once(self, body: bytes) -> bool:
         method = self.parser.get_method()
-        if method == b"HEAD":
+        # What is asked with a body may have a use for a query, which is not passed on here.
+        if method == b"HEAD" or (body and b"?" in self.url):
             return False
         answer = self._application.answer(
             method.decode("ascii"), self._path, self.scheme or "http", self.headers, body

@@ -50,6 +50,11 @@ def fixed(response: Response) -> Handler:
     return handler
 
 
+def media_type(content_type: bytes) -> bytes:
+    """The media type that a ``Content-Type`` header names, without its parameters."""
+    return content_type.partition(b";")[0].strip().lower()
+
+
 def accepts(header: bytes, wanted: bytes) -> bool:
     """Whether an ``Accept`` or ``Accept-Encoding`` header lists a value, with a weight above 0."""
     pattern = rb"(?:^|,)[ \t]*%b[ \t]*(?:;([^,]*))?(?=,|$)" % re.escape(wanted)
@@ -70,11 +75,14 @@ class Request(NamedTuple):
         Text of each parameter of the route's template, in order.
     body : bytes
         Empty where the route takes none.
+    query : bytes
+        What follows the path's question mark.
     """
 
     headers: Mapping[bytes, bytes]
     parameters: tuple[str, ...]
     body: bytes
+    query: bytes = b""
 
 
 # What is little work is answered at once; what is more, by a coroutine, between whose steps others
@@ -103,13 +111,15 @@ class Route:
     handler : callable
         Answers a request.
     body : Body
-        What it takes: no body, one declared as JSON, or one of any type.
+        What it takes: no body, one declared as JSON or as another of `media`, or one of any type.
     max_body_bytes : int
         The largest body that the route can have a use for.
     internal : bool
         Logged and traced only when it fails: probes and metrics.
     at_once : bool
         Whether the handler's responses, apart from coroutines', are small: `Application.answer`.
+    media : tuple of bytes
+        Media types of the body, where it must be declared.
     """
 
     template: str
@@ -119,3 +129,4 @@ class Route:
     max_body_bytes: int = sys.maxsize
     internal: bool = False
     at_once: bool = False
+    media: tuple[bytes, ...] = (JSON,)

@@ -119,7 +119,7 @@ def test_a_listed_origin_may_read_every_answer(
     response = ask(listed, asked, origin=origin)
     assert permissions(response) == {
         "allow-origin": origin,
-        "expose-headers": "inference-header-content-length, retry-after, x-request-id",
+        "expose-headers": "inference-header-content-length, read-as, retry-after, x-request-id",
     }
     assert "Origin" in varies(response)
 
@@ -140,7 +140,7 @@ def test_any_origin_may_read_every_answer_without_credentials(
     for headers in ({}, {"origin": ORIGIN}, {"origin": "null"}):
         assert permissions(ask(public, asked, **headers)) == {
             "allow-origin": "*",
-            "expose-headers": "inference-header-content-length, retry-after, x-request-id",
+            "expose-headers": "inference-header-content-length, read-as, retry-after, x-request-id",
         }
 
 

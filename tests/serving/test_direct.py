@@ -114,6 +114,7 @@ BY_A_TASK = {
     "another route": (b"GET /any" + HEAD + b"\r\n", 0),
     "chunks": (b"POST /told" + HEAD + CHUNKS, 2),
     "compressed": (post(b"/told", gzip.compress(b"[]"), b"content-encoding: gzip\r\n"), 2),
+    "a query and a body": (post(b"/told?a=b", b"[]"), 2),
     "100-continue": (post(b"/told", b"[]", b"expect: 100-continue\r\n"), 2),
     "the end of the connection": (b"GET /told" + HEAD + b"connection: close\r\n\r\n", 0),
     "HTTP/1.0": (b"GET /told HTTP/1.0\r\nhost: x\r\nconnection: keep-alive\r\n\r\n", 0),

@@ -16,7 +16,8 @@ from eeg_letters.errors import Problem
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.serving.api.answers import as_json
 from eeg_letters.serving.api.large import PART_BYTES
-from eeg_letters.serving.api.rows import RowParser, other_columns, parse_member, row_limit
+from eeg_letters.serving.api.limits import row_limit
+from eeg_letters.serving.api.rows import RowParser, other_columns, parse_member
 from eeg_letters.serving.inference import Inference
 from eeg_letters.serving.routing import (
     Body,

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from eeg_letters.serving.api.rows import RowLimit, RowParser
+from eeg_letters.serving.api.limits import RowLimit
+from eeg_letters.serving.api.rows import RowParser
 from eeg_letters.serving.open_inference.documents import Document
 from eeg_letters.serving.open_inference.refusals import refused, written
 from eeg_letters.serving.open_inference.tensors import DATATYPES, Binary, Numbers, Tensor

@@ -17,7 +17,8 @@ import orjson
 from eeg_letters.errors import Problem
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.serving.api.large import PART_BYTES
-from eeg_letters.serving.api.rows import RowLimit, RowParser
+from eeg_letters.serving.api.limits import RowLimit
+from eeg_letters.serving.api.rows import RowParser
 from eeg_letters.serving.open_inference.documents import Document, Pause, parse, read_document
 from eeg_letters.serving.open_inference.inputs import Inputs, parameters_of
 from eeg_letters.serving.open_inference.refusals import dumps, refused, written

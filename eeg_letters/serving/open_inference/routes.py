@@ -16,7 +16,8 @@ from eeg_letters.models import ENSEMBLE
 from eeg_letters.schema import Schema
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.scoring.store import StoredModel
-from eeg_letters.serving.api.rows import RowLimit, RowParser, row_limit
+from eeg_letters.serving.api.limits import RowLimit, row_limit
+from eeg_letters.serving.api.rows import RowParser
 from eeg_letters.serving.inference import Inference
 from eeg_letters.serving.open_inference.answers import Answer, Output, outputs_of
 from eeg_letters.serving.open_inference.inputs import INPUT

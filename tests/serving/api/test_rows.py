@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from eeg_letters.errors import Problem
 from eeg_letters.serving.api import large, rows
-from eeg_letters.serving.api.rows import PART_CELLS, PART_ROWS, RowLimit, RowParser, row_limit
+from eeg_letters.serving.api.limits import PART_CELLS, PART_ROWS, RowLimit, row_limit
+from eeg_letters.serving.api.rows import RowParser
 from eeg_letters.settings import Settings
 from tests.shipped import FEATURES, SCHEMA
 

@@ -15,12 +15,13 @@ from eeg_letters.errors import Problem
 from eeg_letters.schema import Features
 from eeg_letters.serving.api import large
 from eeg_letters.serving.api import rows as api_rows
+from eeg_letters.serving.api.limits import RowLimit
 from eeg_letters.serving.open_inference import documents, requests, tensors
 from tests.shipped import FEATURES, SCHEMA
 
 WIDTH = len(FEATURES)
 PARSER = api_rows.RowParser(SCHEMA.features)
-LIMIT = api_rows.RowLimit(100, "too many")
+LIMIT = RowLimit(100, "too many")
 FULL = [0.001 * number for number in range(WIDTH)]
 
 numbers = st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**70), 2**70))
@@ -153,6 +154,6 @@ def test_a_frame_may_have_one_feature() -> None:
     ids=["few rows", "more rows", "large", "not JSON"],
 )
 def test_few_rows_are_little_work(text: bytes, is_little: bool | None) -> None:
-    limit = api_rows.RowLimit(100, "too many", few=2)
+    limit = RowLimit(100, "too many", few=2)
     request = requests.parse_small_request(text, None, ("label",), PARSER, limit)
     assert (None if request is None else request.is_little) == is_little
