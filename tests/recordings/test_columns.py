@@ -11,7 +11,7 @@ from tests.shipped import SCHEMA
 
 def test_a_row_in_place_of_the_header_is_told_even_where_a_value_is_there_twice() -> None:
     values = [f"{number % 7}.25" for number in range(162)]
-    with pytest.raises(RecordingError, match="^x, line 1: there is no header;"):
+    with pytest.raises(RecordingError, match=r"^x, line 1: there is no header;"):
         find_columns("x, line 1", values, SCHEMA)
 
 
