@@ -255,6 +255,19 @@ def test_a_long_file_goes_in_several_requests(
     expect(page.locator("#own-list [aria-current]")).to_have_text("101")
 
 
+def test_clear_ends_what_is_under_way(page: Page, rows: dict[int, dict[str, str]]) -> None:
+    held: list[Route] = []
+    page.route(re.compile(r"/predict\?"), lambda route: held.append(route))
+    choose(page, "session", as_csv(list(rows.values()) * 200).encode())
+    expect(page.locator("#progress")).to_contain_text("0 of 1,000 lines")
+    with page.expect_event("requestfailed"):
+        page.click("#clear")
+    expect(page.locator("#progress")).to_be_hidden()
+    expect(page.locator("#source")).to_be_empty()
+    expect(page.locator("#own-problem")).to_be_empty()
+    assert len(held) == 1
+
+
 def test_a_long_file_of_utf_16_goes_in_several_requests(
     page: Page, rows: dict[int, dict[str, str]]
 ) -> None:
