@@ -234,6 +234,7 @@ def test_extreme_floats_are_shown(page: Page, power: str) -> None:
 LONG: dict[str, Callable[[Rows], str]] = {
     "CSV": lambda rows: "# of a long session\n\n" + as_csv(rows) + 1000 * ",,\n",
     "CSV with old line ends": lambda rows: as_csv(rows).replace("\n", "\r"),
+    "CSV with decimal commas": with_commas,
     "JSON lines": as_lines,
     "JSON list": json.dumps,
     "JSON index": as_index,
@@ -244,14 +245,14 @@ LONG: dict[str, Callable[[Rows], str]] = {
 def test_a_long_file_goes_in_several_requests(
     page: Page, rows: dict[int, dict[str, str]], form: str
 ) -> None:
-    text = LONG[form](list(rows.values()) * 200)
+    text = LONG[form](list(rows.values()) * 400)
     sent = choose(page, "session", text.encode())
-    expect(page.locator("#own-score")).to_contain_text("1,000 rows")
-    assert len(sent) == -(-1000 // ROWS_A_REQUEST)
+    expect(page.locator("#own-score")).to_contain_text("2,000 rows")
+    assert len(sent) == -(-2000 // ROWS_A_REQUEST)
     expect(page.locator("#source")).to_have_text("session")
     expect(page.locator("#text")).to_have_value("")
     page.click("text=Later rows")
-    expect(page.locator("#pages")).to_contain_text("Rows 101–200 of 1,000")
+    expect(page.locator("#pages")).to_contain_text("Rows 101–200 of 2,000")
     expect(page.locator("#own-list [aria-current]")).to_have_text("101")
 
 
@@ -281,13 +282,15 @@ def test_a_fault_in_a_long_file_has_its_own_place(
     browser: Browser, server: str, rows: dict[int, dict[str, str]], form: str
 ) -> None:
     good = list(rows.values()) * 200
-    place = {"CSV": "Line 904", "CSV with old line ends": "Line 902", "JSON lines": "Line 901"}
-    places = {**place, "JSON list": "Row 900", "JSON index": "900"}
+    lines = {"CSV": "Line 904", "JSON lines": "Line 901"}
+    places = {**lines, "JSON list": "Row 900", "JSON index": "900"}
     text = LONG[form]([*good[:900], {**good[900], "Oz/gamma": "much"}, *good[901:]])
     with watched(browser, server, refusals=True) as page:
         choose(page, "session", text.encode())
         problem = page.locator("#own-problem")
-        expect(problem).to_contain_text(re.compile(rf"{places[form]}\b.*Oz/gamma.*much"))
+        expect(problem).to_contain_text(
+            re.compile(rf"{places.get(form, 'Line 902')}\b.*Oz/gamma.*much")
+        )
         expect(page.locator("#progress")).to_be_hidden()
 
 

@@ -84,12 +84,9 @@ function inLines(bytes, before) {
   // A spreadsheet may leave many at the end, and a part of them alone would have no row.
   while (starts.length > before && isBlank(beginning(bytes.subarray(start(starts.length - 1)), HEAD_BYTES))) starts.pop();
   return {
-    total: Math.max(starts.length - before, 0),
-    unit: "line",
-    // An empty line for each that went before, so that the service counts them as the file does.
-    part: (from, count) => new Blob([
-      bytes.subarray(0, start(before)), new Uint8Array(from).fill(mark), bytes.subarray(start(before + from), start(before + from + count)),
-    ]),
+    total: Math.max(starts.length - before, 0), unit: "line",
+    part: (from, count) => new Blob([bytes.subarray(0, start(before)), bytes.subarray(start(before + from), start(before + from + count))]),
+    told: (message, from) => message.replace(/\b([Ll]ine) (\d+)\b/g, (_, word, number) => `${word} ${Number(number) + (number > before ? from : 0)}`),
   };
 }
 
