@@ -10,7 +10,7 @@ from typing import Any
 from eeg_letters.errors import RecordingError
 
 # Members of pandas' "split" and "tight"; the last two have no values.
-_SPLIT = frozenset({"columns", "index", "data", "index_names", "column_names"})
+SPLIT = frozenset({"columns", "index", "data", "index_names", "column_names"})
 
 IsColumn = Callable[[str], bool]
 # A row's key in the document, where it has one, and its values: by column, or in order.
@@ -130,7 +130,7 @@ def orient_of(where: str, document: Mapping[str, Any], is_column: IsColumn) -> O
 def is_split(document: Mapping[str, Any]) -> bool:
     """Whether an object has the members of pandas' "split"."""
     return (
-        {"columns", "data"} <= document.keys() <= _SPLIT
+        {"columns", "data"} <= document.keys() <= SPLIT
         and isinstance(document["columns"], list)
         and isinstance(document["data"], list)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -11,7 +11,11 @@ from eeg_letters.labels import Labels
 from eeg_letters.serving.inference import Prediction
 
 
-def as_json(predictions: Sequence[Prediction], labels: Labels) -> bytes:
+def as_json(
+    predictions: Sequence[Prediction],
+    labels: Labels,
+    besides: Iterable[Mapping[str, Any]] | None = None,
+) -> bytes:
     """For each row an object of label and probabilities by the model's title.
 
     Where labels are letters, the letter is there as well.
@@ -22,6 +26,8 @@ def as_json(predictions: Sequence[Prediction], labels: Labels) -> bytes:
         One a model, all of the same rows, at least one.
     labels : Labels
         What classes are called.
+    besides : iterable of mapping of str to object, optional
+        What else is told of each row.
 
     Returns
     -------
@@ -44,4 +50,7 @@ def as_json(predictions: Sequence[Prediction], labels: Labels) -> bytes:
                     "probabilities": probabilities,
                 }
             )
+    if besides is not None:
+        for row, more in zip(rows, besides, strict=True):
+            row |= more
     return orjson.dumps(rows, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]

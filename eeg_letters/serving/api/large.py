@@ -21,13 +21,13 @@ PART_BYTES = 64 * 1024
 
 BLANKS = b" \t\r\n"
 _BLANK = rb"[ \t\r\n]*+"
-_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 # Of a list or an object that has no list or object in it.
-_INSIDE = rb'[^\[\]{}"]*+(?:%b[^\[\]{}"]*+)*+' % _STRING
+INSIDE = rb'[^\[\]{}"]*+(?:%b[^\[\]{}"]*+)*+' % STRING
 _FLAT_ROWS = re.compile(
-    rb"(?:%b(?:\[%b\]|\{%b\})%b,)*+" % (_BLANK, _INSIDE, _INSIDE, _BLANK), re.DOTALL
+    rb"(?:%b(?:\[%b\]|\{%b\})%b,)*+" % (_BLANK, INSIDE, INSIDE, _BLANK), re.DOTALL
 )
-_NAME = re.compile(rb"%b(%b)%b(:?)%b" % (_BLANK, _STRING, _BLANK, _BLANK), re.DOTALL)
+_NAME = re.compile(rb"%b(%b)%b(:?)%b" % (_BLANK, STRING, _BLANK, _BLANK), re.DOTALL)
 _OPEN_STRING = re.compile(rb'%b"' % _BLANK)
 _EMPTY = re.compile(rb"\{%b\}" % _BLANK)
 _VALUE = re.compile(rb'[{"]|-?[0-9]|true|false|null')
@@ -36,6 +36,7 @@ _NO_ROW = re.compile(rb"%b\]" % _BLANK)
 _AFTER_ROWS = re.compile(rb"%b(?:,|\}\Z)" % _BLANK)
 _BETWEEN_ROWS = re.compile(rb"[\]}][ \t\r\n]*,")
 _CLOSING = re.compile(rb"\][ \t\r\n]*\}\Z")
+_CLOSING_LIST = re.compile(rb"\]\Z")
 _DECODER = json.JSONDecoder(parse_int=float)
 # No token is longer that may be cut at the end of a part, except for strings.
 _TOKEN_BYTES = 16
@@ -83,7 +84,9 @@ class LargeRows:
     Parameters
     ----------
     body : bytes
-        ``{"rows": [...]}``.
+        ``{"rows": [...]}``, or the list alone.
+    is_list : bool
+        Which of both.
 
     Attributes
     ----------
@@ -96,10 +99,12 @@ class LargeRows:
         400 or 422, also while it is iterated.
     """
 
-    def __init__(self, body: bytes) -> None:
-        self._body = _strip(body)
-        self._start = _begin(self._body)
-        closing = _CLOSING.search(self._body[-PART_BYTES:])
+    def __init__(self, body: bytes, is_list: bool = False) -> None:
+        self._body = strip(body)
+        self._is_list = is_list
+        self._start = _begin_list(self._body) if is_list else _begin(self._body)
+        pattern = _CLOSING_LIST if is_list else _CLOSING
+        closing = pattern.search(self._body[-PART_BYTES:])
         self._end = len(self._body) - (len(closing[0]) if closing else 0)
         self._next: int | None = self._start
         # Where the rows' own list has ended, if that has been looked for.
@@ -112,7 +117,10 @@ class LargeRows:
             self.text, self._next = cut(self._body, self._start, self._end, _BETWEEN_ROWS)
             yield self.text
         if self._closed is not None:
-            _check_end(self._body, self._closed)
+            if not self._is_list:
+                _check_end(self._body, self._closed)
+            elif self._closed < len(self._body):
+                raise not_json(f"there is something after byte {self._closed}")
 
     def load(self, number: int) -> list[Any]:
         """The current list, parsed; the beginning of it, where it does not end between rows.
@@ -177,7 +185,14 @@ class LargeRows:
         return not_json(f"in row {number} or one of the next {rows}: {why}")
 
 
-def _strip(body: bytes) -> bytes:
+def strip(body: bytes) -> bytes:
+    """A large body without the blanks around it.
+
+    Raises
+    ------
+    Problem
+        422, when they are too many.
+    """
     # No more than a part at either end: to look at a whole body of blanks would take long.
     head, tail = body[:PART_BYTES], body[-PART_BYTES:]
     begin = len(head) - len(head.lstrip(BLANKS))
@@ -185,6 +200,12 @@ def _strip(body: bytes) -> bytes:
     if begin == len(head) or end == len(body) - len(tail):
         raise refused(f"There are more than {PART_BYTES} blanks around the JSON.")
     return body[begin:end]
+
+
+def _begin_list(body: bytes) -> int:
+    if not body.endswith(b"]"):
+        raise _no_object(body)
+    return 1
 
 
 def _begin(body: bytes) -> int:

@@ -59,11 +59,22 @@ class RowLimit:
                 yield from (rows[i : i + self.part] for i in range(0, len(rows), self.part))
 
 
-def row_limit(settings: Settings, n_labels: int, n_models: int) -> RowLimit:
-    """The limit of a route that answers with all probabilities of some models."""
-    by_cells = settings.max_cells // (n_labels * n_models)
-    part = min(PART_ROWS, max(1, PART_CELLS // (n_labels * n_models)))
-    few = min(PART_ROWS - 1, FEW_CELLS // (n_labels * n_models))
+def row_limit(settings: Settings, n_labels: int, n_models: int, n_values: int = 0) -> RowLimit:
+    """The limit of a route that answers with all probabilities of some models.
+
+    Parameters
+    ----------
+    settings : Settings
+        Limits of any.
+    n_labels, n_models : int
+        How many probabilities a row has.
+    n_values : int
+        How many features an answer has for each row besides.
+    """
+    cells = n_labels * n_models + n_values
+    by_cells = settings.max_cells // cells
+    part = min(PART_ROWS, max(1, PART_CELLS // cells))
+    few = min(PART_ROWS - 1, FEW_CELLS // cells)
     if by_cells >= settings.max_rows:
         most = settings.max_rows
         detail = f"There are more than {most} rows; send them in several requests."
@@ -71,8 +82,9 @@ def row_limit(settings: Settings, n_labels: int, n_models: int) -> RowLimit:
     return RowLimit(
         by_cells,
         f"There are more than {by_cells} rows: an answer has at most {settings.max_cells}"
-        f" probabilities, and a row has {n_labels * n_models} ({n_labels} classes by {n_models}"
-        f" {'model' if n_models == 1 else 'models'}); send them in several requests.",
+        f" {'numbers' if n_values else 'probabilities'}, and a row has {cells} ({n_labels} classes"
+        f" by {n_models} {'model' if n_models == 1 else 'models'}"
+        f"{f' and {n_values} values' if n_values else ''}); send them in several requests.",
         part,
         few,
     )

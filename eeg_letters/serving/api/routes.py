@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from eeg_letters.errors import Problem
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.serving.api.answers import as_json
+from eeg_letters.serving.api.facts import Part
 from eeg_letters.serving.api.large import PART_BYTES
 from eeg_letters.serving.api.limits import row_limit
+from eeg_letters.serving.api.predicting import MEDIA, build_answer, build_predict, is_usual
 from eeg_letters.serving.api.rows import RowParser, other_columns, parse_member
 from eeg_letters.serving.inference import Inference
 from eeg_letters.serving.routing import (
@@ -85,21 +87,18 @@ def build_routes(
         metrics.count_predictions(prediction.classes for prediction in predictions)
         return as_json(predictions, labels) if len(rows) else b""
 
-    async def predict_in_parts(parsed: Iterable[Floats], is_large: bool) -> Response:
-        parts: list[bytes] = []
-        for rows in limit.parts(parsed):
-            parts.append(answer(rows))
-            if is_large or len(rows) >= limit.part:
-                await scheduler.checkpoint()
-        return Response(b'{"predictions":[%b]}' % b",".join(filter(None, parts)))
+    answer_in_parts = build_answer(inference, metrics, scheduler)
+    predict_any = build_predict(inference, metrics, settings, scheduler, parser)
 
     def predict(request: Request) -> Response | Coroutine[Any, Any, Response]:
+        if request.query or not is_usual(request):
+            return predict_any(request)
         parsed: Iterable[Floats] = parser.parse(request.body, limit)
         if len(request.body) > PART_BYTES:
-            return predict_in_parts(parsed, is_large=True)
+            return answer_in_parts(map(Part, parsed), limit.part, True)
         (rows,) = parsed
         if len(rows) > limit.few:
-            return predict_in_parts((rows,), is_large=False)
+            return answer_in_parts((Part(rows),), limit.part, False)
         return Response(b'{"predictions":[%b]}' % answer(rows))
 
     of_rows: dict[str, Handler] = {
@@ -116,7 +115,7 @@ def build_routes(
         at_once("/prediction/{line}", BOTH, of_rows["prediction"]),
         at_once("/prediction", ("POST",), of_rows["prediction"], Body.JSON, LINE_BYTES),
         at_once("/score", BOTH, of_rows["score"]),
-        at_once("/predict", ("POST",), predict, Body.JSON),
+        at_once("/predict", ("POST",), predict, Body.JSON, media=MEDIA),
         Route("/models", ("GET",), fixed(json_response(_models(inference)))),
         Route("/predictions", ("GET",), fixed(_predictions(inference))),
     ]

@@ -7,7 +7,8 @@ import math
 import re
 from array import array
 from codecs import BOM_UTF8
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -76,11 +77,26 @@ class RowParser:
         self._are_powers = features.are_powers
         self._in_order = getter(features.names)
         self._colons = self.width + sum(name.count(":") for name in features.names)
-        # A stored row may have features in other case, as its recording spells them.
-        folded = {name.casefold(): name for name in features.names}
-        others = frozenset(others) - self._known
-        self._respelled = {n: folded[n.casefold()] for n in others if n.casefold() in folded}
-        self._ignored = others - self._respelled.keys()
+        # A row may have names in other case, as its recording spells them.
+        self._by_folded = {name.casefold(): name for name in reversed(features.names)}
+        ignored = {name.casefold() for name in others} - self._by_folded.keys()
+        self._ignored = ignored.union(n for n in others if n.casefold() in ignored)
+        self._place: Callable[[int], str] = "Row {}".format
+        self._noun = "feature"
+
+    def placed(self, place: Callable[[int], str], noun: str = "column") -> RowParser:
+        """The same parser, whose messages call rows and features something else.
+
+        Parameters
+        ----------
+        place : callable
+            What the row of a number is called.
+        noun : str
+            What a feature is called.
+        """
+        other = copy(self)
+        other._place, other._noun = place, noun
+        return other
 
     def parse(self, body: bytes, limit: RowLimit) -> Iterator[Floats]:
         """The rows of a ``/predict`` request, some at a time where the body is large.
@@ -105,21 +121,24 @@ class RowParser:
         if len(body) <= PART_BYTES:
             rows = self.parse_lists(body, True)
             if rows is None:
-                rows = self._convert(_only_member(self._parse_body(body), "rows"), body, 0, 1)
+                rows = self.convert(_only_member(self.load(body), "rows"), body, 0, 1)
             else:
                 self.check(rows, 0)
             limit.check(len(rows))
             yield rows
             return
+        yield from self.parse_large(LargeRows(body), limit)
+
+    def parse_large(self, parts: LargeRows, limit: RowLimit) -> Iterator[Floats]:
+        """The rows of a large body; all is as of `parse`."""
         number = 0
-        parts = LargeRows(body)
         for part in parts:
             rows = self.parse_lists(part)
             if rows is None:
                 loaded = parts.load(number)
                 if not loaded and number > 0:
                     raise not_json("no row after a comma")
-                rows = self._convert(loaded, parts.text, number)
+                rows = self.convert(loaded, parts.text, number)
             else:
                 self.check(rows, number)
             number += len(rows)
@@ -188,7 +207,7 @@ class RowParser:
             ordered = self._ordered(number, row)
             if len(ordered) != self.width:
                 raise refused(
-                    f"Row {number} has {len(ordered)} values; a row has {self.width}"
+                    f"{self._place(number)} has {len(ordered)} values; a row has {self.width}"
                     f" ({self.names[0]} … {self.names[-1]})."
                 )
             try:
@@ -216,12 +235,16 @@ class RowParser:
         Problem
             422, naming the first bad row and its feature.
         """
-        if self._are_powers and rows.size and rows.item(rows.argmin()) < 0:
+        if self.has_negative(rows):
             row, feature = np.argwhere(rows < 0)[0]
             raise refused(
-                f"Row {first + row}, feature {self.names[feature]}: {rows[row, feature]} is"
-                " negative; a band power is 0 or more."
+                f"{self.position((first + int(row)) * self.width + int(feature))}:"
+                f" {rows[row, feature]} is negative; a band power is 0 or more."
             )
+
+    def has_negative(self, rows: Floats) -> bool:
+        """Whether a band power of some rows is negative."""
+        return self._are_powers and bool(rows.size) and rows.item(rows.argmin()) < 0
 
     def only_numbers(self, values: Iterable[Any], first: int) -> None:
         """Make sure that values are numbers; JSON's true and false are none.
@@ -245,22 +268,50 @@ class RowParser:
     def position(self, index: int) -> str:
         """Row and feature of a value, by its index in all rows laid end to end."""
         row, feature = divmod(index, self.width)
-        return f"Row {row}, feature {self.names[feature]}"
+        return f"{self._place(row)}, {self._noun} {self.names[feature]}"
 
-    def _convert(self, rows: Any, text: bytes, first: int, colons: int = 0) -> Floats:
-        # The text has some colons besides those of the rows.
+    def convert(self, rows: Any, text: bytes, first: int, colons: int = 0) -> Floats:
+        """Rows as `to_array` takes them, with all that can be seen in their text alone.
+
+        Parameters
+        ----------
+        rows : object
+            As parsed from the text.
+        text : bytes
+            JSON.
+        first : int
+            Number of the first row, for messages.
+        colons : int
+            How many the text has besides those of the rows.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_rows, n_features)
+
+        Raises
+        ------
+        Problem
+            422, naming the first bad row and its feature.
+        """
         parsed = self.to_array(rows, first)
         # array takes true for 1, and a dict hides a duplicate name: neither is worth a look at each
         # value, since only a text with these bytes can have them.
         if b"true" in text or b"false" in text:
-            self._check_no_booleans(rows, first)
+            self.no_booleans(rows, first)
         colons += sum(self._count_colons(row) for row in rows if isinstance(row, dict))
         # A colon may be escaped.
         if text.count(b":") != colons or b"\\" in text:
             check_names(text)
         return parsed
 
-    def _parse_body(self, body: bytes) -> Any:
+    def load(self, body: bytes) -> Any:
+        """The document that a body is.
+
+        Raises
+        ------
+        Problem
+            400 when it is not JSON.
+        """
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError as error:
@@ -286,31 +337,40 @@ class RowParser:
         if isinstance(row, list):
             return row
         if not isinstance(row, dict):
-            raise refused(f"Row {number} is neither a list of numbers nor an object of them.")
+            raise refused(
+                f"{self._place(number)} is neither a list of numbers nor an object of them."
+            )
         try:
             ordered = list(self._in_order(row))
         except KeyError as error:
-            if self._respelled.keys() & row.keys():
+            if any(self._spelled(name) != name for name in row):
                 return self._ordered(number, self._spell(number, row))
-            raise refused(f"Row {number} has no feature {error.args[0]}.") from None
+            raise refused(f"{self._place(number)} has no {self._noun} {error.args[0]}.") from None
         if len(row) != self.width:
             self._check_others(number, row)
         return ordered
 
     def _spell(self, number: int, row: Mapping[str, Any]) -> dict[str, Any]:
-        spelled = {self._respelled.get(name, name): value for name, value in row.items()}
+        spelled = {self._spelled(name): value for name, value in row.items()}
         if len(spelled) != len(row):
-            raise refused(f"Row {number} has a feature twice, in upper and in lower case.")
+            raise refused(
+                f"{self._place(number)} has a {self._noun} twice, in upper and in lower case."
+            )
         return spelled
+
+    def _spelled(self, name: str) -> str:
+        return name if name in self._known else self._by_folded.get(name.casefold(), name)
 
     def _check_others(self, number: int, row: Mapping[str, Any]) -> None:
         for name, value in row.items():
             if name in self._known:
                 continue
-            if name not in self._ignored:
-                raise refused(f"Row {number}: there is no feature {quoted(name)}.")
+            if name not in self._ignored and name.casefold() not in self._ignored:
+                raise refused(f"{self._place(number)}: there is no {self._noun} {quoted(name)}.")
             if isinstance(value, list | dict):
-                raise refused(f"Row {number}, column {name}: {quoted(value)} is no single value.")
+                raise refused(
+                    f"{self._place(number)}, column {name}: {quoted(value)} is no single value."
+                )
 
     def _from_text(self, values: list[Any], first: int) -> list[float]:
         # A recording has its numbers as text, and so have its rows as they are answered.
@@ -324,7 +384,8 @@ class RowParser:
             numbers.append(number)
         return numbers
 
-    def _check_no_booleans(self, rows: list[Any], first: int) -> None:
+    def no_booleans(self, rows: list[Any], first: int) -> None:
+        """Make sure that no feature is true or false; parameters are those of `to_array`."""
         for number, row in enumerate(rows, first):
             for index, value in enumerate(self._ordered(number, row), number * self.width):
                 if isinstance(value, bool):
