@@ -143,6 +143,14 @@ def test_how_a_table_was_read_is_told(page: Page, rows: dict[int, dict[str, str]
     expect(told).to_contain_text("decimal comma")
 
 
+@pytest.mark.parametrize("number", ["7", "9007199254740993", "9223372036854775807"])
+def test_line_numbers_have_all_their_digits(
+    page: Page, rows: dict[int, dict[str, str]], number: str
+) -> None:
+    predict(page, as_csv([{**rows[LINE], "Line": number}]))
+    expect(page.locator("#own-list tbody td.number")).to_have_text(number)
+
+
 def test_other_rows_take_the_place_of_those_before(
     page: Page, predictions: dict[str, Any], rows: dict[int, dict[str, str]]
 ) -> None:

@@ -239,7 +239,7 @@ def test_an_unknown_label_and_a_missing_feature_are_named(
         (as_csv(lacking), "column Cz/theta: the column is missing"),
         (json.dumps(lacking), "Row 0 has no feature Cz/theta."),
     )
-    with watched(browser, texts_url) as page:
+    with watched(browser, texts_url, refusals=True) as page:
         for text, sentence in cases:
             predict(page, text)
             expect(page.locator("#own-problem")).to_contain_text(sentence)
@@ -275,7 +275,7 @@ def test_numbers_are_read_as_whole_numbers(
         {**row, "class": label}
         for row, label in zip(numbers.rows(), ("769", "770.0", "+771"), strict=False)
     ]
-    with watched(browser, numbers_url) as page:
+    with watched(browser, numbers_url, refusals=True) as page:
         predict(page, as_csv(rows))
         truths = page.locator("#own-list tbody tr td:nth-child(2)")
         expect(truths).to_have_text([str(number) for number in NUMBERS])

@@ -40,13 +40,16 @@ async function respond(path, { body, type = JSON_TYPE, signal } = {}) {
       await seconds(pause, signal).finally(() => waiting(-1));
       continue;
     }
-    const answer = await response.json().catch((error) => {
+    const answer = await response.text().then(parsed).catch((error) => {
       throw signal?.aborted ? error : new Failure(`The service’s answer (${response.status}) is not JSON.`, response.status);
     });
     if (response.ok) return { answer, headers: response.headers };
     throw new Failure(answer.detail ?? `The service answers ${response.status}.`, response.status);
   }
 }
+
+// A line number may have more digits than a number here; then it stays text.
+const parsed = (text) => JSON.parse(text.replace(/("line":)(-?\d{16,})/g, '$1"$2"'));
 
 const ask = async (path, options) => (await respond(path, options)).answer;
 
