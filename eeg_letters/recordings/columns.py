@@ -109,18 +109,17 @@ def clean_names(where: str, names: Sequence[str]) -> tuple[str, ...]:
     Raises
     ------
     RecordingError
-        When there is a duplicate; columns without a name are none.
+        When there is a duplicate (columns without a name are none), or no header.
     """
     stripped = [name.strip() for name in names]
     if stripped and stripped[0].startswith(COMMENTS):
         bare = stripped[0][1:].strip()
         if stripped[0].casefold() not in _FOLDED_LABELS and is_known(bare):
             stripped[0] = bare
-    try:
-        check_unique(where, [name for name in stripped if name], "column")
-    except RecordingError:
-        check_header(where, stripped)
-        raise
+    named = [name for name in stripped if name]
+    if len(set(named)) < len(named):
+        check_header(where, named)  # Of values some are often the same.
+    check_unique(where, named, "column")
     return tuple(stripped)
 
 

@@ -72,7 +72,9 @@ def row_limit(settings: Settings, n_labels: int, n_models: int, n_values: int = 
         How many features an answer has for each row besides.
     """
     cells = n_labels * n_models + n_values
-    by_cells = settings.max_cells // cells
+    # Where a row is answered, one is with its values: the page at / asks for nothing else.
+    least = min(1, settings.max_cells // (n_labels * n_models))
+    by_cells = max(settings.max_cells // cells, least)
     part = min(PART_ROWS, max(1, PART_CELLS // cells))
     few = min(PART_ROWS - 1, FEW_CELLS // cells)
     if by_cells >= settings.max_rows:

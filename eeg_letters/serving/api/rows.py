@@ -79,8 +79,10 @@ class RowParser:
         self._colons = self.width + sum(name.count(":") for name in features.names)
         # A row may have names in other case, as its recording spells them.
         self._by_folded = {name.casefold(): name for name in reversed(features.names)}
-        ignored = {name.casefold() for name in others} - self._by_folded.keys()
-        self._ignored = ignored.union(n for n in others if n.casefold() in ignored)
+        others_folded = [name.casefold() for name in others]
+        # Of other columns only line number and label are known in any case.
+        usual = {name.casefold() for name in OTHER_COLUMNS}.intersection(others_folded)
+        self._ignored = {n for n in (*others, *usual) if n.casefold() not in self._by_folded}
         self._place: Callable[[int], str] = "Row {}".format
         self._noun = "feature"
 

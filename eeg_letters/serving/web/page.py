@@ -13,7 +13,7 @@ import orjson
 
 from eeg_letters.labels import LABEL_COLUMNS
 from eeg_letters.montage import flat_positions
-from eeg_letters.schema import LINE_COLUMN, Features, Schema, counted
+from eeg_letters.schema import Features, Schema, counted
 from eeg_letters.serving.inference import Inference
 from eeg_letters.serving.routing import Response
 
@@ -88,10 +88,11 @@ def _served(inference: Inference) -> dict[str, Any]:
         "noun": labels.noun,
         "nouns": labels.plural,
         "areLetters": labels.are_letters,
-        "lineColumn": LINE_COLUMN,
-        "labelColumns": [*filter(None, [inference.schema.label_column]), *LABEL_COLUMNS],
         "hasRows": not inference.no_rows,
-        "labelColumn": inference.label_column,
+        # The column of labels in an example.
+        "labelColumn": inference.label_column
+        or inference.schema.label_column
+        or LABEL_COLUMNS[0 if labels.are_letters else 1],
     }
 
 

@@ -241,7 +241,7 @@ BAD_BODIES: dict[str, tuple[bytes, int]] = {
     "cut": (b'{"rows": [[1.0, ', 400),
     "not UTF-8": (b'{"rows": "\xff"}', 400),
     "nested deeply": (b"[" * 100_000, 400),
-    "a list": (b"[]", 422),
+    "a list of no rows": (b"[1]", 422),
     "null": (b"null", 422),
     "no rows": (b"{}", 422),
     "rows null": (b'{"rows": null}', 422),
@@ -301,7 +301,7 @@ def test_nested_rows_are_refused_alike_in_a_small_and_a_large_body(
 
 
 OTHER_BODIES: dict[str, Any] = {
-    "a list of rows": [ROW] * 200,
+    "a list of numbers": ROW * 200,
     "a text": "x" * 100_000,
     "another name": {"data": [ROW] * 200},
     "another member": {"rows": [ROW] * 200, "model": "LDA"},

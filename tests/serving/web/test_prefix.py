@@ -16,8 +16,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import free_port, watched
-from tests.serving.web.test_page import LINE, expect_line
 from tests.serving.web.test_reference import execute
+from tests.serving.web.views import LINE, expect_line
 
 CONFIGURATION = """
 daemon off;

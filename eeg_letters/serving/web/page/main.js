@@ -50,7 +50,7 @@ document.addEventListener("click", (event) => {
   scrollTo(0, 0);
 });
 $("served").textContent = describeServed();
-$("text-label").textContent = usualLabelColumn();
+$("text-label").textContent = SERVED.labelColumn;
 showCurl(FIRST);
 open();
 // Not every recording has the line of the examples.

@@ -41,9 +41,3 @@ function describeServed() {
   const all = SERVED.areLetters && SHOWN.length === NAMES.length;
   return `${SERVED.described}, ${COUNTED}${all ? "" : `: ${listed(SHOWN.map((place) => SHORT[place]), 8)}`}`;
 }
-
-// The column of labels in an example.
-function usualLabelColumn() {
-  const [first, second] = SERVED.labelColumns;
-  return SERVED.labelColumn ?? (first === "# Letter" && !SERVED.areLetters ? second : first);
-}

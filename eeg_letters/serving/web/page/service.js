@@ -2,6 +2,7 @@
 // What the service answers, and sentences for when it does not.
 
 const PATIENCE = 3;
+const JSON_TYPE = "application/json";
 
 class Failure extends Error {
   constructor(message, status = 0) {
@@ -27,8 +28,8 @@ function waiting(more, sentence) {
 }
 
 // GET, or POST where there is a body. What is refused for want of room is asked again when the service says so.
-async function ask(path, { body, signal } = {}) {
-  const post = body === undefined ? {} : { method: "POST", headers: { "Content-Type": "application/json" }, body };
+async function respond(path, { body, type = JSON_TYPE, signal } = {}) {
+  const post = body === undefined ? {} : { method: "POST", headers: { "Content-Type": type }, body };
   for (let attempt = 1; ; attempt++) {
     const response = await fetch(path, { signal, ...post }).catch((error) => {
       throw signal?.aborted ? error : new Failure("The service does not answer. It may be starting, or gone.");
@@ -39,18 +40,37 @@ async function ask(path, { body, signal } = {}) {
       await seconds(pause, signal).finally(() => waiting(-1));
       continue;
     }
-    const answer = await response.json().catch((error) => {
+    const answer = await response.text().then(parsed).catch((error) => {
       throw signal?.aborted ? error : new Failure(`The service’s answer (${response.status}) is not JSON.`, response.status);
     });
-    if (response.ok) return answer;
+    if (response.ok) return { answer, headers: response.headers };
     throw new Failure(answer.detail ?? `The service answers ${response.status}.`, response.status);
   }
 }
 
-// For each row what each model answers, by its title: the class and the probabilities.
-async function predict(rows, signal) {
-  const { predictions } = await ask("predict", { body: JSON.stringify({ rows }), signal });
-  return predictions.map((row) => Object.fromEntries(Object.entries(row).map(([title, { label, probabilities }]) => [title, { said: CLASSES.get(label), probabilities }])));
+// A line number may have more digits than a number here; then it stays text.
+const parsed = (text) => JSON.parse(text.replace(/("line":)(-?\d{16,})/g, '$1"$2"'));
+
+const ask = async (path, options) => (await respond(path, options)).answer;
+
+// The rows of a table: of each its features in the models' order, what each model answers by its title (the class and the
+// probabilities), and line and class where the table has them. And how the service has read the table, in words.
+async function predictTable(type, body, signal) {
+  const { answer, headers } = await respond("predict?values=true", { body, type, signal });
+  const rows = answer.predictions.map(({ values, line, label, letter: _, ...answers }) => ({
+    values, line, truth: CLASSES.get(label),
+    answers: Object.fromEntries(Object.entries(answers).map(([title, { label: said, probabilities }]) => [title, { said: CLASSES.get(said), probabilities }])),
+  }));
+  return { rows, readAs: decoded(headers.get("Read-As") ?? "") };
+}
+
+// A header has what is not ASCII in percent signs, and may have such a sign of its own.
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 // The models and what they say of all stored rows: asked once, again only if that failed.
@@ -69,16 +89,15 @@ function overview() {
   return everything;
 }
 
-// A stored row: its features in the models' order, its class, and the answers. Kept, so that stepping back is at once.
+// A stored row with its answers. Kept, so that stepping back is at once.
 const KEPT = 400;
 const kept = new Map();
 function storedRow(line) {
   if (!kept.has(line)) {
     if (kept.size >= KEPT) kept.delete(kept.keys().next().value);
     const row = Promise.all([overview(), ask(`line/${line}`)]).then(async ([{ places, truth }, stored]) => {
-      const values = featuresOf(stored);
-      const [answers] = await predict([values]);
-      return { values, answers, truth: truth[places.get(line)] };
+      const { rows: [row] } = await predictTable(JSON_TYPE, JSON.stringify({ rows: [stored] }));
+      return { ...row, truth: truth[places.get(line)] };
     });
     row.catch(() => kept.delete(line));
     kept.set(line, row);
