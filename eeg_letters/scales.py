@@ -35,3 +35,20 @@ class Scale(StrEnum):
                 10.0, values if self is Scale.LOG10 else values / 10
             )
         return powers
+
+
+def all_stand_for_powers(values: NDArray[np.float64], scale: Scale | None) -> bool:
+    """Whether values are band powers of 0 or more, or logarithms of finite ones.
+
+    Parameters
+    ----------
+    values : ndarray of float64
+        Finite.
+    scale : Scale or None
+        Theirs; without one anything goes.
+    """
+    if scale is None or not values.size:
+        return True
+    if scale is Scale.POWER:
+        return bool(values.item(values.argmin()) >= 0)
+    return bool(np.isfinite(scale.to_power(values)).all())

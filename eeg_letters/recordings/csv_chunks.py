@@ -78,7 +78,9 @@ def open_csv(source: Source, schema: Schema, keep: Sequence[str], fast: bool = T
     notes = dialect.notes
     if export is not None:
         head_lines = (begun + source.file.readline()).split(b"\n")
-        stream = ExportStream(export.lines(chain(head_lines, map(_without_end, source.file))))
+        stream = ExportStream(
+            map(export.converter(), chain(head_lines, map(_without_end, source.file)))
+        )
         source, begun = replace(source, file=io.BufferedReader(stream)), b""
         notes = (*notes, *export.notes)
     reader = LineReader(dialect, columns)

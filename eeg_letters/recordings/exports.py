@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from eeg_letters.labels import find_label_column
@@ -98,37 +98,34 @@ class ExportReader:
             notes.append(f"labels from {self.export.marker_column}, held until the next marker")
         return tuple(notes)
 
-    def lines(self, lines: Iterable[bytes]) -> Iterator[bytes]:
-        """The lines after the header, as many as there are.
+    def converter(self) -> Callable[[bytes], bytes]:
+        """A function that makes each line after the header one of a usual table, in order.
 
         A line without any band power, such as one between two power samples, becomes an empty one.
-        In the place of a marker stands the label that holds.
-
-        Parameters
-        ----------
-        lines : iterable of bytes
-            Without the line feeds at their ends.
+        In the place of a marker stands the label that holds. Lines are without their line feeds.
         """
         separator, names = self.dialect.separator, [name.strip() for name in self.dialect.names]
         powers = [place for place, name in enumerate(names) if parse_band_power(name) is not None]
         marker = names.index(self.export.marker_column) if self.has_labels else None
         held = ""
-        for line in lines:
+
+        def convert(line: bytes) -> bytes:
+            nonlocal held
             text = line.decode(errors="surrogateescape").removesuffix("\r")
             try:
                 cells = split_line(text, separator)
             except csv.Error:
-                yield line
-                continue
+                return line
             if marker is not None and marker < len(cells):
                 held = self.export.label_of(cells[marker]) or held
             if not any(cells[place].strip() for place in powers if place < len(cells)):
-                yield b""
-            elif marker is None or len(cells) != len(names):
-                yield line
-            else:
-                cells[marker] = held
-                yield _joined(cells, separator).encode(errors="surrogateescape")
+                return b""
+            if marker is None or len(cells) != len(names):
+                return line
+            cells[marker] = held
+            return _joined(cells, separator).encode(errors="surrogateescape")
+
+        return convert
 
 
 def find_export(dialect: Dialect) -> ExportReader | None:

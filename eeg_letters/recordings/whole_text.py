@@ -69,7 +69,7 @@ def _csv_rows(name: str, text: str, into: Reader) -> Iterator[tuple[None, Any]]:
     else:
         names = export.names
         into.begin(where, names, (*dialect.notes, *export.notes), export.export.scale)
-        lines = map(bytes.decode, export.lines(map(str.encode, lines)))
+        lines = map(bytes.decode, map(export.converter(), map(str.encode, lines)))
     names = clean_names(where, names)
     for number, line in enumerate(lines, dialect.header_line + 1):
         where = f"{name}, line {number}"

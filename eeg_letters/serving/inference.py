@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from eeg_letters.errors import RecordingError, UserError
 from eeg_letters.recordings.recording import Recording, read_recording
+from eeg_letters.scales import Scale
 from eeg_letters.schema import Schema
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.scoring.store import StoredModel, load_models
@@ -129,13 +130,29 @@ class Inference:
             for (title, values), place in zip(self._answers, classes, strict=True)
         }
 
+    @cached_property
+    def _logarithm(self) -> Scale | None:
+        scale = self.schema.values_scale
+        return None if scale is Scale.POWER else scale
+
+    def to_powers(self, rows: Floats) -> Floats:
+        """Rows of a client's own as models take them.
+
+        Parameters
+        ----------
+        rows : ndarray of float64, shape (n_rows, n_features)
+            On the scale of the schema.
+        """
+        scale = self._logarithm
+        return rows if scale is None else scale.to_power(rows)
+
     def predict(self, rows: Floats) -> list[Prediction]:
         """Class and probabilities that each model gives each row.
 
         Parameters
         ----------
         rows : ndarray of float64, shape (n_rows, n_features)
-            Finite.
+            Finite; band powers, not their logarithms.
 
         Returns
         -------

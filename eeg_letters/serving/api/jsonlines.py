@@ -78,7 +78,7 @@ def _read(
     # are JSON together only.
     if all(line.startswith(b"[") for line in lines):
         rows = parser.parse_lists(text)
-        if rows is not None and len(rows) == len(lines) and not parser.has_negative(rows):
+        if rows is not None and len(rows) == len(lines) and parser.stand_for_powers(rows):
             return rows, None if facts is None else [{} for _ in lines]
     loaded = [_load(line, number) for line, number in zip(lines, numbers, strict=True)]
     places = [f"Line {number}" for number in numbers]

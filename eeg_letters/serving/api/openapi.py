@@ -266,6 +266,7 @@ def _models(example: Example) -> list[dict[str, Any]]:
             "feature_names": list(features.names),
             "electrodes": list(features.electrodes),
             "bands": list(features.bands),
+            "scale": "power" if features.are_powers else None,
             "preprocessing": "log1p" if features.are_powers else "standardise",
             "temperature": 1.5,
             "training": recording,

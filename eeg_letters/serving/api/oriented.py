@@ -21,6 +21,7 @@ from eeg_letters.recordings.documents import (
     orientation,
     split_columns,
 )
+from eeg_letters.scales import all_stand_for_powers
 from eeg_letters.schema import Schema
 from eeg_letters.serving.api.facts import Facts, Part, printable, told, turn, unreadable
 from eeg_letters.serving.api.large import PART_BYTES, LargeRows
@@ -306,8 +307,7 @@ class _Table:
             except (TypeError, OverflowError):
                 values.fromlist(self._slow(row, place(number)))
         found = np.frombuffer(values).reshape(-1, len(self._places))
-        are_powers = self._columns.schema.features.are_powers
-        if not np.isfinite(found).all() or (are_powers and (found < 0).any()):
+        if not np.isfinite(found).all() or not all_stand_for_powers(found, self._columns.scale):
             for number, row in enumerate(lists, first):
                 self._slow(row, place(number))
         return Part(found, self._facts_of(lists, first, place))
@@ -323,8 +323,7 @@ class _Table:
         picked = [columns[number] for number in self._places]
         if self._facts is None and all(isinstance(column, array) for column in picked):
             found = np.array([column[start:stop] for column in picked]).T
-            are_powers = self._columns.schema.features.are_powers
-            if np.isfinite(found).all() and not (are_powers and (found < 0).any()):
+            if np.isfinite(found).all() and all_stand_for_powers(found, self._columns.scale):
                 return Part(np.ascontiguousarray(found))
         rows = [
             [column[number] if len(column) else None for column in columns]

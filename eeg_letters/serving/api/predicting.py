@@ -107,10 +107,11 @@ def build_answer(
     """
 
     def answer(part: Part) -> bytes:
-        predictions = inference.predict(part.rows)
+        rows = inference.to_powers(part.rows)
+        predictions = inference.predict(rows)
         metrics.count_predictions(prediction.classes for prediction in predictions)
         besides = part.facts and (
-            {"values": values, **fact} for values, fact in zip(part.rows, part.facts, strict=True)
+            {"values": values, **fact} for values, fact in zip(rows, part.facts, strict=True)
         )
         return as_json(predictions, inference.schema.labels, besides)
 

@@ -64,7 +64,8 @@ def build_routes(
     all other routes.
     """
     schema, labels = inference.schema, inference.schema.labels
-    parser = RowParser(schema.features, other_columns(schema, inference.columns))
+    others = other_columns(schema, inference.columns)
+    parser = RowParser(schema.features, others, schema.values_scale)
     limit = row_limit(settings, len(labels.values), len(inference.models))
 
     def line(request: Request) -> Response:
@@ -83,7 +84,7 @@ def build_routes(
         raise Problem(HTTPStatus.NOT_FOUND, NO_ROWS)
 
     def answer(rows: Floats) -> bytes:
-        predictions = inference.predict(rows)
+        predictions = inference.predict(inference.to_powers(rows))
         metrics.count_predictions(prediction.classes for prediction in predictions)
         return as_json(predictions, labels) if len(rows) else b""
 
@@ -131,6 +132,7 @@ def _models(inference: Inference) -> list[dict[str, Any]]:
             "feature_names": features.names,
             "electrodes": features.electrodes,
             "bands": features.bands,
+            "scale": inference.schema.values_scale,
             "labels": labels.kind,
             "classes": [labels.values[place] for place in stored.scorer.classes.tolist()],
             "class_names": labels.names,

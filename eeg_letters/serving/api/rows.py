@@ -18,6 +18,7 @@ import simdjson
 from eeg_letters.errors import Problem
 from eeg_letters.labels import LABEL_COLUMNS
 from eeg_letters.recordings.values import as_number
+from eeg_letters.scales import Scale, all_stand_for_powers
 from eeg_letters.schema import LINE_COLUMN, Features, Schema, getter
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.serving.api.large import PART_BYTES, LargeRows
@@ -68,13 +69,20 @@ class RowParser:
         What a row has.
     others : collection of str
         What a row by name may have besides, and is not used: `other_columns`.
+    scale : Scale or None
+        What values are; None where features are no band powers.
     """
 
-    def __init__(self, features: Features, others: Collection[str] = OTHER_COLUMNS) -> None:
+    def __init__(
+        self,
+        features: Features,
+        others: Collection[str] = OTHER_COLUMNS,
+        scale: Scale | None = Scale.POWER,
+    ) -> None:
         self.width = len(features)
         self.names = features.names
         self._known = frozenset(features.names)
-        self._are_powers = features.are_powers
+        self._scale = scale
         self._in_order = getter(features.names)
         self._colons = self.width + sum(name.count(":") for name in features.names)
         # A row may have names in other case, as its recording spells them.
@@ -223,7 +231,7 @@ class RowParser:
         return array_
 
     def check(self, rows: Floats, first: int) -> None:
-        """Make sure that no band power is negative.
+        """Make sure that all values stand for band powers, where features are such.
 
         Parameters
         ----------
@@ -237,16 +245,21 @@ class RowParser:
         Problem
             422, naming the first bad row and its feature.
         """
-        if self.has_negative(rows):
-            row, feature = np.argwhere(rows < 0)[0]
-            raise refused(
-                f"{self.position((first + int(row)) * self.width + int(feature))}:"
-                f" {rows[row, feature]} is negative; a band power is 0 or more."
-            )
+        scale = self._scale
+        if scale is None or all_stand_for_powers(rows, scale):
+            return
+        is_power = scale is Scale.POWER
+        bad = rows < 0 if is_power else ~np.isfinite(scale.to_power(rows))
+        row, feature = np.argwhere(bad)[0]
+        why = "negative; a band power is 0 or more" if is_power else "too large for a band power"
+        raise refused(
+            f"{self.position((first + int(row)) * self.width + int(feature))}:"
+            f" {rows[row, feature]} is {why}."
+        )
 
-    def has_negative(self, rows: Floats) -> bool:
-        """Whether a band power of some rows is negative."""
-        return self._are_powers and bool(rows.size) and rows.item(rows.argmin()) < 0
+    def stand_for_powers(self, rows: Floats) -> bool:
+        """Whether `check` would let rows pass."""
+        return all_stand_for_powers(rows, self._scale)
 
     def only_numbers(self, values: Iterable[Any], first: int) -> None:
         """Make sure that values are numbers; JSON's true and false are none.

@@ -8,6 +8,7 @@ from typing import Any
 
 from eeg_letters.labels import LabelKind
 from eeg_letters.models import MODELS
+from eeg_letters.scales import Scale
 from eeg_letters.schema import Schema
 from eeg_letters.serving.api.rows import other_columns
 
@@ -102,6 +103,10 @@ def schemas(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
             },
             "electrodes": {**or_null, "description": "Electrode of each feature, if named."},
             "bands": {**or_null, "description": "Band of each feature, if named."},
+            "scale": {
+                "description": "What values of band powers are; null where features are none.",
+                "enum": [*Scale, None],
+            },
             "preprocessing": {**string, "description": "What is done to a row first."},
             "temperature": {**number, "description": "What logits are divided by."},
             "training": {**recording, "description": "What it was trained on."},
@@ -122,7 +127,7 @@ def schemas(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
         "Prediction": exactly({f"prediction {model.title}": label for model in MODELS}),
         "Score": exactly({f"Score {model.title}": share for model in MODELS}),
         "Row": {"oneOf": [row_list, _named_row(schema, columns)]},
-        "NamedValue": {"anyOf": [number, _number_as_text(features.are_powers)]},
+        "NamedValue": {"anyOf": [number, _number_as_text(schema)]},
         "OtherValue": {
             "description": "Not used.",
             "type": ["string", "number", "boolean", "null"],
@@ -193,9 +198,9 @@ def _named_row(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _number_as_text(are_powers: bool) -> dict[str, Any]:
+def _number_as_text(schema: Schema) -> dict[str, Any]:
     # Of what is taken only what is usual: no blanks around it, no hundred digits.
-    sign = "" if are_powers else "-?"
+    sign = "" if schema.values_scale is Scale.POWER else "-?"
     pattern = rf"^{sign}[0-9]{{1,15}}(\.[0-9]{{1,20}})?([eE][+-]?[0-9]{{1,2}})?$"
     return {"type": "string", "pattern": pattern}
 
@@ -218,4 +223,4 @@ def label_schema(schema: Schema) -> dict[str, Any]:
 
 def feature_schema(schema: Schema) -> dict[str, Any]:
     """The JSON schema of a feature."""
-    return {"type": "number", **({"minimum": 0} if schema.features.are_powers else {})}
+    return {"type": "number", **({"minimum": 0} if schema.values_scale is Scale.POWER else {})}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from http import HTTPStatus
@@ -13,11 +13,14 @@ import numpy as np
 from eeg_letters.errors import Problem, RecordingError
 from eeg_letters.recordings.columns import Columns, check_header, find_columns, row_numbers
 from eeg_letters.recordings.dialects import HEAD_BYTES, Dialect, find_dialect
+from eeg_letters.recordings.exports import ExportReader, find_export
 from eeg_letters.recordings.lines import LineReader
+from eeg_letters.scales import Scale, all_stand_for_powers
 from eeg_letters.schema import Schema
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.serving.api.facts import Fact, Facts, Part, printable, told, turn, unreadable
 from eeg_letters.serving.api.limits import RowLimit
+from eeg_letters.serving.api.refusals import refused
 from eeg_letters.serving.api.rows import RowParser
 from eeg_letters.serving.api.texts import Text
 
@@ -83,29 +86,49 @@ class Table:
         head, is_whole = _head(batches)
         dialect = _find_dialect(head[:_HEAD_LINES], is_whole and len(head) <= _HEAD_LINES)
         yield turn(self._parser.width)
-        columns = self._find_columns(dialect)
+        export = find_export(dialect)
+        columns = self._find_columns(dialect, export)
         reader = _Reader(dialect, columns, self._parser, self._facts)
+        convert = None if export is None else export.converter()
         yield turn(self._parser.width)
         number = dialect.header_line
         n_rows = 0
         for lines in _then(head[number:], batches):
             for start in range(0, len(lines), reader.most_lines):
-                for part in reader.parts(lines[start : start + reader.most_lines], number + start):
+                some = lines[start : start + reader.most_lines]
+                if convert is not None:
+                    some = [*map(convert, some)]
+                for part in reader.parts(some, number + start):
                     n_rows += len(part.rows)
                     self._limit.check(n_rows)
                     yield part
             number += len(lines)
 
-    def _find_columns(self, dialect: Dialect) -> Columns:
+    def _find_columns(self, dialect: Dialect, export: ExportReader | None) -> Columns:
+        names = dialect.names if export is None else export.names
         try:
             where = f"Line {dialect.header_line}"
             check_header(where, [name.strip() for name in dialect.names])
-            columns = find_columns(where, dialect.names, self._schema)
+            columns = find_columns(where, names, self._schema)
         except RecordingError as error:
             raise unreadable(error) from None
         self.notes += dialect.notes
+        if export is not None:
+            columns = export.known(columns)
+            _check_scale(columns, export)
+            self.notes += export.notes
         self.notes += told(columns)
         return columns
+
+
+def _check_scale(columns: Columns, export: ExportReader) -> None:
+    # Rows have the models' scale until they are answered.
+    own = columns.schema.values_scale
+    if own not in (Scale.POWER, columns.scale):
+        raise refused(
+            f"The values of a table of {export.export.title} are {columns.scale}, and those of the"
+            f" models' rows {own}."
+        )
 
 
 def _head(batches: Iterator[list[bytes]]) -> tuple[list[bytes], bool]:
@@ -201,13 +224,12 @@ class _Reader:
                         continue
                     values, _, _ = row_numbers(row, self._features, 0)
                     if self._facts is not None:
-                        columns = self._columns
-                        facts.append(self._facts.of("", row, columns.line, columns.label))
+                        facts.append(self._told(self._facts, row))
                 except RecordingError as error:
                     raise _of_line(number, str(error)) from None
                 rows.append(values)
             array = np.array(rows, np.float64).reshape(-1, self._parser.width)
-            yield Part(array, None if self._facts is None else facts)
+            yield Part(self._on_scale(array), None if self._facts is None else facts)
 
     def _quick(self, lines: Sequence[bytes], before: int) -> Part | None:
         # None for whatever is anything else than rows of numbers as JSON has them, or wrong.
@@ -266,7 +288,26 @@ class _Reader:
         rows = self._parser.parse_lists(text)
         if rows is None or len(rows) != len(texts):
             return None
-        return None if self._parser.has_negative(rows) else rows
+        if not all_stand_for_powers(rows, self._columns.scale):
+            return None
+        return self._on_scale(rows)
+
+    def _on_scale(self, rows: Floats) -> Floats:
+        # As rows of the models' own are: an export may have logarithms where they have powers.
+        scale = self._columns.scale
+        return (
+            rows if scale is None or scale is self._columns.schema.scale else scale.to_power(rows)
+        )
+
+    def _told(self, facts: Facts, row: Mapping[str, str]) -> Fact:
+        columns = self._columns
+        try:
+            return facts.of("", row, columns.line, columns.label)
+        except RecordingError:
+            # A marker may be of something else.
+            if columns.is_sparse:
+                return facts.of("", row, columns.line, None)
+            raise
 
     def _fact(self, number: int, cells: list[bytes]) -> Fact:
         assert self._facts is not None  # noqa: S101
@@ -275,7 +316,7 @@ class _Reader:
             for name, place in self._others:
                 cell = cells[place].removesuffix(b"\r").decode()
                 row[name] = self._dialect.number(cell)
-            return self._facts.of("", row, self._columns.line, self._columns.label)
+            return self._told(self._facts, row)
         except UnicodeDecodeError:
             raise _of_line(number, f", column {name}: not UTF-8 text") from None
         except RecordingError as error:

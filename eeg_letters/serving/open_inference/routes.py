@@ -79,7 +79,8 @@ def build_routes(
     Parameters are those of `eeg_letters.serving.routes.build_routes`; the scheduler is shared with
     all other routes.
     """
-    parser = RowParser(inference.schema.features)
+    schema = inference.schema
+    parser = RowParser(schema.features, scale=schema.values_scale)
     served = {model.name: model for model in _all_served(inference, settings)}
     names = {name: (*model.outputs,) for name, model in served.items()}
 
@@ -103,7 +104,7 @@ def build_routes(
     def predict(model: _Served, answer: Answer, rows: Floats) -> list[list[bytes]]:
         if not len(rows):
             return []
-        predictions = model.inference.predict(rows)
+        predictions = model.inference.predict(model.inference.to_powers(rows))
         metrics.count_predictions(
             () if place is None else predictions[place].classes for place in model.places
         )
