@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
@@ -115,3 +116,36 @@ def train(folder: Path, train_file: Path, test_file: Path) -> list[dict[str, Any
     assert finished.returncode == 0, finished.stderr
     told = [stored_metadata(folder, model) for model in MODELS]
     return [{name: one[name] for name in ("accuracy", "calibration_error")} for one in told]
+
+
+MEDIA = {".csv": "text/csv", ".tsv": "text/csv", ".jsonl": "application/x-ndjson"}
+BY_HTTP = [*TEXTS, *DOCUMENTS, "gzip.csv.gz", "gzip of UTF-16.csv.gz"]
+
+
+@pytest.mark.parametrize("name", BY_HTTP)
+def test_the_service_answers_each_with_the_same_bytes(client: httpx.Client, name: str) -> None:
+    expected = client.post("/predict", json={"rows": [row[2:] for row in ROWS]})
+    assert expected.status_code == 200
+    plain = name.removesuffix(".gz")
+    headers = {"Content-Type": MEDIA.get(Path(plain).suffix, "application/json")}
+    if plain != name:
+        headers["Content-Encoding"] = "gzip"
+    answer = client.post("/predict", content=FILES[name], headers=headers)
+    assert answer.content == expected.content
+    told = client.post("/predict?values=true", content=FILES[name], headers=headers).json()
+    rows = told["predictions"]
+    assert [row["values"] for row in rows] == [row[2:] for row in ROWS]
+    # A list of rows without names has neither.
+    assert [row["label"] for row in rows] == [row[1] for row in ROWS]
+    if name != "no line numbers.csv":
+        assert [row["line"] for row in rows] == [row[0] for row in ROWS]
+
+
+@pytest.mark.parametrize("name", [*BINARY, "bzip2.csv.bz2"])
+def test_what_the_service_does_not_take_is_refused(client: httpx.Client, name: str) -> None:
+    for kind in ("application/octet-stream", "text/csv"):
+        headers = {"Content-Type": kind}
+        answer = client.post("/predict", content=FILES[name], headers=headers)
+        assert answer.status_code in (400, 415, 422), answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+    assert client.get("/readyz").status_code == 200
