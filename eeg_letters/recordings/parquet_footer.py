@@ -129,7 +129,19 @@ class Footer:
     _root: bytes
 
     def without_others(self, wanted: Callable[[str], bool]) -> bytes:
-        """The footer with the columns alone whose names are wanted."""
+        """The footer with the columns alone whose names are wanted.
+
+        Raises
+        ------
+        ValueError
+            When a row group has no such columns.
+        """
+        try:
+            return self._without_others(wanted)
+        except (IndexError, RuntimeError) as error:
+            raise ValueError("not a footer") from error
+
+    def _without_others(self, wanted: Callable[[str], bool]) -> bytes:
         kept = [place for place, name in enumerate(self.names) if wanted(name)]
         elements = [element for place in kept for element in self._elements[place]]
         leaves = [leaf for place in kept for leaf in self._leaves[place]]

@@ -78,7 +78,7 @@ def test_stored_predictions_are_those_of_each_line(client: httpx.Client, stored:
             assert labels[line] == client.get(f"/prediction/{line}").json()[f"prediction {title}"]
 
 
-NAMES = {"name", "title", "version", "feature_names", "electrodes", "bands", "labels"}
+NAMES = {"name", "title", "version", "feature_names", "electrodes", "bands", "scale", "labels"}
 NAMES |= {"classes", "class_names"}
 
 
