@@ -193,7 +193,10 @@ def test_a_killed_worker_costs_the_file_that_it_had_and_no_other(
     while not (workers := psutil.Process(process.pid).children()):
         assert time.monotonic() < deadline
     workers[0].kill()
-    _, errors = process.communicate(timeout=SECONDS)
+    try:
+        _, errors = process.communicate(timeout=SECONDS)
+    finally:
+        process.kill()
     assert process.returncode == 1
     assert (
         errors.decode()

@@ -134,9 +134,11 @@ def test_a_check_that_gets_no_memory_says_so(trained_home: Path) -> None:
 def test_rows_to_serve_can_be_another_recording_as_csv(trained_home: Path, tmp_path: Path) -> None:
     lines = (DATA / "train.csv").read_text().splitlines(keepends=True)
     rows = tmp_path / "rows.csv"
-    rows.write_text("".join([lines[0], *lines[400:402], lines[402].replace("401,", "1e30,", 1)]))
+    rows.write_text(
+        "".join([lines[0], *lines[400:402], lines[402].replace("401,", f"{2**63 - 1},", 1)])
+    )
     with serve(trained_home, EEG_TEST_DATA=os.path.relpath(rows, ROOT)) as (url, _):
-        assert httpx.get(f"{url}/predictions").json()["lines"] == [399, 400, int(1e30)]
+        assert httpx.get(f"{url}/predictions").json()["lines"] == [399, 400, 2**63 - 1]
         assert httpx.get(f"{url}/line/399").json()["Line"] == "399"
         assert httpx.get(f"{url}/line/0").status_code == 404
 
