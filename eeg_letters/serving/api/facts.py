@@ -17,6 +17,8 @@ from eeg_letters.scoring.scorer import Floats
 from eeg_letters.serving.api.refusals import refused
 
 Fact = dict[str, Any]
+# Names of columns that are told of.
+_MOST_TOLD = 20
 
 
 # Not frozen, as `eeg_letters.serving.routing.Response`.
@@ -182,5 +184,7 @@ def told(columns: Columns) -> list[str]:
     if columns.label is not None:
         notes.append(f"labels in the column {columns.label}")
     if columns.ignored:
-        notes.append(f"ignored: {', '.join(columns.ignored)}")
+        more = f" and {len(columns.ignored) - _MOST_TOLD} more"
+        names = ", ".join(columns.ignored[:_MOST_TOLD])
+        notes.append(f"ignored: {names}{more if len(columns.ignored) > _MOST_TOLD else ''}")
     return notes

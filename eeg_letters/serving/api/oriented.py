@@ -24,10 +24,10 @@ from eeg_letters.recordings.documents import (
 from eeg_letters.schema import Schema
 from eeg_letters.serving.api.facts import Facts, Part, printable, told, turn, unreadable
 from eeg_letters.serving.api.large import PART_BYTES, LargeRows
-from eeg_letters.serving.api.limits import RowLimit
+from eeg_letters.serving.api.limits import RowLimit, check_columns
 from eeg_letters.serving.api.members import Members
 from eeg_letters.serving.api.refusals import other_member, refused
-from eeg_letters.serving.api.rows import RowParser, check_names, other_columns
+from eeg_letters.serving.api.rows import RowParser, check_names, wanted_names
 
 _WHERE = "The body"
 # About a millisecond of work.
@@ -70,8 +70,8 @@ class Oriented:
         self._parser = parser
         self._limit = limit
         self._facts = facts
-        names = (*schema.features.names, *other_columns(schema))
-        self._wanted = frozenset(name.casefold() for name in names)
+        self._wanted = wanted_names(schema)
+        self._features = frozenset(name.casefold() for name in schema.features.names)
 
     def parts(self) -> Iterator[Part]:
         """The rows, in order.
@@ -111,6 +111,7 @@ class Oriented:
             keyed = list(found.rows)
         except RecordingError as error:
             raise unreadable(error) from None
+        yield turn(self._parser.width)
         check_names(self._body)
         self._note(found.orient)
         self._limit.check(len(keyed))
@@ -119,7 +120,9 @@ class Oriented:
         if found.columns is None:
             yield self._part(rows, 0, place, self._body)
             return
+        yield turn(self._parser.width)
         reader = self._table(found.columns)
+        yield turn(self._parser.width)
         for start in range(0, len(rows), _PART_ROWS):
             yield reader.part(rows[start : start + _PART_ROWS], start, place)
 
@@ -176,8 +179,7 @@ class Oriented:
         row: dict[str, Any] = {}
         for chunk in chunks:
             row |= chunk
-            if len(row) > len(self._schema.features) + PART_BYTES:
-                raise refused("A row has more columns than any row can have.")
+            check_columns(len(row), len(self._schema.features))
             yield turn(self._parser.width)
         yield self._part([row], 0, _placing([None]), b"true")
 
@@ -236,6 +238,7 @@ class Oriented:
                 if self._is_column(name.strip()):
                     ordered = values if isinstance(values, list) else [values[k] for k in keys]
                     kept[name] = ordered if self._is_other(name) else _compact(ordered)
+            check_columns(len(names), len(self._schema.features))
             yield turn(self._parser.width)
         reader = self._table(names)
         columns = [kept.get(name, ()) for name in names]
@@ -257,6 +260,7 @@ class Oriented:
         return self._facts.of_rows(rows, map(place, range(first, first + len(rows))))
 
     def _table(self, names: Sequence[str]) -> _Table:
+        check_columns(len(names), len(self._schema.features))
         try:
             columns = find_columns(_WHERE, names, self._schema)
         except RecordingError as error:
@@ -271,9 +275,7 @@ class Oriented:
         return name.casefold() in self._wanted
 
     def _is_other(self, name: str) -> bool:
-        return name.strip().casefold() not in {
-            feature.casefold() for feature in self._schema.features.names
-        }
+        return name.strip().casefold() not in self._features
 
 
 class _Table:
