@@ -183,8 +183,8 @@ def told(columns: Columns) -> list[str]:
     notes = []
     if columns.label is not None:
         notes.append(f"labels in the column {columns.label}")
-    if columns.ignored:
-        more = f" and {len(columns.ignored) - _MOST_TOLD} more"
-        names = ", ".join(columns.ignored[:_MOST_TOLD])
-        notes.append(f"ignored: {names}{more if len(columns.ignored) > _MOST_TOLD else ''}")
+    ignored = columns.ignored
+    if ignored:
+        more = f" and {len(ignored) - _MOST_TOLD} more" if len(ignored) > _MOST_TOLD else ""
+        notes.append(f"ignored: {', '.join(ignored[:_MOST_TOLD])}{more}")
     return notes

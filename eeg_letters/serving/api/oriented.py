@@ -32,6 +32,7 @@ from eeg_letters.serving.api.rows import RowParser, check_names, wanted_names
 _WHERE = "The body"
 # About a millisecond of work.
 _PART_ROWS = 64
+_NESTED = frozenset((list, dict))
 
 
 class Oriented:
@@ -137,6 +138,9 @@ class Oriented:
         members = Members(self._body)
         chunks = iter(members)
         first = next(chunks, {})
+        if "rows" in first and not self._is_column("rows"):
+            yield from self.rows()
+            return
         others = self._without_rows(first, chunks)
         try:
             if first.keys() <= SPLIT and not any(map(self._is_column, first)):
@@ -157,7 +161,7 @@ class Oriented:
     def _without_rows(
         self, first: dict[str, Any], chunks: Iterator[dict[str, Any]]
     ) -> Iterator[dict[str, Any]]:
-        # With "rows", it is the only member that there may be.
+        # "rows" is the only member that there may be.
         chunk: dict[str, Any] | None = first
         while chunk is not None:
             if "rows" in chunk and not self._is_column("rows"):
@@ -301,7 +305,10 @@ class _Table:
         values = array("d")
         for number, row in enumerate(lists, first):
             picked = list(self._pick(row))
-            if bool in set(map(type, picked)):
+            kinds = set(map(type, row))
+            if kinds & _NESTED:
+                raise refused(f"{place(number)}: {self._nested(row)} is no single value.")
+            if bool in kinds:
                 self._slow(row, place(number))
             try:
                 values.fromlist(picked)
@@ -333,6 +340,13 @@ class _Table:
             for number in range(start, stop)
         ]
         return self.part(rows, start, place)
+
+    def _nested(self, row: Sequence[Any]) -> str:
+        return next(
+            f"{'a list' if isinstance(value, list) else 'an object'} in the column {name}"
+            for name, value in zip(self._columns.names, row, strict=True)
+            if isinstance(value, list | dict)
+        )
 
     def _slow(self, row: Sequence[Any], place: str) -> list[float]:
         try:

@@ -259,7 +259,13 @@ class _Reader:
         if self._first is not None:
             # The parser counts the features.
             cells = line.split(self._separator, self._first)
-            return cells if len(cells) == self._first + 1 else None
+            if len(cells) <= self._first:
+                return None
+            last = cells[-1].rstrip(self._blanks)
+            is_longer = self._separator in cells[-1][len(last) :]
+            if is_longer and not line.lstrip().startswith(_COMMENTS):
+                cells[-1] = last
+            return cells
         cells = line.split(self._separator)
         if len(cells) == self._width:
             return cells
