@@ -89,7 +89,8 @@ def find_columns(
     stripped = clean_names(where, names)
     try:
         features = schema.features.spelled(stripped)
-        rest = [name for name in stripped if name not in features]
+        taken = frozenset(features)
+        rest = [name for name in stripped if name not in taken]
         label = find_label_column(rest, schema.label_column)
     except SchemaError as error:
         check_header(where, stripped)

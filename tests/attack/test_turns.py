@@ -33,7 +33,7 @@ def measured(handle):
 
 asyncio.Handle._run = measured
 
-async def answer(method, path, headers, body):
+async def answer(method, path, headers, body, query=b""):
     sent = []
 
     async def receive():
@@ -43,18 +43,19 @@ async def answer(method, path, headers, body):
         sent.append(message)
 
     scope = {"type": "http", "method": method, "scheme": "http", "path": path, "headers": headers}
+    scope["query_string"] = query
     await application(scope, receive, send)
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent)
 
-def ask(method, path, *headers, body=b""):
-    return asyncio.run(answer(method, path, headers, body))
+def ask(method, path, *headers, body=b"", query=b""):
+    return asyncio.run(answer(method, path, headers, body, query))
 
 found = []
 
-def measure(name, *request, status=200, **body):
+def measure(name, *request, status=200, times=20, **body):
     global longest
     turns = []
-    for _ in range(20):
+    for _ in range(times):
         longest = 0.0
         assert ask(*request, **body)[0] == status
         turns.append(1000 * longest)
@@ -108,6 +109,90 @@ for name, data, status in (
         assert 5e6 < len(body) < 2**23, len(body)
         refused = 422 if path == "/predict" and status == 400 else status
         measure(f"{name}, {path}", "POST", path, as_json, body=body, status=refused)
+
+# Tables and other documents, as large as they may be: 2,000 rows, or nearly 8 MiB.
+names = list(named)
+header = ",".join(["Line", "# Letter", *names])
+short = ",".join(map(str, row))
+digits = ",".join(map(repr, long))
+
+def table(lines, separator=",", end="\n", mark=".", encoding="utf-8"):
+    cells = end.join([header, *lines]) + end
+    if mark == ",":
+        cells = cells.replace(",", ";").replace(".", ",")
+    return cells.replace(",", separator).encode(encoding)
+
+csv = [f"{number},A,{digits}" for number in range(2000)]
+quoted = ['7,A,"' + digits.replace(",", '","') + '"'] * 2000
+odd = ["7,A," + short.replace("0.", "+.")] * 2000
+named_columns = {"Line": list(range(2000)), "# Letter": ["A"] * 2000}
+named_columns |= {name: [value] * 2000 for name, value in zip(names, long)}
+by_key = {name: dict(zip(map(str, range(1700)), values)) for name, values in named_columns.items()}
+times_of_day = [f"2026-01-01T10:{second // 60:02}:{second % 60:02}" for second in range(490)]
+by_time = {name: dict(zip(times_of_day, values)) for name, values in named_columns.items()}
+split = {"columns": names, "index": list(range(2000)), "data": [long] * 2000}
+texts = {"columns": ["# Letter", *names], "data": [["A", *row]] * 2000}
+def columns_of(numbers, names=names):
+    return json.dumps(dict.fromkeys([*names, *map(str, numbers)], [])).encode()
+
+lists, objects = json.dumps(long).encode(), json.dumps(named).encode()
+MANY = 8_000_000
+for name, kind, body, status in (
+    ("CSV", "text/csv", table(csv), 200),
+    ("CSV of other separators", "text/csv", table(csv, mark=","), 200),
+    ("CSV of CR", "text/csv", table(csv, end="\r"), 200),
+    ("CSV in UTF-16", "text/csv", table(csv[:1200], "\t", encoding="utf-16"), 200),
+    ("CSV in UTF-32", "text/csv", table(csv[:600], encoding="utf-32"), 200),
+    ("quoted CSV", "text/csv", table(quoted), 200),
+    ("CSV of odd numbers", "text/csv", table(odd), 200),
+    ("CSV of too many rows", "text/csv", table([csv[0]] * 2500), 413),
+    ("CSV of empty lines", "text/csv", table(csv[:1]) + b"\n" * MANY, 200),
+    ("CSV of empty lines first", "text/csv", b"\n" * MANY + table(csv[:1]), 400),
+    ("CSV of comments", "text/csv", table(csv[:1]) + b"#\n" * (MANY // 2), 200),
+    ("CSV of a comment first", "text/csv", b"#\n" * (MANY // 2) + table(csv[:1]), 422),
+    ("CSV of short lines", "text/csv", table(csv[:1]) + b"1\n" * (MANY // 2), 422),
+    ("CSV of commas", "text/csv", table(csv[:1]) + (b"," * 60_000 + b"\n") * 130, 200),
+    ("CSV of blank cells", "text/csv", table([(csv[0] + ", " * 25_000)] * 130), 422),
+    ("CSV of many columns", "text/csv", table([csv[0] + ", " * 2_400] * 900), 200),
+    ("CSV of a wide header", "text/csv", b",".join(b"c%d" % n for n in range(2600)) + b"\n", 422),
+    ("CSV of one long line", "text/csv", table(csv[:1]) + b"," * MANY, 422),
+    ("CSV of a long header", "text/csv", b"a," * (MANY // 2), 422),
+    ("CSV of quotes", "text/csv", table(csv[:1]) + b'"",' * (MANY // 3), 422),
+    ("lines of lists", "application/x-ndjson", (lists + b"\n") * 2000, 200),
+    ("lines of objects", "application/x-ndjson", (objects + b"\n") * 2000, 200),
+    ("lines without any", "application/x-ndjson", b"\n" * MANY, 200),
+    ("short lines", "application/x-ndjson", b"1\n" * (MANY // 2), 422),
+    ("records", "application/json", json.dumps([named] * 2000).encode(), 200),
+    ("values", "application/json", json.dumps([long] * 2000).encode(), 200),
+    ("index", "application/json", json.dumps({n: named for n in range(2000)}).encode(), 200),
+    ("columns of lists", "application/json", json.dumps(named_columns).encode(), 200),
+    ("columns", "application/json", json.dumps(by_key).encode(), 200),
+    ("columns by time", "application/json", json.dumps(by_time).encode(), 200),
+    ("split", "application/json", json.dumps(split).encode(), 200),
+    ("split with text", "application/json", json.dumps(texts).encode(), 200),
+    ("one row", "application/json", json.dumps({n: 1 for n in range(600_000)}).encode(), 422),
+    ("objects in objects", "application/json", b'{"a":' * 2000 + b"1" + b"}" * 2000, 400),
+    ("empty members", "application/json", b'{"a":[' + b"[]," * 2_000_000 + b"[]]}", 422),
+    ("colons", "application/json", b'{"' + b":" * MANY + b'": 1}', 422),
+    ("one column", "application/json", json.dumps({names[0]: [1] * 2_000_000}).encode(), 422),
+    ("many columns", "application/json", columns_of(range(2400)), 200),
+    ("too many columns", "application/json", columns_of(range(500_000)), 422),
+    ("blank columns", "application/json", columns_of(range(500_000), ()), 422),
+):
+    assert len(body) < 2**23, (name, len(body))
+    declared = (b"content-type", kind.encode())
+    measure(name, "POST", "/predict", declared, body=body, status=status, times=5)
+few = 104_000 // (52 + len(names))
+for name, kind, body in (
+    ("CSV", "text/csv", table(csv[:few])),
+    ("quoted CSV", "text/csv", table(quoted[:few])),
+    ("lines of objects", "application/x-ndjson", (objects + b"\n") * few),
+    ("columns by time", "application/json", json.dumps(by_time).encode()),
+    ("split", "application/json", json.dumps({"columns": names, "data": [long] * few}).encode()),
+    ("rows", "application/json", json.dumps({"rows": [{**named, "Line": 1}] * few}).encode()),
+):
+    measure(f"{name}, with values", "POST", "/predict", (b"content-type", kind.encode()), body=body,
+            query=b"values=true", times=5)
 print(json.dumps(found))
 """
 

@@ -17,6 +17,8 @@ from eeg_letters.scoring.scorer import Floats
 from eeg_letters.serving.api.refusals import refused
 
 Fact = dict[str, Any]
+# Names of columns that are told of.
+_MOST_TOLD = 20
 
 
 # Not frozen, as `eeg_letters.serving.routing.Response`.
@@ -181,6 +183,8 @@ def told(columns: Columns) -> list[str]:
     notes = []
     if columns.label is not None:
         notes.append(f"labels in the column {columns.label}")
-    if columns.ignored:
-        notes.append(f"ignored: {', '.join(columns.ignored)}")
+    ignored = columns.ignored
+    if ignored:
+        more = f" and {len(ignored) - _MOST_TOLD} more" if len(ignored) > _MOST_TOLD else ""
+        notes.append(f"ignored: {', '.join(ignored[:_MOST_TOLD])}{more}")
     return notes

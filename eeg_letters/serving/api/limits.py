@@ -16,6 +16,24 @@ PART_ROWS = 128
 PART_CELLS = 8 * 1024
 # Probabilities whose JSON is no large answer.
 FEW_CELLS = 2 * 1024
+# Columns that a table may have besides some for each feature.
+OTHER_COLUMNS = 2000
+
+
+def check_columns(number: int, n_features: int) -> None:
+    """Make sure that a table has not so many columns that to look at their names takes long.
+
+    Raises
+    ------
+    Problem
+        422.
+    """
+    most = 4 * n_features + OTHER_COLUMNS
+    if number > most:
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"There are {number} columns; a table has at most {most}.",
+        )
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from eeg_letters.serving.api.rows import check_names
 # The longest column: to make sure that it has no row twice may take some milliseconds.
 _LARGEST_BYTES = 256 * 1024
 
+# A few milliseconds of work, where members are short.
+_PART_BYTES = PART_BYTES // 4
 # No token is longer that may be cut at the end of a part, except for strings.
 _TOKEN_BYTES = 32
 
@@ -65,7 +67,8 @@ class Members:
         """Some members at a time; a value that is a list of rows comes in parts, by its name."""
         more = b","
         while more:
-            found = _MEMBERS.match(self._body, self._at, min(self._at + PART_BYTES, self._end))
+            end = min(self._at + _PART_BYTES, self._end)
+            found = _MEMBERS.match(self._body, self._at, end)
             if found is not None and found.end() > self._at:
                 self._take(found.end() - 1)
                 self._at = found.end()
@@ -91,7 +94,7 @@ class Members:
         self._at = opened.end()
         self._opened = b'{"":['
         while True:
-            end = min(self._at + PART_BYTES, self._end)
+            end = min(self._at + _PART_BYTES, self._end)
             found = _SOME_ROWS.match(self._body, self._at, end)
             if found is not None and found.end() > self._at:
                 self.text = b"{%b:[%b]}" % (name, self._body[self._at : found.end() - 1])

@@ -25,14 +25,15 @@ from eeg_letters.scales import all_stand_for_powers
 from eeg_letters.schema import Schema
 from eeg_letters.serving.api.facts import Facts, Part, printable, told, turn, unreadable
 from eeg_letters.serving.api.large import PART_BYTES, LargeRows
-from eeg_letters.serving.api.limits import RowLimit
+from eeg_letters.serving.api.limits import RowLimit, check_columns
 from eeg_letters.serving.api.members import Members
 from eeg_letters.serving.api.refusals import other_member, refused
-from eeg_letters.serving.api.rows import RowParser, check_names, other_columns
+from eeg_letters.serving.api.rows import RowParser, check_names, wanted_names
 
 _WHERE = "The body"
 # About a millisecond of work.
 _PART_ROWS = 64
+_NESTED = frozenset((list, dict))
 
 
 class Oriented:
@@ -71,8 +72,8 @@ class Oriented:
         self._parser = parser
         self._limit = limit
         self._facts = facts
-        names = (*schema.features.names, *other_columns(schema))
-        self._wanted = frozenset(name.casefold() for name in names)
+        self._wanted = wanted_names(schema)
+        self._features = frozenset(name.casefold() for name in schema.features.names)
 
     def parts(self) -> Iterator[Part]:
         """The rows, in order.
@@ -112,6 +113,7 @@ class Oriented:
             keyed = list(found.rows)
         except RecordingError as error:
             raise unreadable(error) from None
+        yield turn(self._parser.width)
         check_names(self._body)
         self._note(found.orient)
         self._limit.check(len(keyed))
@@ -120,7 +122,9 @@ class Oriented:
         if found.columns is None:
             yield self._part(rows, 0, place, self._body)
             return
+        yield turn(self._parser.width)
         reader = self._table(found.columns)
+        yield turn(self._parser.width)
         for start in range(0, len(rows), _PART_ROWS):
             yield reader.part(rows[start : start + _PART_ROWS], start, place)
 
@@ -135,6 +139,9 @@ class Oriented:
         members = Members(self._body)
         chunks = iter(members)
         first = next(chunks, {})
+        if "rows" in first and not self._is_column("rows"):
+            yield from self.rows()
+            return
         others = self._without_rows(first, chunks)
         try:
             if first.keys() <= SPLIT and not any(map(self._is_column, first)):
@@ -155,7 +162,7 @@ class Oriented:
     def _without_rows(
         self, first: dict[str, Any], chunks: Iterator[dict[str, Any]]
     ) -> Iterator[dict[str, Any]]:
-        # With "rows", it is the only member that there may be.
+        # "rows" is the only member that there may be.
         chunk: dict[str, Any] | None = first
         while chunk is not None:
             if "rows" in chunk and not self._is_column("rows"):
@@ -177,8 +184,7 @@ class Oriented:
         row: dict[str, Any] = {}
         for chunk in chunks:
             row |= chunk
-            if len(row) > len(self._schema.features) + PART_BYTES:
-                raise refused("A row has more columns than any row can have.")
+            check_columns(len(row), len(self._schema.features))
             yield turn(self._parser.width)
         yield self._part([row], 0, _placing([None]), b"true")
 
@@ -237,6 +243,7 @@ class Oriented:
                 if self._is_column(name.strip()):
                     ordered = values if isinstance(values, list) else [values[k] for k in keys]
                     kept[name] = ordered if self._is_other(name) else _compact(ordered)
+            check_columns(len(names), len(self._schema.features))
             yield turn(self._parser.width)
         reader = self._table(names)
         columns = [kept.get(name, ()) for name in names]
@@ -258,6 +265,7 @@ class Oriented:
         return self._facts.of_rows(rows, map(place, range(first, first + len(rows))))
 
     def _table(self, names: Sequence[str]) -> _Table:
+        check_columns(len(names), len(self._schema.features))
         try:
             columns = find_columns(_WHERE, names, self._schema)
         except RecordingError as error:
@@ -272,9 +280,7 @@ class Oriented:
         return name.casefold() in self._wanted
 
     def _is_other(self, name: str) -> bool:
-        return name.strip().casefold() not in {
-            feature.casefold() for feature in self._schema.features.names
-        }
+        return name.strip().casefold() not in self._features
 
 
 class _Table:
@@ -300,7 +306,10 @@ class _Table:
         values = array("d")
         for number, row in enumerate(lists, first):
             picked = list(self._pick(row))
-            if bool in set(map(type, picked)):
+            kinds = set(map(type, row))
+            if kinds & _NESTED:
+                raise refused(f"{place(number)}: {self._nested(row)} is no single value.")
+            if bool in kinds:
                 self._slow(row, place(number))
             try:
                 values.fromlist(picked)
@@ -330,6 +339,13 @@ class _Table:
             for number in range(start, stop)
         ]
         return self.part(rows, start, place)
+
+    def _nested(self, row: Sequence[Any]) -> str:
+        return next(
+            f"{'a list' if isinstance(value, list) else 'an object'} in the column {name}"
+            for name, value in zip(self._columns.names, row, strict=True)
+            if isinstance(value, list | dict)
+        )
 
     def _slow(self, row: Sequence[Any], place: str) -> list[float]:
         try:

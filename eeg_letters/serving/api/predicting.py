@@ -143,7 +143,7 @@ def _wants_values(query: bytes) -> bool:
 def _read_as(notes: Sequence[str]) -> tuple[Header, ...]:
     if not notes:
         return ()
-    told = quote("; ".join(notes), safe=_PLAIN, errors="replace")
+    told = quote("; ".join(notes)[: 2 * _MOST_TOLD], safe=_PLAIN, errors="replace")
     if len(told) > _MOST_TOLD:
         told = f"{_CUT.sub('', told[:_MOST_TOLD])} ..."
     return ((READ_AS, told.encode()),)

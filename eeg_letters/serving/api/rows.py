@@ -60,6 +60,12 @@ def other_columns(schema: Schema, stored: Collection[str] = ()) -> tuple[str, ..
     return tuple(name for name in dict.fromkeys(names) if name not in features)
 
 
+def wanted_names(schema: Schema) -> frozenset[str]:
+    """Names of features, line number and label, case-folded."""
+    names = (*schema.features.names, *other_columns(schema))
+    return frozenset(name.casefold() for name in names)
+
+
 class RowParser:
     """Parses rows of one schema.
 

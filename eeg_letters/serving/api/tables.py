@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from http import HTTPStatus
@@ -19,13 +19,14 @@ from eeg_letters.scales import Scale, all_stand_for_powers
 from eeg_letters.schema import Schema
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.serving.api.facts import Fact, Facts, Part, printable, told, turn, unreadable
-from eeg_letters.serving.api.limits import RowLimit
+from eeg_letters.serving.api.limits import RowLimit, check_columns
 from eeg_letters.serving.api.refusals import refused
-from eeg_letters.serving.api.rows import RowParser
+from eeg_letters.serving.api.rows import RowParser, wanted_names
 from eeg_letters.serving.api.texts import Text
 
 # The header is among so many lines: comments and empty lines may be before it.
 _HEAD_LINES = 1000
+_HEAD_CELLS = 2048
 # About a millisecond of work, where lines are read quickly and where they are not.
 _QUICK_CELLS = 8 * 1024
 _SLOW_CELLS = 1024
@@ -35,6 +36,9 @@ _ODD = (b'"', b"[", b"]", b"{", b"\0")
 # JSON has a whole number for it, which has no sign.
 _MINUS_ZERO = re.compile(rb"-0(?![.eE0-9])")
 _COMMENTS = (b"#", b"%")
+_SEPARATORS = b",;\t \r"
+# A longer line may have so many cells that it takes long to see that they are empty.
+_LONG_BYTES = 8 * 1024
 
 
 class Table:
@@ -84,7 +88,7 @@ class Table:
         """
         batches = self._text.lines()
         head, is_whole = _head(batches)
-        dialect = _find_dialect(head[:_HEAD_LINES], is_whole and len(head) <= _HEAD_LINES)
+        dialect = self._find_dialect(head[:_HEAD_LINES], is_whole and len(head) <= _HEAD_LINES)
         yield turn(self._parser.width)
         export = find_export(dialect)
         columns = self._find_columns(dialect, export)
@@ -103,6 +107,20 @@ class Table:
                     self._limit.check(n_rows)
                     yield part
             number += len(lines)
+
+    def _find_dialect(self, head: Sequence[bytes], is_whole: bool) -> Dialect:
+        for place, line in enumerate(head):
+            if line.strip(_SEPARATORS):
+                n_cells = max(map(line.count, (b",", b";", b"\t"))) + 1
+                check_columns(n_cells, self._parser.width)
+                if not line.lstrip().startswith(_COMMENTS):
+                    # Enough numbers tell of the decimal mark.
+                    end = place + 2 + _HEAD_CELLS // n_cells
+                    is_whole = is_whole and end >= len(head)
+                    head = head[:end]
+                    break
+        wanted = wanted_names(self._schema)
+        return _find_dialect(head, is_whole, lambda name: name.casefold() in wanted)
 
     def _find_columns(self, dialect: Dialect, export: ExportReader | None) -> Columns:
         names = dialect.names if export is None else export.names
@@ -142,15 +160,14 @@ def _head(batches: Iterator[list[bytes]]) -> tuple[list[bytes], bool]:
     return head, True
 
 
-def _find_dialect(head: Sequence[bytes], is_whole: bool) -> Dialect:
+def _find_dialect(head: Sequence[bytes], is_whole: bool, knows: Callable[[str], bool]) -> Dialect:
     text = b"\n".join(head)
     if b"\0" in text:
         raise _no_table("it has a NUL byte")
     try:
         # The last line is a whole one, too.
-        dialect = find_dialect(
-            "The body", text.decode(errors="surrogateescape") + ("" if is_whole else "\n"), is_whole
-        )
+        shown = text.decode(errors="surrogateescape") + ("" if is_whole else "\n")
+        dialect = find_dialect("The body", shown, is_whole, knows)
         "".join(dialect.names).encode()
     except UnicodeEncodeError:
         raise _no_table("its header is not UTF-8 text") from None
@@ -206,6 +223,12 @@ class _Reader:
 
     def parts(self, lines: Sequence[bytes], before: int) -> Iterator[Part]:
         """Rows of the lines after so many."""
+        for number, line in enumerate(lines, before + 1):
+            if len(line) > _LONG_BYTES and line.strip(self._blanks):
+                try:
+                    check_columns(line.count(self._separator) + 1, self._parser.width)
+                except Problem as problem:
+                    raise Problem(problem.status, f"Line {number}: {problem.detail}") from None
         part = self._quick(lines, before)
         if part is None:
             yield from self._slow(lines, before)
@@ -258,7 +281,13 @@ class _Reader:
         if self._first is not None:
             # The parser counts the features.
             cells = line.split(self._separator, self._first)
-            return cells if len(cells) == self._first + 1 else None
+            if len(cells) <= self._first:
+                return None
+            last = cells[-1].rstrip(self._blanks)
+            is_longer = self._separator in cells[-1][len(last) :]
+            if is_longer and not line.lstrip().startswith(_COMMENTS):
+                cells[-1] = last
+            return cells
         cells = line.split(self._separator)
         if len(cells) == self._width:
             return cells

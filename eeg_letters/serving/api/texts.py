@@ -16,6 +16,7 @@ from eeg_letters.serving.api.refusals import refused
 _START_BYTES = 256 * 1024
 # Of lines without anything in them, so many take about a millisecond.
 _MOST_LINES = 4096
+_BLOCK_BYTES = PART_BYTES
 
 
 class Text:
@@ -54,10 +55,10 @@ class Text:
         """
         pending = b""
         for block in self._blocks():
-            whole, _, pending = (pending + block).rpartition(b"\n")
+            whole, newline, pending = (pending + block).rpartition(b"\n")
             if len(pending) > 2 * PART_BYTES:
                 raise refused("A line is longer than any row can be.")
-            lines = whole.split(b"\n") if _ else []
+            lines = whole.split(b"\n") if newline else []
             if len(lines) <= _MOST_LINES:
                 yield lines
             else:
@@ -68,7 +69,8 @@ class Text:
 
     def _blocks(self) -> Iterator[bytes]:
         body, start = self._body, len(self._mark)
-        blocks = (body[i : i + PART_BYTES] for i in range(start, len(body), PART_BYTES))
+        size = _BLOCK_BYTES
+        blocks = (body[i : i + size] for i in range(start, len(body), size))
         if self._encoding == "utf-8" and not self._ends_with_cr:
             return blocks
         return self._recoded(blocks)
