@@ -19,6 +19,7 @@ from eeg_letters.recordings.chunks import SLOT_BYTES, Chunk, Parsed, Table
 from eeg_letters.scoring.bulk import BulkScorer, Scores, score
 from eeg_letters.scoring.store import load_models
 
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -61,7 +62,7 @@ class Workers:
         pending: deque[tuple[Chunk, Future[tuple[Parsed, list[Scores]]]]] = deque()
         try:
             for chunk in table.chunks(self._slots):
-                pending.append((chunk, self._pool.submit(_work, chunk)))
+                pending.append((chunk, self._submit(chunk)))
                 # The next chunk goes into the slot of the oldest.
                 if len(pending) == len(self._slots):
                     yield _answer(*pending.popleft())
@@ -83,6 +84,17 @@ class Workers:
                     future.exception()
 
 
+    def _submit(self, chunk: Chunk) -> Future[tuple[Parsed, list[Scores]]]:
+        # The first one forks all processes. Until they have handlers of their own, which
+        # `_begin_work` sets, a signal would raise KeyboardInterrupt in them, and be lost where
+        # Python runs its own code after a fork.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+        try:
+            return self._pool.submit(_work, chunk)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _answer(
     chunk: Chunk, future: Future[tuple[Parsed, list[Scores]]]
 ) -> tuple[Chunk, Parsed, list[Scores]]:
@@ -99,6 +111,7 @@ def _begin_work(slots: list[mmap.mmap], scorers: list[BulkScorer], all_probabili
     # Ctrl-C reaches all processes of a terminal; the parent ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
     # A library that aborts may print the row that it had.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     Thread(target=_end_with_parent, daemon=True).start()
