@@ -83,7 +83,6 @@ class Workers:
                 if not future.cancel():
                     future.exception()
 
-
     def _submit(self, chunk: Chunk) -> Future[tuple[Parsed, list[Scores]]]:
         # The first one forks all processes. Until they have handlers of their own, which
         # `_begin_work` sets, a signal would raise KeyboardInterrupt in them, and be lost where

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from eeg_letters.errors import RecordingError
 from eeg_letters.recordings.columns import COMMENTS, is_known
@@ -25,7 +25,7 @@ _POINT_NUMBER = re.compile(r"[+-]?\d*\.\d+(e[+-]?\d+)?", re.IGNORECASE)
 # "1,234" may be a thousand and some, "0,123" and "1,2345" may not.
 _MAYBE_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 
-Keep = Callable[[str], bool]
+Knows = Callable[[str], bool]
 
 
 @dataclass(frozen=True)
@@ -112,12 +112,11 @@ def split_line(line: str, separator: str) -> list[str]:
     return next(csv.reader([line], delimiter=separator, strict=True), [])
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Head:
     # The lines of a table's beginning, numbered from 1.
     where: str
     lines: list[str]
-    notes: list[str] = field(default_factory=list)
 
     def filled(self, start: int) -> Iterator[tuple[int, str]]:
         for number, line in enumerate(self.lines[start:], start + 1):
@@ -125,7 +124,7 @@ class _Head:
                 yield number, line
 
 
-def find_dialect(where: str, head: str, is_whole: bool, knows: Keep = is_known) -> Dialect:
+def find_dialect(where: str, head: str, is_whole: bool, knows: Knows = is_known) -> Dialect:
     """How a table is written, by its beginning.
 
     Parameters
@@ -150,61 +149,70 @@ def find_dialect(where: str, head: str, is_whole: bool, knows: Keep = is_known) 
         if len(lines) == 1:
             raise RecordingError(f"{where}, line 1: longer than any header can be")
         lines.pop()
-    start, separator = 0, None
-    if lines and (match := _SEP_LINE.fullmatch(lines[0].strip("\ufeff \r"))):
-        start, separator = 1, match[1]
-        if separator not in SEPARATORS:
-            raise RecordingError(
-                f"{where}, line 1: cells are separated by {separator!r}; comma, semicolon and tab"
-                " are read"
-            )
-    elif lines and _METADATA.match(lines[0]):
-        start = 1
+    before, separator = _preamble(where, lines[0])
     read = _Head(where, lines)
+    number, header, following = _find_header(read, before, separator)
+    separator = separator or _separator(where, number, header, following, knows)
+    try:
+        names = tuple(split_line(header, separator))
+    except csv.Error as error:
+        raise RecordingError(f"{where}, line {number}: not CSV: {error}") from None
+    notes = []
+    if separator != ",":
+        notes.append(f"cells separated by {SEPARATORS[separator]}s")
+    if number > 1 + before:
+        notes.append(f"header in line {number}")
+    decimal_comma = _has_decimal_comma(read, Dialect(separator, False, names, number), knows)
+    if decimal_comma:
+        notes.append("decimal commas")
+    return Dialect(separator, decimal_comma, names, number, tuple(notes))
+
+
+def _preamble(where: str, line: str) -> tuple[int, str | None]:
+    """How many lines are before anything else, and the separator that they name."""
+    match = _SEP_LINE.fullmatch(line.strip("\ufeff \r"))
+    if match is None:
+        return (1, None) if _METADATA.match(line) else (0, None)
+    if match[1] not in SEPARATORS:
+        raise RecordingError(
+            f"{where}, line 1: cells are separated by {match[1]!r}; comma, semicolon and tab are"
+            " read"
+        )
+    return 1, match[1]
+
+
+def _find_header(read: _Head, before: int, separator: str | None) -> tuple[int, str, str | None]:
+    """The header's line number, the header, and the line that follows it."""
     comments: list[tuple[int, str]] = []
-    filled = read.filled(start)
+    filled = read.filled(before)
     for number, line in filled:
         if line.lstrip().startswith(COMMENTS):
             comments.append((number, line))
             continue
-        following = next((text for _, text in filled if not text.startswith(COMMENTS)), None)
-        break
-    else:
-        if not comments:
-            raise RecordingError(f"{where}: the file is empty")
-        # Nothing but a header that is one.
-        number, line, following = *comments.pop(), None
-    if comments and (header := _commented_header(comments[-1], line, separator)):
-        (number, line), following = header, line
-    separator = separator or _separator(where, number, line, following, knows)
-    try:
-        names = tuple(split_line(line, separator))
-    except csv.Error as error:
-        raise RecordingError(f"{where}, line {number}: not CSV: {error}") from None
-    if separator != ",":
-        read.notes.append(f"cells separated by {SEPARATORS[separator]}s")
-    if number > 1 + start:
-        read.notes.append(f"header in line {number}")
-    dialect = Dialect(separator, False, names, number)
-    decimal_comma = _has_decimal_comma(read, dialect, knows)
-    if decimal_comma:
-        read.notes.append("decimal commas")
-    return Dialect(separator, decimal_comma, names, number, tuple(read.notes))
+        if comments and _is_header(comments[-1][1], line, separator):
+            return *comments[-1], line
+        return (
+            number,
+            line,
+            next((text for _, text in filled if not text.startswith(COMMENTS)), None),
+        )
+    if not comments:
+        raise RecordingError(f"{read.where}: the file is empty")
+    # Nothing but a header that is a comment.
+    return *comments[-1], None
 
 
-def _commented_header(
-    comment: tuple[int, str], first: str, separator: str | None
-) -> tuple[int, str] | None:
+def _is_header(comment: str, following: str, separator: str | None) -> bool:
     # "# Letter,Cz/theta" over a line of numbers: it has the names, and as many.
     for mark in SEPARATORS if separator is None else (separator,):
-        cells = first.split(mark)
+        cells = following.split(mark)
         is_row = any(as_number(cell.replace(",", ".")) is not None for cell in cells)
-        if is_row and len(comment[1].split(mark)) == len(cells) and (len(cells) > 1):
-            return comment
-    return None
+        if is_row and len(cells) > 1 and len(comment.split(mark)) == len(cells):
+            return True
+    return False
 
 
-def _separator(where: str, number: int, header: str, following: str | None, knows: Keep) -> str:
+def _separator(where: str, number: int, header: str, following: str | None, knows: Knows) -> str:
     there = [mark for mark in SEPARATORS if mark in header]
     if len(there) < 2:
         return there[0] if there else ","
@@ -230,14 +238,14 @@ def _fits(header: str, following: str | None, mark: str) -> bool:
         return False
 
 
-def _knows_any(header: str, mark: str, knows: Keep) -> bool:
+def _knows_any(header: str, mark: str, knows: Knows) -> bool:
     try:
         return any(knows(name.strip()) for name in split_line(header, mark))
     except csv.Error:
         return False
 
 
-def _has_decimal_comma(read: _Head, dialect: Dialect, knows: Keep) -> bool:
+def _has_decimal_comma(read: _Head, dialect: Dialect, knows: Knows) -> bool:
     wanted = [knows(name.strip()) for name in dialect.names]
     if not any(wanted):
         wanted = [True] * len(wanted)
