@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,10 +14,27 @@ from eeg_letters.errors import Problem
 from eeg_letters.labels import LETTER_COLUMN
 from eeg_letters.models import MODELS
 from eeg_letters.schema import LINE_COLUMN, Schema
+from eeg_letters.serving.api.media import JSON_LINES, TABLES
 
 _PREDICTIONS = "Predictions"
 _SERVICE = "Service"
 _EXAMPLE_LINE = 232
+_TABLE = (
+    "A header and a row in each line. Separators, decimal commas, comments, encoding and line ends"
+    " are found out; other columns are ignored."
+)
+_VALUES = {
+    "name": "values",
+    "in": "query",
+    "description": "Whether predictions also have the row's values, and its line number and label"
+    " where the rows have them.",
+    "schema": {"type": "boolean", "default": False},
+}
+_READ_AS = {
+    "description": "How a table or a document was read, where there was something to find out:"
+    " encoding, separator, decimal commas, orientation, the label column, ignored columns.",
+    "schema": {"type": "string"},
+}
 
 
 @dataclass(frozen=True)
@@ -110,13 +128,17 @@ def paths(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
             "post": _operation(
                 "predict",
                 "Predictions of both models for rows of your own",
-                _answer(
-                    "For each row, the prediction of each model",
-                    "Predictions",
-                    _predictions(example),
-                ),
+                {
+                    **_answer(
+                        "For each row, the prediction of each model",
+                        "Predictions",
+                        _predictions(example),
+                    ),
+                    "headers": {"Read-As": _READ_AS},
+                },
                 [400, 408, 413, 415, 422],
-                body=_json_body({"$ref": "#/components/schemas/Rows"}, {"rows": [example.row]}),
+                body=_rows_body(example),
+                parameters=[_VALUES],
             )
         },
         "/models": {
@@ -189,6 +211,7 @@ def _operation(
     body: dict[str, Any] | None = None,
     internal: bool = False,
     tag: str = _PREDICTIONS,
+    parameters: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     if not internal:
         problems = [*problems, 431, 503]
@@ -196,6 +219,7 @@ def _operation(
         "operationId": operation,
         "summary": summary,
         "tags": [tag],
+        **({"parameters": [*parameters]} if parameters else {}),
         **({"requestBody": body} if body else {}),
         "responses": {
             "200": answer,
@@ -209,6 +233,26 @@ def _json_body(schema: dict[str, Any], example: Any) -> dict[str, Any]:
         "required": True,
         "content": {"application/json": {"schema": schema, "example": example}},
     }
+
+
+def _rows_body(example: Example) -> dict[str, Any]:
+    names, row = example.schema.features.names, [str(value) for value in example.row]
+    table = f"{','.join(names)}\n{','.join(row)}\n"
+    line = f"{json.dumps(dict(zip(names, example.row, strict=True)))}\n"
+    rows = [{"$ref": f"#/components/schemas/{name}"} for name in ("Rows", "RowList")]
+    body = _json_body({"anyOf": rows}, {"rows": [example.row]})
+    text = {
+        **dict.fromkeys(TABLES, (_TABLE, table)),
+        **dict.fromkeys(JSON_LINES, ("A row in each line: an object, or a list.", line)),
+    }
+    body["content"] |= {
+        kind.decode(): {
+            "schema": {"type": "string", "description": description},
+            "example": shown if kind != b"text/tab-separated-values" else shown.replace(",", "\t"),
+        }
+        for kind, (description, shown) in text.items()
+    }
+    return body
 
 
 def _answer(description: str, schema: str, example: Any) -> dict[str, Any]:
@@ -292,8 +336,8 @@ def responses() -> dict[str, Any]:
         404: "No stored row has that line number, or there are no stored rows",
         408: "The body did not arrive in time",
         413: "The body is too large, or has too many rows, or its answer would be too large",
-        415: "The body is not declared as application/json, or not compressed with gzip or deflate",
-        422: "The body is JSON, but not what is asked for; the detail names row and feature",
+        415: "The body is of another media type, or not compressed with gzip or deflate",
+        422: "The body can be parsed, but is not what is asked for; the detail names the row",
         431: "The path and the headers are too large, or the headers too many",
         503: "Requests hold too much memory already; try again after Retry-After seconds",
     }

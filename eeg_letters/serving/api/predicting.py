@@ -14,6 +14,7 @@ from eeg_letters.serving.api import jsonlines
 from eeg_letters.serving.api.answers import as_json
 from eeg_letters.serving.api.facts import Batches, Facts, Part
 from eeg_letters.serving.api.limits import row_limit
+from eeg_letters.serving.api.media import JSON_LINES, TABLES
 from eeg_letters.serving.api.oriented import Oriented
 from eeg_letters.serving.api.rows import RowParser
 from eeg_letters.serving.api.tables import Table
@@ -25,8 +26,6 @@ from eeg_letters.serving.scheduling import FairScheduler
 from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.settings import Settings
 
-TABLES = (b"text/csv", b"text/tab-separated-values")
-JSON_LINES = (b"application/x-ndjson", b"application/jsonl", b"application/x-jsonlines")
 MEDIA = (JSON, *TABLES, *JSON_LINES)
 
 READ_AS = b"read-as"

@@ -121,6 +121,18 @@ def schemas(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
         "additionalProperties": False,
     }
     by_model = {model.title: {"$ref": "#/components/schemas/Answer"} for model in MODELS}
+    prediction = exactly(by_model)
+    prediction["properties"] = {
+        **by_model,
+        "values": {
+            "description": "With `values=true`: the features, in order, as they were read.",
+            "type": "array",
+            "items": number,
+        },
+        "line": {"description": "With `values=true`: the line number.", "type": "integer"},
+        "label": {"description": "With `values=true`: the true label.", **label},
+        **(letter if labels.are_letters else {}),
+    }
     return {
         "Line": exactly({"line": {"type": "integer", "format": "int64"}}),
         "StoredRow": _stored_row(columns),
@@ -134,7 +146,13 @@ def schemas(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
         },
         "Rows": exactly({"rows": {"type": "array", "items": {"$ref": "#/components/schemas/Row"}}}),
         "Answer": answer,
-        "Predictions": exactly({"predictions": {"type": "array", "items": exactly(by_model)}}),
+        "RowList": {
+            "description": "Rows as pandas' `to_json` writes them with `orient` records or values."
+            " What it writes with index, split or columns is read as well.",
+            "type": "array",
+            "items": {"$ref": "#/components/schemas/Row"},
+        },
+        "Predictions": exactly({"predictions": {"type": "array", "items": prediction}}),
         "Index": exactly(
             {
                 "name": string,

@@ -114,6 +114,7 @@ def csv_tables(draw: st.DrawFn) -> tuple[bytes, Schema]:
 @example((b"x,y,Z,note\n-0,1,2,a\n", OTHERS), False)
 @example((b"note,x,y,Z\n1,2,3,4,,\n", OTHERS), False)
 @example((b"note,x,y,Z\n1,2,3,,\n", OTHERS), False)
+@example((b"note,x,y,Z,more\n#1,2,3,4,5,,\n", OTHERS), False)
 @example((b"note,x,y,Z\n#1,2,3,4,,\n", OTHERS), False)
 def test_lines_are_read_quickly_as_they_are_one_by_one(
     table: tuple[bytes, Schema], with_facts: bool
@@ -239,6 +240,22 @@ def test_a_large_document_that_is_damaged_is_refused_as_a_small_one(
     assert (small[0] == "rows") == (large[0] == "rows"), (small, large)
     if small[0] == "rows":
         assert large == small
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"Cz/theta":{"0":1,"0":2},"Cz/alpha":{"0":1},"Pz/theta":{"0":1}}',
+        b'{"Cz/theta":[1],"Cz/alpha":[1],"Pz/theta":[1],"Cz/theta":[1]}',
+        b'{"0":[1,2,3],"1":[1,2,3],"0":[1,2,3]}',
+        b'{"Cz/theta":1,"Cz/alpha":2,"Pz/theta":3,"Cz/th\\u0065ta":3}',
+    ],
+)
+def test_a_duplicate_name_is_refused(body: bytes) -> None:
+    for read_any in (read_document, read_as_large):
+        kind, status, detail = read_any(body, False)
+        assert (kind, status) == ("refused", 422)
+        assert "duplicate name" in detail
 
 
 def read_lines(body: bytes, with_facts: bool) -> Outcome:

@@ -297,6 +297,11 @@ def test_a_bad_line_far_down_is_named(client: httpx.Client) -> None:
 
 BAD_LINES: dict[str, tuple[list[Any], int, str]] = {
     "not JSON": ([RECORDS[0], "{"], 400, "Line 2 is not JSON"),
+    "two lists in a line": (
+        [f"{json.dumps(ROWS[0])},{json.dumps(ROWS[1])}"],
+        400,
+        "Line 1 is not JSON",
+    ),
     "a list that is cut": (["[1,", "2]"], 400, "Line 1 is not JSON"),
     "a negative number": ([ROWS[0], "", [-1, *ROWS[0][1:]]], 422, "Line 3, column Cz/theta: -1"),
     "true": ([{**RECORDS[0], "Oz/gamma": True}], 422, "Line 1, column Oz/gamma: true"),
