@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 
 from eeg_letters.serving.api.large import INSIDE, PART_BYTES, STRING, strip
+from eeg_letters.serving.api.names import check_names
 from eeg_letters.serving.api.refusals import not_json, quoted, refused
-from eeg_letters.serving.api.rows import check_names
 
 # The longest column: to make sure that it has no row twice may take some milliseconds.
 _LARGEST_BYTES = 256 * 1024

@@ -27,8 +27,9 @@ from eeg_letters.serving.api.facts import Facts, Part, printable, told, turn, un
 from eeg_letters.serving.api.large import PART_BYTES, LargeRows
 from eeg_letters.serving.api.limits import RowLimit, check_columns
 from eeg_letters.serving.api.members import Members
+from eeg_letters.serving.api.names import check_names, wanted_names
 from eeg_letters.serving.api.refusals import other_member, refused
-from eeg_letters.serving.api.rows import RowParser, check_names, wanted_names
+from eeg_letters.serving.api.rows import RowParser
 
 _WHERE = "The body"
 # About a millisecond of work.

@@ -18,8 +18,9 @@ from eeg_letters.serving.api.answers import as_json
 from eeg_letters.serving.api.facts import Part
 from eeg_letters.serving.api.large import PART_BYTES
 from eeg_letters.serving.api.limits import row_limit
+from eeg_letters.serving.api.names import other_columns
 from eeg_letters.serving.api.predicting import MEDIA, build_answer, build_predict, is_usual
-from eeg_letters.serving.api.rows import RowParser, other_columns, parse_member
+from eeg_letters.serving.api.rows import RowParser, parse_member
 from eeg_letters.serving.inference import Inference
 from eeg_letters.serving.routing import (
     Body,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from array import array
@@ -16,16 +15,14 @@ import orjson
 import simdjson
 
 from eeg_letters.errors import Problem
-from eeg_letters.labels import LABEL_COLUMNS
 from eeg_letters.recordings.values import as_number
 from eeg_letters.scales import Scale, all_stand_for_powers
-from eeg_letters.schema import LINE_COLUMN, Features, Schema, getter
+from eeg_letters.schema import Features, getter
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.serving.api.large import PART_BYTES, LargeRows
 from eeg_letters.serving.api.limits import RowLimit
+from eeg_letters.serving.api.names import OTHER_COLUMNS, check_names
 from eeg_letters.serving.api.refusals import not_json, other_member, quoted, refused
-
-OTHER_COLUMNS = (LINE_COLUMN, *LABEL_COLUMNS)
 
 
 def parse_member(body: bytes, name: str) -> Any:
@@ -42,28 +39,6 @@ def parse_member(body: bytes, name: str) -> Any:
     except orjson.JSONDecodeError as error:
         raise _fault(error) from None
     return _only_member(document, name)
-
-
-def other_columns(schema: Schema, stored: Collection[str] = ()) -> tuple[str, ...]:
-    """What a row by name may have besides the features: line number, label, and what is stored.
-
-    Parameters
-    ----------
-    schema : Schema
-        Of the models.
-    stored : collection of str
-        Columns of the stored rows, each of which can be sent as it is answered.
-    """
-    named = () if schema.label_column is None else (schema.label_column,)
-    features = frozenset(schema.features.names)
-    names = (*named, *OTHER_COLUMNS, *stored)
-    return tuple(name for name in dict.fromkeys(names) if name not in features)
-
-
-def wanted_names(schema: Schema) -> frozenset[str]:
-    """Names of features, line number and label, case-folded."""
-    names = (*schema.features.names, *other_columns(schema))
-    return frozenset(name.casefold() for name in names)
 
 
 class RowParser:
@@ -429,25 +404,6 @@ def _only_member(document: Any, name: str) -> Any:
         if other != name:
             raise other_member(other, name)
     return document[name]
-
-
-def check_names(text: bytes) -> None:
-    """Make sure that no object of a JSON text has a duplicate name.
-
-    Raises
-    ------
-    Problem
-        422.
-    """
-
-    def check(pairs: list[tuple[str, Any]]) -> None:
-        names: set[str] = set()
-        for name, _ in pairs:
-            if name in names:
-                raise refused(f"An object has the duplicate name {quoted(name)}.")
-            names.add(name)
-
-    json.loads(text, object_pairs_hook=check, parse_int=float)
 
 
 def _fault(error: orjson.JSONDecodeError, culprit: str = "") -> Problem:

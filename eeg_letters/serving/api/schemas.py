@@ -10,7 +10,7 @@ from eeg_letters.labels import LabelKind
 from eeg_letters.models import MODELS
 from eeg_letters.scales import Scale
 from eeg_letters.schema import Schema
-from eeg_letters.serving.api.rows import other_columns
+from eeg_letters.serving.api.names import other_columns
 
 # The most classes that a schema lists.
 _MOST_LISTED = 100

@@ -20,8 +20,9 @@ from eeg_letters.schema import Schema
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.serving.api.facts import Fact, Facts, Part, printable, told, turn, unreadable
 from eeg_letters.serving.api.limits import RowLimit, check_columns
+from eeg_letters.serving.api.names import wanted_names
 from eeg_letters.serving.api.refusals import refused
-from eeg_letters.serving.api.rows import RowParser, wanted_names
+from eeg_letters.serving.api.rows import RowParser
 from eeg_letters.serving.api.texts import Text
 
 # The header is among so many lines: comments and empty lines may be before it.

@@ -12,7 +12,8 @@ import orjson
 
 from eeg_letters.errors import Problem
 from eeg_letters.serving.api.large import BLANKS, PART_BYTES
-from eeg_letters.serving.api.rows import RowParser, check_names
+from eeg_letters.serving.api.names import check_names
+from eeg_letters.serving.api.rows import RowParser
 from eeg_letters.serving.open_inference.refusals import refused
 from eeg_letters.serving.open_inference.tensors import Numbers
 

@@ -16,8 +16,9 @@ from eeg_letters.schema import Schema, find_band_powers, other_features
 from eeg_letters.serving.api import jsonlines, oriented, rows, tables, texts
 from eeg_letters.serving.api.facts import Facts, Part
 from eeg_letters.serving.api.limits import RowLimit
+from eeg_letters.serving.api.names import other_columns
 from eeg_letters.serving.api.oriented import Oriented
-from eeg_letters.serving.api.rows import RowParser, other_columns
+from eeg_letters.serving.api.rows import RowParser
 from eeg_letters.serving.api.tables import Table
 from eeg_letters.serving.api.texts import Text
 
