@@ -9,7 +9,8 @@ import bentoml
 import orjson
 
 from eeg_letters.serving.api.answers import as_json
-from eeg_letters.serving.api.rows import RowParser, other_columns
+from eeg_letters.serving.api.names import other_columns
+from eeg_letters.serving.api.rows import RowParser
 from eeg_letters.serving.bento import HTTPService, check_start
 from eeg_letters.serving.inference import load_inference
 from eeg_letters.settings import read_settings
@@ -49,7 +50,8 @@ class EEGLetters:
     @bentoml.api
     def predict(self, rows: list[dict[str, float | str] | list[float]]) -> dict[str, Any]:
         """Return label and probabilities that each model gives each row."""
-        schema = self.inference.schema
-        parser = RowParser(schema.features, other_columns(schema, self.inference.columns))
-        predictions = self.inference.predict(parser.to_array(rows))
+        inference, schema = self.inference, self.inference.schema
+        others = other_columns(schema, inference.columns)
+        parser = RowParser(schema.features, others, schema.values_scale)
+        predictions = inference.predict(inference.to_powers(parser.to_array(rows)))
         return {"predictions": orjson.loads(b"[%b]" % as_json(predictions, schema.labels))}
