@@ -16,7 +16,7 @@ from eeg_letters.serving.api.refusals import not_json, quoted, refused
 _LARGEST_BYTES = 256 * 1024
 
 # A few milliseconds of work, where members are short.
-_PART_BYTES = PART_BYTES // 4
+_PART_BYTES = PART_BYTES // 8
 # No token is longer that may be cut at the end of a part, except for strings.
 _TOKEN_BYTES = 32
 
