@@ -163,13 +163,12 @@ def _head(batches: Iterator[list[bytes]]) -> tuple[list[bytes], bool]:
 
 def _find_dialect(head: Sequence[bytes], is_whole: bool, knows: Callable[[str], bool]) -> Dialect:
     text = b"\n".join(head)
-    if b"\0" in text:
-        raise _no_table("it has a NUL byte")
     try:
         # The last line is a whole one, too.
         shown = text.decode(errors="surrogateescape") + ("" if is_whole else "\n")
         dialect = find_dialect("The body", shown, is_whole, knows)
-        "".join(dialect.names).encode()
+        names = "".join(dialect.names)
+        names.encode()
     except UnicodeEncodeError:
         raise _no_table("its header is not UTF-8 text") from None
     except RecordingError as error:
@@ -177,6 +176,8 @@ def _find_dialect(head: Sequence[bytes], is_whole: bool, knows: Callable[[str], 
         if "not CSV" in detail or "the file is empty" in detail:
             raise _no_table(detail.removeprefix("The body").lstrip(",: ")) from None
         raise unreadable(error) from None
+    if "\0" in names:
+        raise _no_table("its header has a NUL byte")
     return dialect
 
 
