@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from eeg_letters.recordings.arrow import read_batches
-from eeg_letters.recordings.chunks import MOST_CHUNK_ROWS
 from eeg_letters.recordings.recording import Recording, read_recording
 from eeg_letters.recordings.sources import Source, arrow_format
 from eeg_letters.recordings.whole_text import Reader, text_rows
@@ -41,6 +39,10 @@ def _any_rows(source: Source, into: Reader) -> Iterator[tuple[str | None, Any]]:
 
 
 def _arrow_rows(source: Source, into: Reader) -> Iterator[tuple[None, Any]]:
+    # Imported for what needs it: most recordings are text, and training waits for nothing else.
+    from eeg_letters.recordings.arrow import read_batches
+    from eeg_letters.recordings.chunks import MOST_CHUNK_ROWS
+
     file = io.BytesIO(source.file.read())
     batches = read_batches(source.name, file, MOST_CHUNK_ROWS)
     names = [name.strip() for name in batches.schema.names]

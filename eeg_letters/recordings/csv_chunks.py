@@ -214,8 +214,10 @@ class _Lines:
 
 def _read_csv(text: bytes, reader: LineReader, most_rows: int) -> RecordBatch | None:
     points = _with_points(text, reader)
-    if points is None or b"\0" in points:
-        return None  # At a NUL byte the library would abort the process.
+    # At a NUL byte the library would abort the process. It closes a quote at the end of a text, and
+    # takes a line break within one.
+    if points is None or b"\0" in points or _has_open_quote(points):
+        return None
     try:
         return next(
             read_csv(
@@ -229,6 +231,10 @@ def _read_csv(text: bytes, reader: LineReader, most_rows: int) -> RecordBatch | 
         )
     except Exception:  # noqa: BLE001 the library raises no class of its own
         return None
+
+
+def _has_open_quote(text: bytes) -> bool:
+    return b'"' in text and any(line.count(b'"') % 2 for line in text.split(b"\n"))
 
 
 def _with_points(text: bytes, reader: LineReader) -> bytes | None:

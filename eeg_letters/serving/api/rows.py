@@ -51,7 +51,7 @@ class RowParser:
     others : collection of str
         What a row by name may have besides, and is not used: `other_columns`.
     scale : Scale or None
-        What values are; None where features are no band powers.
+        What band powers are given as.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class RowParser:
         self.width = len(features)
         self.names = features.names
         self._known = frozenset(features.names)
-        self._scale = scale
+        self._scale = scale if features.are_powers else None
         self._in_order = getter(features.names)
         self._colons = self.width + sum(name.count(":") for name in features.names)
         # A row may have names in other case, as its recording spells them.
