@@ -158,8 +158,8 @@ def check_header(where: str, names: Sequence[str]) -> None:
     RecordingError
         When all of them are numbers.
     """
-    numbers = [as_number(name) is not None for name in names if name]
-    if len(numbers) > 1 and all(numbers):
+    named = [name for name in names if name]
+    if len(named) > 1 and all(as_number(name) is not None for name in named):
         raise RecordingError(
             f"{where}: there is no header; the first line must have the names of the columns, such"
             " as Line,# Letter,Cz/theta"

@@ -20,6 +20,7 @@ from eeg_letters.schema import Schema, find_band_powers, other_features
 
 POWERS = find_band_powers(["Cz/theta", "Cz/alpha"])
 assert POWERS is not None
+BY_POWERS = Schema(POWERS, LETTERS)
 OTHERS = other_features(["one", "two"])
 TEXTS = Labels(LabelKind.TEXT, ("left", "right"))
 NUMBERS = Labels(LabelKind.NUMBERS, (-1, 0, 7))
@@ -137,7 +138,7 @@ def test_a_quote_that_a_part_leaves_open_makes_a_bad_row() -> None:
     # Found by the test above: at the end of a part the library closed it.
     names = ("Cz/theta", "Cz/alpha", "note")
     reader = LineReader(
-        Dialect(",", False, names, 1), find_columns("x", names, Schema(POWERS, LETTERS))
+        Dialect(",", False, names, 1), find_columns("x", names, BY_POWERS)
     )
     text = b'1,2,3\n4,5,"\n6\n' + b"7,8,9\n" * 8
     fast = csv_chunks.parse_lines(text, reader)
