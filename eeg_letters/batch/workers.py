@@ -132,7 +132,7 @@ def _work(chunk: Chunk) -> tuple[Parsed, list[Scores]]:
     powers = parsed.features if scale is None else scale.to_power(parsed.features)
     scores = score(scorers, powers, len(schema.labels.values), all_probabilities)
     # The parent has no use for the features.
-    return replace(parsed, features=parsed.features[:0]), scores
+    return replace(parsed, features=parsed.features[:0].copy()), scores
 
 
 def available_cores() -> int:
