@@ -137,9 +137,7 @@ def test_json_by_columns_is_json_by_the_value(document: tuple[bytes, Columns]) -
 def test_a_quote_that_a_part_leaves_open_makes_a_bad_row() -> None:
     # Found by the test above: at the end of a part the library closed it.
     names = ("Cz/theta", "Cz/alpha", "note")
-    reader = LineReader(
-        Dialect(",", False, names, 1), find_columns("x", names, BY_POWERS)
-    )
+    reader = LineReader(Dialect(",", False, names, 1), find_columns("x", names, BY_POWERS))
     text = b'1,2,3\n4,5,"\n6\n' + b"7,8,9\n" * 8
     fast = csv_chunks.parse_lines(text, reader)
     same(fast, csv_chunks.parse_lines(text, reader, fast=False))
