@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from eeg_letters.errors import SchemaError
+from eeg_letters.scales import Scale
 from eeg_letters.schema import Features, Schema
 from eeg_letters.scoring.scorer import Floats, Scorer
 
@@ -50,8 +52,10 @@ class Classifier:
         ----------
         frame : pandas.DataFrame or array_like of float, shape (n_rows, n_features)
             Features in the unit of the recordings that the model was trained on (band powers: µV²).
-            The columns of a frame are found by name, whatever their order; blanks around a name and
-            other columns do not count. An array has the order of ``schema.features``.
+            The columns of a frame are found by name, whatever their order; upper and lower case,
+            blanks around a name and other columns do not count. The values of a frame are those of
+            a file, logarithms where ``schema.scale`` says so. An array has the order of
+            ``schema.features``, and powers, as `eeg_letters.read` gives them.
 
         Returns
         -------
@@ -72,7 +76,7 @@ class Classifier:
         array([0, 0, 0])
         """
         labels: NDArray[Any] = self.schema.labels.array[
-            self.scorer.predict(_rows(frame, self.schema.features))
+            self.scorer.predict(_rows(frame, self.schema))
         ]
         return labels
 
@@ -94,20 +98,16 @@ class Classifier:
         ValueError
             As `predict` does.
         """
-        return self.scorer.predict_proba(_rows(frame, self.schema.features))
+        return self.scorer.predict_proba(_rows(frame, self.schema))
 
 
-def _rows(frame: Any, features: Features) -> Floats:
+def _rows(frame: Any, schema: Schema) -> Floats:
+    features = schema.features
+    scale = Scale.POWER if features.are_powers else None
     values, index = frame, None
     if hasattr(frame, "columns"):
-        names = [str(name).strip() for name in frame.columns]
-        for name in features.names:
-            if (count := names.count(name)) != 1:
-                raise ValueError(
-                    f"column {name}: {'duplicate column' if count else 'the column is missing'}"
-                )
-        values = frame.iloc[:, [names.index(name) for name in features.names]]
-        index = frame.index
+        values = frame.iloc[:, _places(frame, features)]
+        index, scale = frame.index, schema.values_scale
     try:
         rows = np.ascontiguousarray(values, np.float64)
     except (TypeError, ValueError) as error:
@@ -116,15 +116,28 @@ def _rows(frame: Any, features: Features) -> Floats:
         raise ValueError(
             f"the array has the shape {rows.shape}; (n_rows, {len(features)}) is wanted"
         )
-    good = np.isfinite(rows)
+    powers = rows if scale is None else scale.to_power(rows)
+    good = np.isfinite(rows) & np.isfinite(powers)
     if features.are_powers:
-        good &= rows >= 0
+        good &= powers >= 0
     bad = np.argwhere(~good)
     if len(bad):
         row, column = bad[0]
         raise ValueError(
             f"row {row if index is None else index[row]}, column {features.names[column]}:"
             f" {rows[row, column]} is not a finite number"
-            f"{' from 0 on' if features.are_powers else ''}"
+            f"{' from 0 on' if scale is Scale.POWER else ''}"
         )
-    return rows
+    return powers
+
+
+def _places(frame: DataFrame, features: Features) -> list[int]:
+    names = [str(name).strip() for name in frame.columns]
+    try:
+        spelled = features.spelled(names)
+    except SchemaError as error:
+        raise ValueError(str(error)) from None
+    for name in spelled:
+        if names.count(name) > 1:
+            raise ValueError(f"column {name}: duplicate column")
+    return [names.index(name) for name in spelled]

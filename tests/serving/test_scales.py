@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pandas as pd
 import pytest
 import tritonclient.http as triton
 
@@ -68,6 +69,20 @@ def client(home: Path) -> Iterator[httpx.Client]:
         httpx.Client(base_url=url, timeout=30) as client,
     ):
         yield client
+
+
+def test_a_frame_has_logarithms_and_an_array_powers(home: Path, expected: list[Any]) -> None:
+    values = np.array(values_of(home / "b.csv"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENTOML_HOME", str(home))
+        lda = eeg_letters.load(f"{LDA.name}:latest")
+    frame = pd.DataFrame(values, columns=[name.upper() for name in NAMES])
+    assert lda.predict(frame).tolist() == expected
+    rows = eeg_letters.read(home / "b.csv", lda.schema)
+    np.testing.assert_array_equal(lda.predict_proba(rows.features), lda.predict_proba(frame))
+    with pytest.raises(ValueError, match=f"row 3, column {NAMES[0]}: 400.0 is not a finite number"):
+        frame.iloc[3, 0] = 400
+        lda.predict(frame)
 
 
 def labels_of(answer: httpx.Response) -> list[Any]:
