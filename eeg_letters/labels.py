@@ -231,8 +231,10 @@ def find_label_column(names: Sequence[str], wanted: str | None = None) -> str | 
     SchemaError
         When two could have them.
     """
-    if wanted is not None and wanted in names:
-        return wanted
+    if wanted is not None:
+        alike = [name for name in names if name.casefold() == wanted.casefold()]
+        if wanted in alike or len(alike) == 1:
+            return wanted if wanted in alike else alike[0]
     order = list(dict.fromkeys(name.casefold() for name in LABEL_COLUMNS))
     candidates = [name for name in names if name.casefold() in order]
     candidates.sort(key=lambda name: order.index(name.casefold()))

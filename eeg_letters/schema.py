@@ -108,13 +108,21 @@ class Features:
             When one is missing; names it.
         """
         exact = set(columns)
-        by_folded = {name.casefold(): name for name in columns}
+        by_folded: dict[str, str] = {}
+        twice: dict[str, str] = {}
+        for column in columns:
+            folded = column.casefold()
+            if by_folded.setdefault(folded, column) != column:
+                twice[folded] = column
         found = []
         for name in self.names:
-            column = name if name in exact else by_folded.get(name.casefold())
-            if column is None:
+            found_as = name if name in exact else by_folded.get(name.casefold())
+            if found_as is None:
                 raise SchemaError(f"column {name}: the column is missing")
-            found.append(column)
+            if found_as != name and name.casefold() in twice:
+                other = twice[name.casefold()]
+                raise SchemaError(f"columns {found_as} and {other}: both may be {name}")
+            found.append(found_as)
         return tuple(found)
 
     def describe(self) -> str:

@@ -18,7 +18,7 @@ from eeg_letters.batch.workers import Workers
 from eeg_letters.errors import RecordingError
 from eeg_letters.labels import listed
 from eeg_letters.models import MODELS
-from eeg_letters.recordings.chunks import Rejected, Table
+from eeg_letters.recordings.chunks import Rejected, Table, counted
 from eeg_letters.recordings.sources import STDIN, display_name
 from eeg_letters.recordings.tables import open_table
 
@@ -68,7 +68,8 @@ class Tally:
         """Keep what is to be said of a file."""
         columns = table.columns
         if verbose:
-            labels = () if columns.label is None else (f"labels in column {columns.label}",)
+            is_told = columns.label is None or columns.is_sparse
+            labels = () if is_told else (f"labels in column {columns.label}",)
             notes = "; ".join((*table.notes, *labels))
             self.told.append(f"Read {table.name}: {notes or 'as usual'}")
         if columns.ignored:
@@ -179,18 +180,19 @@ def _predict(
         ) as table:
             _check_alike(first, table, inputs[0], path)
             tally.tell(table, options.verbose)
-            place = 0
+            place = n_rows = 0
             for chunk, parsed, scores in workers.answers(table):
                 for row in parsed.rejected:
                     number = table.first_place + place + row.place + 1
                     reject(f"{table.where} {number}", row)
                 predictions = Predictions(
-                    parsed.lines if table.columns.line is not None else parsed.lines + place,
+                    parsed.lines if table.columns.line is not None else counted(parsed, n_rows),
                     None if table.columns.label is None else parsed.classes,
                     scores,
                     table.take_kept(parsed),
                 )
                 place += chunk.places
+                n_rows += len(parsed.lines) + len(parsed.rejected)
                 tally.count(predictions, len(parsed.rejected))
                 display.update(tally.rows + tally.rejected, table.bytes_read())
                 yield path, predictions

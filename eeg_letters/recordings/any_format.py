@@ -40,7 +40,7 @@ def _any_rows(source: Source, into: Reader) -> Iterator[tuple[str | None, Any]]:
 
 def _arrow_rows(source: Source, into: Reader) -> Iterator[tuple[None, Any]]:
     # Imported for what needs it: most recordings are text, and training waits for nothing else.
-    from eeg_letters.recordings.arrow import read_batches
+    from eeg_letters.recordings.arrow import as_error, read_batches
     from eeg_letters.recordings.chunks import MOST_CHUNK_ROWS
 
     file = io.BytesIO(source.file.read())
@@ -48,7 +48,12 @@ def _arrow_rows(source: Source, into: Reader) -> Iterator[tuple[None, Any]]:
     names = [name.strip() for name in batches.schema.names]
     into.begin(source.name, names, (), None)
     number = 0
-    for batch in batches:
+    damaged = f"{source.name}: damaged, cannot be read"
+    while True:
+        with as_error(damaged):
+            batch = next(batches, None)
+        if batch is None:
+            return
         columns = [batch.column(place).to_pylist() for place in range(len(names))]
         for values in zip(*columns, strict=True):
             row = {name: _or_none(value) for name, value in zip(names, values, strict=True)}

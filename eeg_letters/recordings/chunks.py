@@ -234,6 +234,21 @@ def rejection(place: int, error: RecordingError, content: str | dict[str, Any]) 
     return Rejected(place, str(error).removeprefix(", "), content)
 
 
+def counted(parsed: Parsed, before: int) -> NDArray[np.int64]:
+    """Numbers of rows that have none of their own: places among all rows, good and bad.
+
+    Parameters
+    ----------
+    parsed : Parsed
+        The rows of a chunk.
+    before : int
+        Rows of the chunks before it.
+    """
+    bad = np.array([row.place for row in parsed.rejected], np.int64)
+    numbers: NDArray[np.int64] = parsed.places.searchsorted(parsed.places) + before
+    return numbers + np.sort(bad).searchsorted(parsed.places)
+
+
 def no_rows(columns: Columns, rejected: list[Rejected] | None = None) -> Parsed:
     """No good rows."""
     none = np.empty(0, np.int64)

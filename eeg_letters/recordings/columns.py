@@ -105,36 +105,32 @@ def find_columns(
 
 
 def clean_names(where: str, names: Sequence[str]) -> tuple[str, ...]:
-    """Column names without the blanks around them, and without the mark of a comment.
+    """Column names without the blanks around them.
 
     Raises
     ------
     RecordingError
-        When there is a duplicate (columns without a name are none), or no header.
+        When there is a duplicate; columns without a name are none.
     """
-    stripped = [name.strip() for name in names]
-    if stripped and stripped[0].startswith(COMMENTS):
-        bare = stripped[0][1:].strip()
-        if stripped[0].casefold() not in _FOLDED_LABELS and is_known(bare):
-            stripped[0] = bare
+    stripped = tuple(name.strip() for name in names)
     named = [name for name in stripped if name]
     if len(set(named)) < len(named):
         check_header(where, named)  # Of values some are often the same.
     check_unique(where, named, "column")
-    return tuple(stripped)
+    return stripped
 
 
 _FOLDED_LABELS = frozenset(name.casefold() for name in LABEL_COLUMNS)
 
 
+def is_no_feature(name: str) -> bool:
+    """Whether a column's name tells that it has line numbers or labels."""
+    return name.casefold() == LINE_COLUMN.casefold() or name.casefold() in _FOLDED_LABELS
+
+
 def is_known(name: str) -> bool:
     """Whether a column's name tells what it has: line number, label, or electrode and band."""
-    folded = name.casefold()
-    return (
-        folded == LINE_COLUMN.casefold()
-        or folded in _FOLDED_LABELS
-        or parse_band_power(name) is not None
-    )
+    return is_no_feature(name) or parse_band_power(name) is not None
 
 
 def known_by(schema: Schema) -> Callable[[str], bool]:

@@ -72,12 +72,13 @@ def open_csv(source: Source, schema: Schema, keep: Sequence[str], fast: bool = T
     where = f"{source.name}, line {dialect.header_line}"
     if any("\0" in name for name in dialect.names):
         raise RecordingError(f"{where}: a NUL byte in the line")
-    export = find_export(dialect)
+    export = find_export(where, dialect, schema.label_column)
     columns = _find_columns(where, dialect, export, schema, keep)
     begun = b"".join(head.split(b"\n", dialect.header_line)[dialect.header_line :])
     notes = dialect.notes
     if export is not None:
-        head_lines = (begun + source.file.readline()).split(b"\n")
+        # With the rest of the line that the beginning ends in.
+        head_lines = (begun + source.file.readline()).removesuffix(b"\n").split(b"\n")
         stream = ExportStream(
             map(export.converter(), chain(head_lines, map(_without_end, source.file)))
         )
@@ -214,9 +215,9 @@ class _Lines:
 
 def _read_csv(text: bytes, reader: LineReader, most_rows: int) -> RecordBatch | None:
     points = _with_points(text, reader)
-    # At a NUL byte the library would abort the process. It closes a quote at the end of a text, and
-    # takes a line break within one.
-    if points is None or b"\0" in points or _has_open_quote(points):
+    # At a NUL byte the library would abort the process. It closes a quote at the end of a text,
+    # takes a line break within one, and ends a row at a carriage return alone.
+    if points is None or b"\0" in points or _has_open_quote(points) or _has_lone_return(points):
         return None
     try:
         return next(
@@ -235,6 +236,10 @@ def _read_csv(text: bytes, reader: LineReader, most_rows: int) -> RecordBatch | 
 
 def _has_open_quote(text: bytes) -> bool:
     return b'"' in text and any(line.count(b'"') % 2 for line in text.split(b"\n"))
+
+
+def _has_lone_return(text: bytes) -> bool:
+    return b"\r" in text and text.count(b"\r") != text.count(b"\r\n")
 
 
 def _with_points(text: bytes, reader: LineReader) -> bytes | None:

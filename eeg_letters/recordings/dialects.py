@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from eeg_letters.errors import RecordingError
-from eeg_letters.recordings.columns import COMMENTS, is_known
+from eeg_letters.recordings.columns import COMMENTS, is_known, is_no_feature
 from eeg_letters.recordings.values import as_number
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
@@ -154,7 +154,7 @@ def find_dialect(where: str, head: str, is_whole: bool, knows: Knows = is_known)
     number, header, following = _find_header(read, before, separator)
     separator = separator or _separator(where, number, header, following, knows)
     try:
-        names = tuple(split_line(header, separator))
+        names = _uncommented(split_line(header, separator), knows)
     except csv.Error as error:
         raise RecordingError(f"{where}, line {number}: not CSV: {error}") from None
     notes = []
@@ -212,6 +212,15 @@ def _is_header(comment: str, following: str, separator: str | None) -> bool:
     return False
 
 
+def _uncommented(names: list[str], knows: Knows) -> tuple[str, ...]:
+    # A header may be a comment to other programs, as numpy.savetxt has it.
+    first = names[0].strip()
+    bare = first[1:].strip()
+    if first.startswith(COMMENTS) and not knows(first) and knows(bare):
+        return bare, *names[1:]
+    return tuple(names)
+
+
 def _separator(where: str, number: int, header: str, following: str | None, knows: Knows) -> str:
     there = [mark for mark in SEPARATORS if mark in header]
     if len(there) < 2:
@@ -246,9 +255,11 @@ def _knows_any(header: str, mark: str, knows: Knows) -> bool:
 
 
 def _has_decimal_comma(read: _Head, dialect: Dialect, knows: Knows) -> bool:
-    wanted = [knows(name.strip()) for name in dialect.names]
+    # Features, where their names tell them; otherwise any column may be one.
+    names = [name.strip() for name in dialect.names]
+    wanted = [knows(name) and not is_no_feature(name) for name in names]
     if not any(wanted):
-        wanted = [True] * len(wanted)
+        wanted = [not is_no_feature(name) for name in names]
     comma: tuple[int, str, str] | None = None
     point: tuple[int, str, str] | None = None
     is_sure = False

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from eeg_letters.errors import RecordingError
+from eeg_letters.recordings.values import check_unique
 
 # Members of pandas' "split" and "tight"; the last two have no values.
 SPLIT = frozenset({"columns", "index", "data", "index_names", "column_names"})
@@ -181,6 +182,7 @@ def split_columns(where: str, columns: Sequence[Any]) -> tuple[str, ...] | None:
         When they are something else.
     """
     if all(isinstance(name, str) for name in columns):
+        check_unique(where, [name.strip() for name in columns if name.strip()], "column")
         return tuple(columns)
     if list(columns) == list(range(len(columns))):
         return None

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from eeg_letters.errors import RecordingError, SchemaError
 from eeg_letters.labels import find_label_column
 from eeg_letters.recordings.columns import Columns
 from eeg_letters.recordings.dialects import Dialect, split_line
@@ -64,16 +65,13 @@ class ExportReader:
         The program's.
     dialect : Dialect
         How the table is written.
+    has_labels : bool
+        Whether markers are the labels: there are any, and no column of labels.
     """
 
     export: Export
     dialect: Dialect
-
-    @property
-    def has_labels(self) -> bool:
-        """Whether markers are the labels: there are any, and no column of labels."""
-        names = [name.strip() for name in self.dialect.names]
-        return self.export.marker_column in names and find_label_column(names) is None
+    has_labels: bool
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -128,14 +126,35 @@ class ExportReader:
         return convert
 
 
-def find_export(dialect: Dialect) -> ExportReader | None:
-    """Reads the export that a table's columns tell; None where it is none."""
+def find_export(where: str, dialect: Dialect, label: str | None) -> ExportReader | None:
+    """Reads the export that a table's columns tell; None where it is none.
+
+    Parameters
+    ----------
+    where : str
+        The file and the header's line, for messages.
+    dialect : Dialect
+        How the table is written.
+    label : str or None
+        The column of the labels, where one is named.
+
+    Raises
+    ------
+    RecordingError
+        When two columns may have the labels.
+    """
     names = [name.strip() for name in dialect.names]
     if any(name.startswith("POW.") for name in names):
-        return ExportReader(EMOTIVPRO, dialect)
-    if "TimeStamp" in names and MIND_MONITOR.marker_column in names:
-        return ExportReader(MIND_MONITOR, dialect)
-    return None
+        export = EMOTIVPRO
+    elif "TimeStamp" in names and MIND_MONITOR.marker_column in names:
+        export = MIND_MONITOR
+    else:
+        return None
+    try:
+        own = find_label_column(names, label)
+    except SchemaError as error:
+        raise RecordingError(f"{where}, {error}") from None
+    return ExportReader(export, dialect, export.marker_column in names and own is None)
 
 
 def _joined(cells: Sequence[str], separator: str) -> str:

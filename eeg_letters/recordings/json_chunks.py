@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import mmap
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,7 +34,7 @@ from eeg_letters.recordings.columns import (
 from eeg_letters.recordings.documents import KeyedRow, orientation
 from eeg_letters.recordings.sources import Source
 from eeg_letters.recordings.text import TextTable
-from eeg_letters.recordings.values import MOST_WHOLE_NUMBER, as_whole_number
+from eeg_letters.recordings.values import MOST_WHOLE_NUMBER, as_whole_number, check_unique
 from eeg_letters.schema import LINE_COLUMN, Schema, getter
 
 
@@ -66,6 +67,7 @@ def _open_document(source: Source, content: bytes, schema: Schema, keep: Sequenc
         raise RecordingError(
             f"{source.name}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}"
         ) from None
+    check_names(source.name, content)
     found = orientation(source.name, document, known_by(schema))
     rows = _by_column(source.name, found.rows, schema.features.names)
     return open_rows(source, rows, schema, keep, f"{source.name}, row", -1)
@@ -83,8 +85,9 @@ def _by_column(
             row = dict(zip(features, row, strict=True))
         if not isinstance(row, dict):
             raise RecordingError(f"{name}, row {number}: neither a list nor an object of values")
-        if key is not None and as_whole_number(key) is not None and not _has_line(row):
-            row = {LINE_COLUMN: int(key), **row}
+        line = None if key is None else as_whole_number(key)
+        if line is not None and not _has_line(row):
+            row = {LINE_COLUMN: line, **row}
         yield row
 
 
@@ -109,7 +112,7 @@ def open_rows(
     rows : iterable of dict or None
         None stands where there is no row, so that places are right.
     schema, keep
-        As for `open_json_lines`.
+        As for `open_json`.
     where : str
         What messages call a row, before its number.
     first_place : int
@@ -149,11 +152,15 @@ class _RowsTable(TextTable):
 
     def _parts(self) -> Iterator[list[bytes]]:
         lines: list[bytes] = []
-        size = 0
+        size = done = 0
         for row in self._rows:
             line = b"" if row is None else orjson.dumps(row, default=str)
+            if len(line) >= SLOT_BYTES:
+                number = self.first_place + done + len(lines) + 1
+                raise RecordingError(f"{self.where} {number}: longer than any row can be")
             if len(lines) == MOST_CHUNK_ROWS or size + len(line) >= SLOT_BYTES:
                 yield lines
+                done += len(lines)
                 lines, size = [], 0
             lines.append(line)
             size += len(line) + 1
@@ -239,9 +246,27 @@ def _json_row(line: bytes, columns: Columns) -> dict[str, Any]:
         raise RecordingError(f", not JSON: {error.msg}") from None
     if not isinstance(row, dict):
         raise RecordingError(", not a JSON object")
+    # A dict hides a duplicate name. Of names and values without a colon there is one for each.
+    if line.count(b":") != len(row):
+        check_names("", line)
     if columns.features[0] in row:
         return row
     return {name.strip(): value for name, value in row.items()}
+
+
+def check_names(where: str, text: bytes) -> None:
+    """Make sure that no object of a JSON text has a duplicate name.
+
+    Raises
+    ------
+    RecordingError
+        When one has; names it.
+    """
+
+    def check(pairs: list[tuple[str, Any]]) -> None:
+        check_unique(where, [name for name, _ in pairs], "column")
+
+    json.loads(text, object_pairs_hook=check)
 
 
 def _as_text(value: Any) -> str | None:

@@ -28,7 +28,14 @@ from eeg_letters.recordings.sources import Source, bytes_source, display_name
 from eeg_letters.recordings.values import as_number, class_index, feature_value, whole_number
 from eeg_letters.recordings.whole_text import Reader, text_rows
 from eeg_letters.scales import Scale
-from eeg_letters.schema import Features, Schema, find_band_powers, getter, other_features
+from eeg_letters.schema import (
+    Features,
+    Schema,
+    find_band_powers,
+    getter,
+    other_features,
+    parse_band_power,
+)
 
 
 @dataclass(frozen=True)
@@ -210,7 +217,10 @@ class _Layout:
                 f"{where}, column {error.args[0]}: the column is missing"
             ) from None
         label = class_index(where, {self.label_column: cell}, self.label_column, self.schema.labels)
-        as_json = orjson.dumps(row, _default)
+        try:
+            as_json = orjson.dumps(row, _default)
+        except TypeError:
+            raise RecordingError(f"{where}: not UTF-8 text") from None
         return _Row(where, line, label, self._features(where, row, cells), as_json)
 
     def _features(self, where: str, row: Mapping[str, Any], cells: Sequence[Any]) -> array[float]:
@@ -238,6 +248,7 @@ class _Converter:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self.label_columns = _candidates(schema.label_column)
+        self.used: list[str] = []
         self.notes: tuple[str, ...] = ()
         self.is_export = False
         self._wanted = {name.casefold() for name in schema.features.names}
@@ -253,9 +264,10 @@ class _Converter:
         if found.label is None:
             raise _no_label(where, found.names, self._schema.label_column)
         names = tuple(name for name in found.names if name)
+        self.used = [*found.features, found.label, *([found.line] if found.line else [])]
         scale = None if found.scale is None else scale or found.scale
         self._layout = _Layout(self._schema, names, found.label, found.line, found.features, scale)
-        self.notes = (*notes, *_told(found.label))
+        self.notes = (*notes, *_told(found.label, notes))
 
     def convert(self, where: str, row: dict[str, Any]) -> _Row:
         return self._layout.convert(where, row)
@@ -270,6 +282,7 @@ class _Collector:
         self._named = label
         self._scale = scale
         self.label_columns = _candidates(label)
+        self.used: list[str] = []
         self.notes: tuple[str, ...] = ()
         self.is_export = False
 
@@ -292,7 +305,10 @@ class _Collector:
         if column is None or self._named not in (None, column):
             raise _no_label(where, self._columns, self._named)
         self._label_column = column
-        self.notes = (*notes, *_told(column))
+        # Where no name tells a feature, any column may be one.
+        has_powers = any(parse_band_power(name) for name in self._columns)
+        self.used = [n for n in self._columns if not has_powers or n == column or is_known(n)]
+        self.notes = (*notes, *_told(column, notes))
 
     def convert(self, where: str, row: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         return where, {name.strip(): value for name, value in row.items()}
@@ -356,8 +372,9 @@ def _label(where: str, row: Mapping[str, Any], column: str) -> Any:
     return row[column]
 
 
-def _told(label: str) -> tuple[str, ...]:
-    return () if label == LABEL_COLUMNS[0] else (f"labels in column {label}",)
+def _told(label: str, notes: Sequence[str]) -> tuple[str, ...]:
+    is_told = label == LABEL_COLUMNS[0] or any("labels from" in note for note in notes)
+    return () if is_told else (f"labels in column {label}",)
 
 
 def _no_label(where: str, names: Sequence[str], named: str | None) -> RecordingError:

@@ -9,7 +9,6 @@ import io
 import os
 import re
 import sys
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,7 +39,7 @@ class Source:
     name: str
     file: io.BufferedReader
     notes: tuple[str, ...]
-    _raw: io.BufferedReader
+    _raw: io.RawIOBase | io.BytesIO
 
     def bytes_read(self) -> int:
         """Bytes of the file itself that were read, 0 where it is a pipe."""
@@ -69,11 +68,14 @@ def open_source(path: str) -> Iterator[Source]:
 
 def bytes_source(name: str, content: bytes) -> Source:
     """A file of that content, all of which is in memory; errors are those of `open_source`."""
-    return _source(name, io.BufferedReader(io.BytesIO(content)))
+    return _source(name, io.BytesIO(content))
 
 
-def _source(name: str, raw: io.BufferedReader) -> Source:
-    file, notes = _decompressed(name, raw)
+def _source(name: str, raw: io.RawIOBase | io.BytesIO) -> Source:
+    whole: io.BufferedReader = io.BufferedReader(
+        _Whole(raw, f"{name}: cannot be read"), _BLOCK_BYTES
+    )
+    file, notes = _decompressed(name, whole)
     start = file.peek(_BLOCK_BYTES)[:_BLOCK_BYTES]
     _check_kind(name, start)
     file, encoding = _as_utf8(name, file, start)
@@ -97,13 +99,13 @@ def display_name(path: str) -> str:
 
 
 @contextmanager
-def _open(path: str, name: str) -> Iterator[io.BufferedReader]:
+def _open(path: str, name: str) -> Iterator[io.RawIOBase]:
     if path == STDIN:
         assert isinstance(sys.stdin.buffer, io.BufferedReader)  # noqa: S101
-        yield sys.stdin.buffer
+        yield sys.stdin.buffer.raw
         return
     try:
-        file = Path(path).open("rb")  # noqa: SIM115
+        file = Path(path).open("rb", buffering=0)  # noqa: SIM115
     except FileNotFoundError:
         raise RecordingError(f"{name}: there is no such file") from None
     except OSError as error:
@@ -149,13 +151,14 @@ def _decompressed(name: str, raw: io.BufferedReader) -> tuple[io.BufferedReader,
     start = raw.peek(8)
     for magic, (compression, opened) in _COMPRESSIONS.items():
         if start.startswith(magic):
-            inner = _Guarded(opened(raw), f"{name}: damaged {compression}, or truncated")
+            inner = _Whole(opened(raw), f"{name}: damaged {compression}, or truncated")
             return io.BufferedReader(inner, _BLOCK_BYTES), (f"{compression}-compressed",)
     return raw, ()
 
 
-class _Guarded(io.RawIOBase):
-    # Reads a file that may be damaged.
+class _Whole(io.RawIOBase):
+    # Reads as much as is asked for if there is so much, of a pipe too: what is told by a beginning
+    # must not depend on how it arrives.
     def __init__(self, inner: Any, sentence: str) -> None:
         self._inner = inner
         self._sentence = sentence
@@ -164,13 +167,14 @@ class _Guarded(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        # The library for zstd has an error of its own, below Exception.
+        view, length = memoryview(buffer), 0
+        # The libraries for compression raise errors of their own.
         try:
-            return int(self._inner.readinto(buffer))
-        except (EOFError, OSError, zlib.error) as error:
-            raise RecordingError(f"{self._sentence}: {error}") from None
+            while length < len(view) and (count := self._inner.readinto(view[length:])):
+                length += count
         except Exception as error:  # noqa: BLE001
             raise RecordingError(f"{self._sentence}: {error}") from None
+        return length
 
 
 # Longest first: UTF-32's mark begins with UTF-16's.

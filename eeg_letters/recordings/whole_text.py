@@ -25,6 +25,8 @@ class Reader(Protocol):
     """Told of the columns once, then of each row; of what it made of the rows in the end."""
 
     label_columns: Sequence[str]
+    # The columns that are used, once they are known.
+    used: list[str]
     notes: tuple[str, ...]
 
     def knows(self, name: str) -> bool:
@@ -60,8 +62,8 @@ def text_rows(source: Source, into: Reader) -> Iterator[tuple[str | None, Any]]:
 def _csv_rows(name: str, text: str, into: Reader) -> Iterator[tuple[None, Any]]:
     is_whole = len(text) <= HEAD_BYTES
     dialect = find_dialect(name, text[:HEAD_BYTES], is_whole, into.knows)
-    export = find_export(dialect)
     where = f"{name}, line {dialect.header_line}"
+    export = find_export(where, dialect, into.label_columns[0])
     lines: Iterable[str] = text.split("\n")[dialect.header_line :]
     if export is None:
         names = dialect.names
@@ -81,9 +83,9 @@ def _csv_rows(name: str, text: str, into: Reader) -> Iterator[tuple[None, Any]]:
             raise RecordingError(f"{where}{error}") from None
         if cells is None:
             continue
-        if dialect.decimal_comma:
-            cells = [dialect.number(cell) for cell in cells]
         row = dict(zip(names, cells, strict=True))
+        if dialect.decimal_comma:
+            row |= {column: dialect.number(row[column]) for column in into.used}
         row.pop("", None)
         if export is not None and export.has_labels and not row[MARKED]:
             continue

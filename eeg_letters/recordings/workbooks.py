@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from eeg_letters.errors import RecordingError, UserError
+from eeg_letters.recordings.values import check_unique
 
 # Of every .zip file, which a workbook is.
 MAGIC = b"PK\x03\x04"
@@ -41,8 +42,9 @@ def read_workbook(name: str, content: bytes) -> tuple[int, list[str], list[dict[
     rows = _only_sheet(name, content)
     filled = (place for place, row in enumerate(rows) if any(_is_filled(cell) for cell in row))
     header = next(filled)
-    names = [str(cell) for cell in rows[header]]
-    return header + 1, names, list(_by_column(name, header, names, rows[header + 1 :]))
+    names = [str(cell).strip() for cell in rows[header]]
+    check_unique(f"{name}, row {header + 1}", [column for column in names if column], "column")
+    return header + 1, names, list(_by_column(names, rows[header + 1 :]))
 
 
 def _only_sheet(name: str, content: bytes) -> list[list[Any]]:
@@ -77,16 +79,12 @@ def _only_sheet(name: str, content: bytes) -> list[list[Any]]:
     return rows
 
 
-def _by_column(
-    name: str, header: int, names: list[str], rows: list[list[Any]]
-) -> Iterator[dict[str, Any] | None]:
-    for number, row in enumerate(rows, header + 2):
-        if any(_is_filled(cell) for cell in row[len(names) :]):
-            raise RecordingError(f"{name}, row {number}: more values than columns")
-        if not any(_is_filled(cell) for cell in row):
+def _by_column(names: list[str], rows: list[list[Any]]) -> Iterator[dict[str, Any] | None]:
+    for row in rows:
+        if any(_is_filled(cell) for cell in row):
+            yield {column: cell for column, cell in zip(names, row, strict=False) if column}
+        else:
             yield None
-            continue
-        yield {column: cell for column, cell in zip(names, row, strict=False) if column.strip()}
 
 
 def _is_filled(cell: Any) -> bool:

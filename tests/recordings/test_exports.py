@@ -68,7 +68,8 @@ def test_every_power_sample_is_there_to_predict(tmp_path: Path) -> None:
     for name in ("x.csv", "x.bp.csv.bz2"):
         rows = read_rows(str(tmp_path / name), schema)
         assert rows.features[:, 0].tolist() == [*range(0, 64, STEP)]
-        assert rows.labels is None  # Not of every row.
+        assert rows.labels is not None
+        assert rows.labels.tolist() == [None] * 3 + [5] * 5 + [7] * 8
 
 
 def test_a_gap_within_a_power_sample_is_an_error(tmp_path: Path) -> None:

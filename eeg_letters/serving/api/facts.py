@@ -181,7 +181,7 @@ def printable(text: str) -> str:
 def told(columns: Columns) -> list[str]:
     """What was found out about columns, in words."""
     notes = []
-    if columns.label is not None:
+    if columns.label is not None and not columns.is_sparse:
         notes.append(f"labels in the column {columns.label}")
     ignored = columns.ignored
     if ignored:

@@ -91,7 +91,7 @@ class Table:
         head, is_whole = _head(batches)
         dialect = self._find_dialect(head[:_HEAD_LINES], is_whole and len(head) <= _HEAD_LINES)
         yield turn(self._parser.width)
-        export = find_export(dialect)
+        export = self._find_export(dialect)
         columns = self._find_columns(dialect, export)
         reader = _Reader(dialect, columns, self._parser, self._facts)
         convert = None if export is None else export.converter()
@@ -122,6 +122,13 @@ class Table:
                     break
         wanted = wanted_names(self._schema)
         return _find_dialect(head, is_whole, lambda name: name.casefold() in wanted)
+
+    def _find_export(self, dialect: Dialect) -> ExportReader | None:
+        try:
+            where = f"Line {dialect.header_line}"
+            return find_export(where, dialect, self._schema.label_column)
+        except RecordingError as error:
+            raise unreadable(error) from None
 
     def _find_columns(self, dialect: Dialect, export: ExportReader | None) -> Columns:
         names = dialect.names if export is None else export.names
