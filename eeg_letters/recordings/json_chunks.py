@@ -54,10 +54,15 @@ def open_json(source: Source, schema: Schema, keep: Sequence[str], fast: bool = 
         row = orjson.loads(line)
     except orjson.JSONDecodeError:
         row = None
-    if isinstance(row, dict) and not any(isinstance(value, dict | list) for value in row.values()):
+    # One line alone may be a whole document: rows or columns within one object.
+    if isinstance(row, dict) and (_is_flat(row) or source.file.peek(1).strip()):
         columns = find_columns(f"{source.name}, line {number}", list(row), schema, keep)
         return TextTable(source, columns, partial(_parse_slot, fast), 0, begun)
     return _open_document(source, begun + source.file.read(), schema, keep)
+
+
+def _is_flat(row: dict[str, Any]) -> bool:
+    return not any(isinstance(value, dict | list) for value in row.values())
 
 
 def _open_document(source: Source, content: bytes, schema: Schema, keep: Sequence[str]) -> Table:

@@ -177,3 +177,9 @@ def test_a_slow_pipe_tells_what_a_file_tells() -> None:
             process.stdin.flush()
         answer, _ = process.communicate()
     assert answer == b"[3]\n"
+
+
+def test_a_nested_value_that_is_not_used_makes_no_document_of_lines(tmp_path: Path) -> None:
+    row = '{"label":0,"Cz/theta":1,"Pz/alpha":2,"tags":["a"]}'
+    path = write(tmp_path / "x.jsonl", f"{row}\n{row}\n")
+    assert len(read_rows(str(path), SCHEMA)) == len(read_any(path, SCHEMA)) == 2
