@@ -264,6 +264,23 @@ def test_a_long_file_goes_in_several_requests(
     expect(page.locator("#own-list [aria-current]")).to_have_text("101")
 
 
+@pytest.mark.parametrize("encoding", ["utf-32-le", "utf-32-be"])
+def test_a_file_of_utf_32_is_read(
+    page: Page, rows: dict[int, dict[str, str]], encoding: str
+) -> None:
+    text = as_csv(
+        [{**row, "mood": "\U0001f600"} for row in rows.values()], columns=(*COLUMNS, "mood")
+    )
+    choose(page, "rows.csv", f"\ufeff{text}".encode(encoding))
+    expect(page.locator("#own-score")).to_contain_text(f"{len(rows)} rows")
+    expect(page.locator("#text")).to_have_value(text)
+    sent = choose(
+        page, "session.csv", ("\ufeff" + as_csv(list(rows.values()) * 100)).encode(encoding)
+    )
+    expect(page.locator("#own-score")).to_contain_text("500 rows")
+    assert len(sent) == 2
+
+
 def test_clear_ends_what_is_under_way(page: Page, rows: dict[int, dict[str, str]]) -> None:
     held: list[Route] = []
     page.route(re.compile(r"/predict\?"), lambda route: held.append(route))
@@ -389,6 +406,8 @@ def test_files_that_the_page_does_not_take_are_named(page: Page) -> None:
         ("rows.csv.zst", zstd, "is compressed by zstd"),
         ("rows.xlsx", b"PK\x03\x04", "save its table as CSV"),
         ("rows.parquet", b"PAR1", "python -m eeg_letters.batch"),
+        ("rows.feather", b"ARROW1\0\0", "is Feather"),
+        ("rows.feather", b"FEA1\0\0\0\0", "is Feather"),
         ("rows.csv.gz", gzip.compress(b"1,2")[:-4], "cannot be unpacked here"),
         ("zeros.gz", gzip.compress(bytes(70_000_000), 1), "python -m eeg_letters.batch"),
     )
