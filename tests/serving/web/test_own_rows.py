@@ -264,6 +264,55 @@ def test_a_long_file_goes_in_several_requests(
     expect(page.locator("#own-list [aria-current]")).to_have_text("101")
 
 
+def in_order(rows: Rows) -> Rows:
+    return [{**rows[place % len(rows)], "Line": str(479 - place)} for place in range(480)]
+
+
+WRAPPED: dict[str, Callable[[list[str]], str]] = {
+    "list": lambda rows: f" [{', '.join(rows)}]\n",
+    "rows": lambda rows: f'{{ "rows" : [{", ".join(rows)}] }}',
+    "index": lambda rows: (
+        "{" + ",\n".join(f'"{479 - place}": {row}' for place, row in enumerate(rows)) + "}"
+    ),
+}
+
+
+@pytest.mark.parametrize("form", WRAPPED)
+def test_rows_of_a_cut_document_stay_as_they_are_written(
+    page: Page, rows: dict[int, dict[str, str]], form: str
+) -> None:
+    texts = [json.dumps(row) for row in in_order(list(rows.values()))]
+    # More digits than a number of the page has.
+    texts[0] = json.dumps({**rows[LINE], "Line": 9007199254740993})
+    sent = choose(page, "session.json", WRAPPED[form](texts).encode())
+    expect(page.locator("#own-score")).to_contain_text("480 rows")
+    assert len(sent) == 2
+    expected = ["9007199254740993", *range(478, -1, -1)]
+    assert page.evaluate("ownRows.map(({ line }) => line)") == expected
+
+
+def test_signs_of_json_in_a_string_end_no_row(page: Page) -> None:
+    items = [' {"a]},\\"": "\\\\"}', '[["]"], {}] ', '{"\\\\\\"[{": ","}']
+    page.goto("/?view=rows")
+    found = page.evaluate("(text) => itemsIn(text)", f" [{','.join(items)}]\n")
+    assert found == items
+
+
+@pytest.mark.parametrize("form", WRAPPED)
+def test_a_name_that_a_cut_document_has_twice_is_refused(
+    browser: Browser, server: str, rows: dict[int, dict[str, str]], form: str
+) -> None:
+    texts = [json.dumps(row) for row in in_order(list(rows.values()))]
+    twice = [*texts[:475], texts[475].replace("{", '{"Oz/gamma": 1, ', 1), *texts[476:]]
+    documents = [WRAPPED[form](twice)]
+    if form == "index":
+        documents.append(WRAPPED[form](texts).replace('"0": {', '"479": {'))
+    with watched(browser, server, refusals=True) as page:
+        for document in documents:
+            choose(page, "session.json", document.encode())
+            expect(page.locator("#own-problem")).to_contain_text("duplicate name")
+
+
 @pytest.mark.parametrize("encoding", ["utf-32-le", "utf-32-be"])
 def test_a_file_of_utf_32_is_read(
     page: Page, rows: dict[int, dict[str, str]], encoding: str
