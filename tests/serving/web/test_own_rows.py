@@ -313,6 +313,14 @@ def test_a_name_that_a_cut_document_has_twice_is_refused(
             expect(page.locator("#own-problem")).to_contain_text("duplicate name")
 
 
+def test_json_with_a_byte_order_mark_is_predicted(
+    page: Page, rows: dict[int, dict[str, str]]
+) -> None:
+    for text in (json.dumps(list(rows.values())), as_index(list(rows.values()))):
+        choose(page, "rows.json", text.encode("utf-8-sig"))
+        expect(page.locator("#own-score")).to_contain_text(f"{len(rows)} rows")
+
+
 @pytest.mark.parametrize("encoding", ["utf-32-le", "utf-32-be"])
 def test_a_file_of_utf_32_is_read(
     page: Page, rows: dict[int, dict[str, str]], encoding: str

@@ -13,8 +13,12 @@ function tableOf(bytes) {
   // At line ends only text of one byte a sign can be cut.
   const plain = encodingOf(bytes) === "utf-8" ? bytes : asBytes(asText(bytes));
   const cut = type === JSON_TYPE ? inRows(plain) : inLines(plain, type === CSV ? linesBefore(plain) : 0);
-  return { total: 1, told: (message) => message, ...cut, type, part: (from, count) => (count >= (cut?.total ?? 1) ? bytes : cut.part(from, count)) };
+  // JSON is UTF-8 without a mark, or the service takes it for none.
+  const all = type === JSON_TYPE ? withoutMark(plain) : bytes;
+  return { total: 1, told: (message) => message, ...cut, type, part: (from, count) => (count >= (cut?.total ?? 1) ? all : cut.part(from, count)) };
 }
+
+const withoutMark = (bytes) => (beginning(bytes, 3) === "\xef\xbb\xbf" ? bytes.subarray(3) : bytes);
 
 function typeOf(bytes) {
   if (!/^\s*[[{]/.test(asText(bytes, HEAD_BYTES))) return CSV;
