@@ -264,6 +264,74 @@ def test_a_long_file_goes_in_several_requests(
     expect(page.locator("#own-list [aria-current]")).to_have_text("101")
 
 
+METADATA = "title:demo,start timestamp:1700000000.1,headset type:EPOCX,sampling rate:eeg_128,"
+
+
+def marked(rows: Rows, marker: str, other: str, column: str) -> str:
+    """An export: a marker in the first row alone, and a column that tells the program."""
+    first, *rest = [{**row, column: "", other: "1"} for row in rows]
+    return as_csv([{**first, column: marker}, *rest], columns=(other, *FEATURES, column))
+
+
+EXPORTS: dict[str, Callable[[Rows], str]] = {
+    "metadata above the header": lambda rows: f"{METADATA}\n{as_csv(rows)}",
+    "EmotivPRO": lambda rows: marked(rows, "A", "POW.AF3.Theta", "MarkerValueInt"),
+    "Mind Monitor": lambda rows: (
+        "\ufeff"
+        + marked(
+            [
+                {**row, **{name: f"{np.log10(float(row[name]))}" for name in FEATURES}}
+                for row in rows
+            ],
+            "/Marker/A",
+            "TimeStamp",
+            "Elements",
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("program", EXPORTS)
+def test_an_export_of_a_headset_goes_whole(
+    page: Page, rows: dict[int, dict[str, str]], program: str
+) -> None:
+    sent = choose(page, "session.csv", EXPORTS[program](list(rows.values()) * 96).encode())
+    score = page.locator("#own-score")
+    expect(score).to_contain_text("480 rows")
+    expect(score).to_contain_text("of 480 whose letter is known")
+    assert len(sent) == 1
+
+
+@pytest.mark.parametrize("mark", [";", "\t", ","])
+def test_all_parts_have_the_decimal_mark_of_the_first_row(
+    browser: Browser, server: str, rows: dict[int, dict[str, str]], mark: str
+) -> None:
+    # Alone, the later part would have nothing but whole numbers and one that may be a thousand.
+    first = {name: f"{float(value):.4f}" for name, value in rows[LINE].items()}
+    later = {name: f"{float(value):.0f}" for name, value in rows[LINE].items()}
+    of_place = [{**first, "Line": "1", "# Letter": rows[LINE]["# Letter"]}] + [
+        {**later, "Line": f"{place}", "# Letter": rows[LINE]["# Letter"]} for place in range(2, 601)
+    ]
+    of_place[590]["Oz/gamma"] = "1.234"
+
+    def written(some: Rows) -> str:
+        cells = [[row[name].replace(".", ",") for name in COLUMNS] for row in some]
+        quoted = [[f'"{cell}"' for cell in line] if mark == "," else line for line in cells]
+        return "\n".join(mark.join(line) for line in [list(COLUMNS), *quoted]) + "\n"
+
+    with watched(browser, server, refusals=True) as page:
+        sent = choose(page, "session.csv", f"# by hand\n\n{written(of_place)}".encode())
+        expect(page.locator("#own-score")).to_contain_text("600 rows")
+        assert len(sent) == 2
+        # None of the rows is there twice.
+        assert page.evaluate("ownRows.map(({ line }) => line)") == list(range(1, 601))
+        place = FEATURES.index("Oz/gamma")
+        assert page.evaluate(f"ownRows[590].values[{place}]") == 1.234
+        of_place[590]["Oz/gamma"] = "much"
+        choose(page, "session.csv", f"# by hand\n\n{written(of_place)}".encode())
+        expect(page.locator("#own-problem")).to_contain_text("Line 594, column Oz/gamma")
+
+
 def in_order(rows: Rows) -> Rows:
     return [{**rows[place % len(rows)], "Line": str(479 - place)} for place in range(480)]
 
