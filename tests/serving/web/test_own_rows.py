@@ -264,6 +264,148 @@ def test_a_long_file_goes_in_several_requests(
     expect(page.locator("#own-list [aria-current]")).to_have_text("101")
 
 
+METADATA = "title:demo,start timestamp:1700000000.1,headset type:EPOCX,sampling rate:eeg_128,"
+
+
+def marked(rows: Rows, marker: str, other: str, column: str) -> str:
+    """An export: a marker in the first row alone, and a column that tells the program."""
+    first, *rest = [{**row, column: "", other: "1"} for row in rows]
+    return as_csv([{**first, column: marker}, *rest], columns=(other, *FEATURES, column))
+
+
+EXPORTS: dict[str, Callable[[Rows], str]] = {
+    "metadata above the header": lambda rows: f"{METADATA}\n{as_csv(rows)}",
+    "EmotivPRO": lambda rows: marked(rows, "A", "POW.AF3.Theta", "MarkerValueInt"),
+    "Mind Monitor": lambda rows: (
+        "\ufeff"
+        + marked(
+            [
+                {**row, **{name: f"{np.log10(float(row[name]))}" for name in FEATURES}}
+                for row in rows
+            ],
+            "/Marker/A",
+            "TimeStamp",
+            "Elements",
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("program", EXPORTS)
+def test_an_export_of_a_headset_goes_whole(
+    page: Page, rows: dict[int, dict[str, str]], program: str
+) -> None:
+    sent = choose(page, "session.csv", EXPORTS[program](list(rows.values()) * 96).encode())
+    score = page.locator("#own-score")
+    expect(score).to_contain_text("480 rows")
+    expect(score).to_contain_text("of 480 whose letter is known")
+    assert len(sent) == 1
+
+
+@pytest.mark.parametrize("mark", [";", "\t", ","])
+def test_all_parts_have_the_decimal_mark_of_the_first_row(
+    browser: Browser, server: str, rows: dict[int, dict[str, str]], mark: str
+) -> None:
+    # Alone, the later part would have nothing but whole numbers and one that may be a thousand.
+    first = {name: f"{float(value):.4f}" for name, value in rows[LINE].items()}
+    later = {name: f"{float(value):.0f}" for name, value in rows[LINE].items()}
+    of_place = [{**first, "Line": "1", "# Letter": rows[LINE]["# Letter"]}] + [
+        {**later, "Line": f"{place}", "# Letter": rows[LINE]["# Letter"]} for place in range(2, 601)
+    ]
+    of_place[590]["Oz/gamma"] = "1.234"
+
+    def written(some: Rows) -> str:
+        cells = [[row[name].replace(".", ",") for name in COLUMNS] for row in some]
+        quoted = [[f'"{cell}"' for cell in line] if mark == "," else line for line in cells]
+        return "\n".join(mark.join(line) for line in [list(COLUMNS), *quoted]) + "\n"
+
+    with watched(browser, server, refusals=True) as page:
+        sent = choose(page, "session.csv", f"# by hand\n\n{written(of_place)}".encode())
+        expect(page.locator("#own-score")).to_contain_text("600 rows")
+        assert len(sent) == 2
+        # None of the rows is there twice.
+        assert page.evaluate("ownRows.map(({ line }) => line)") == list(range(1, 601))
+        place = FEATURES.index("Oz/gamma")
+        assert page.evaluate(f"ownRows[590].values[{place}]") == 1.234
+        of_place[590]["Oz/gamma"] = "much"
+        choose(page, "session.csv", f"# by hand\n\n{written(of_place)}".encode())
+        expect(page.locator("#own-problem")).to_contain_text("Line 594, column Oz/gamma")
+
+
+def in_order(rows: Rows) -> Rows:
+    return [{**rows[place % len(rows)], "Line": str(479 - place)} for place in range(480)]
+
+
+WRAPPED: dict[str, Callable[[list[str]], str]] = {
+    "list": lambda rows: f" [{', '.join(rows)}]\n",
+    "rows": lambda rows: f'{{ "rows" : [{", ".join(rows)}] }}',
+    "index": lambda rows: (
+        "{" + ",\n".join(f'"{479 - place}": {row}' for place, row in enumerate(rows)) + "}"
+    ),
+}
+
+
+@pytest.mark.parametrize("form", WRAPPED)
+def test_rows_of_a_cut_document_stay_as_they_are_written(
+    page: Page, rows: dict[int, dict[str, str]], form: str
+) -> None:
+    texts = [json.dumps(row) for row in in_order(list(rows.values()))]
+    # More digits than a number of the page has.
+    texts[0] = json.dumps({**rows[LINE], "Line": 9007199254740993})
+    sent = choose(page, "session.json", WRAPPED[form](texts).encode())
+    expect(page.locator("#own-score")).to_contain_text("480 rows")
+    assert len(sent) == 2
+    expected = ["9007199254740993", *range(478, -1, -1)]
+    assert page.evaluate("ownRows.map(({ line }) => line)") == expected
+
+
+def test_signs_of_json_in_a_string_end_no_row(page: Page) -> None:
+    items = [' {"a]},\\"": "\\\\"}', '[["]"], {}] ', '{"\\\\\\"[{": ","}']
+    page.goto("/?view=rows")
+    found = page.evaluate("(text) => itemsIn(text)", f" [{','.join(items)}]\n")
+    assert found == items
+
+
+@pytest.mark.parametrize("form", WRAPPED)
+def test_a_name_that_a_cut_document_has_twice_is_refused(
+    browser: Browser, server: str, rows: dict[int, dict[str, str]], form: str
+) -> None:
+    texts = [json.dumps(row) for row in in_order(list(rows.values()))]
+    twice = [*texts[:475], texts[475].replace("{", '{"Oz/gamma": 1, ', 1), *texts[476:]]
+    documents = [WRAPPED[form](twice)]
+    if form == "index":
+        documents.append(WRAPPED[form](texts).replace('"0": {', '"479": {'))
+    with watched(browser, server, refusals=True) as page:
+        for document in documents:
+            choose(page, "session.json", document.encode())
+            expect(page.locator("#own-problem")).to_contain_text("duplicate name")
+
+
+def test_json_with_a_byte_order_mark_is_predicted(
+    page: Page, rows: dict[int, dict[str, str]]
+) -> None:
+    for text in (json.dumps(list(rows.values())), as_index(list(rows.values()))):
+        choose(page, "rows.json", text.encode("utf-8-sig"))
+        expect(page.locator("#own-score")).to_contain_text(f"{len(rows)} rows")
+
+
+@pytest.mark.parametrize("encoding", ["utf-32-le", "utf-32-be"])
+def test_a_file_of_utf_32_is_read(
+    page: Page, rows: dict[int, dict[str, str]], encoding: str
+) -> None:
+    text = as_csv(
+        [{**row, "mood": "\U0001f600"} for row in rows.values()], columns=(*COLUMNS, "mood")
+    )
+    choose(page, "rows.csv", f"\ufeff{text}".encode(encoding))
+    expect(page.locator("#own-score")).to_contain_text(f"{len(rows)} rows")
+    expect(page.locator("#text")).to_have_value(text)
+    sent = choose(
+        page, "session.csv", ("\ufeff" + as_csv(list(rows.values()) * 100)).encode(encoding)
+    )
+    expect(page.locator("#own-score")).to_contain_text("500 rows")
+    assert len(sent) == 2
+
+
 def test_clear_ends_what_is_under_way(page: Page, rows: dict[int, dict[str, str]]) -> None:
     held: list[Route] = []
     page.route(re.compile(r"/predict\?"), lambda route: held.append(route))
@@ -389,6 +531,8 @@ def test_files_that_the_page_does_not_take_are_named(page: Page) -> None:
         ("rows.csv.zst", zstd, "is compressed by zstd"),
         ("rows.xlsx", b"PK\x03\x04", "save its table as CSV"),
         ("rows.parquet", b"PAR1", "python -m eeg_letters.batch"),
+        ("rows.feather", b"ARROW1\0\0", "is Feather"),
+        ("rows.feather", b"FEA1\0\0\0\0", "is Feather"),
         ("rows.csv.gz", gzip.compress(b"1,2")[:-4], "cannot be unpacked here"),
         ("zeros.gz", gzip.compress(bytes(70_000_000), 1), "python -m eeg_letters.batch"),
     )

@@ -19,7 +19,7 @@ async function predictRows(table, titles, signal) {
   const some = async (from, count) => {
     try {
       const answered = await predictTable(table.type, table.part(from, count), signal);
-      rows.push(...answered.rows);
+      rows.push(...answered.rows.slice(table.repeated(from)));
       readAs ??= answered.readAs;
     } catch (failure) {
       if (failure.status !== 413 || count < 2) throw inTable(failure, table, from);
