@@ -68,9 +68,7 @@ class Tally:
         """Keep what is to be said of a file."""
         columns = table.columns
         if verbose:
-            is_told = columns.label is None or columns.is_sparse
-            labels = () if is_told else (f"labels in column {columns.label}",)
-            notes = "; ".join((*table.notes, *labels))
+            notes = "; ".join((*table.notes, *columns.notes))
             self.told.append(f"Read {table.name}: {notes or 'as usual'}")
         if columns.ignored:
             self.told.append(f"Unused columns of {table.name}: {listed(columns.ignored)}")

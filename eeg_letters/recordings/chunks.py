@@ -244,9 +244,8 @@ def counted(parsed: Parsed, before: int) -> NDArray[np.int64]:
     before : int
         Rows of the chunks before it.
     """
-    bad = np.array([row.place for row in parsed.rejected], np.int64)
-    numbers: NDArray[np.int64] = parsed.places.searchsorted(parsed.places) + before
-    return numbers + np.sort(bad).searchsorted(parsed.places)
+    bad = np.array(sorted(row.place for row in parsed.rejected), np.int64)
+    return np.arange(before, before + len(parsed.places)) + bad.searchsorted(parsed.places)
 
 
 def no_rows(columns: Columns, rejected: list[Rejected] | None = None) -> Parsed:

@@ -57,6 +57,11 @@ class Columns:
     is_sparse: bool = False
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What was found out, in words; an export says itself where its labels are."""
+        return () if self.label is None or self.is_sparse else (f"labels in column {self.label}",)
+
+    @property
     def ignored(self) -> tuple[str, ...]:
         """Those with a name that are neither used nor kept."""
         used = {*self.features, self.line, self.label, *self.keep, ""}
@@ -135,8 +140,10 @@ def is_known(name: str) -> bool:
 
 def known_by(schema: Schema) -> Callable[[str], bool]:
     """Whether a column of a name is one that is looked for, of tables that are read by a schema."""
-    wanted = {name.casefold() for name in (*schema.features.names, schema.label_column or "")}
-    return lambda name: name.casefold() in wanted or is_known(name)
+    named = () if schema.label_column is None else (schema.label_column,)
+    names = (*schema.features.names, *named, LINE_COLUMN, *LABEL_COLUMNS)
+    wanted = frozenset(name.casefold() for name in names)
+    return lambda name: name.casefold() in wanted
 
 
 def find_line_column(names: Sequence[str]) -> str | None:

@@ -75,7 +75,7 @@ def _open_document(source: Source, content: bytes, schema: Schema, keep: Sequenc
     check_names(source.name, content)
     found = orientation(source.name, document, known_by(schema))
     rows = _by_column(source.name, found.rows, schema.features.names)
-    return open_rows(source, rows, schema, keep, f"{source.name}, row", -1)
+    return RowsTable(source, rows, schema, keep, f"{source.name}, row", -1)
 
 
 def _by_column(
@@ -100,14 +100,7 @@ def _has_line(row: dict[str, Any]) -> bool:
     return LINE_COLUMN in row or find_line_column([name.strip() for name in row]) is not None
 
 
-def open_rows(
-    source: Source,
-    rows: Iterable[dict[str, Any] | None],
-    schema: Schema,
-    keep: Sequence[str],
-    where: str,
-    first_place: int,
-) -> Table:
+class RowsTable(TextTable):
     """A table of rows by column, all of which are in memory.
 
     Parameters
@@ -128,28 +121,26 @@ def open_rows(
     RecordingError
         When there are no rows, or the first lacks a column.
     """
-    return _RowsTable(source, list(rows), schema, keep, where, first_place)
 
-
-class _RowsTable(TextTable):
     def __init__(
         self,
         source: Source,
-        rows: list[dict[str, Any] | None],
+        rows: Iterable[dict[str, Any] | None],
         schema: Schema,
         keep: Sequence[str],
         where: str,
         first_place: int,
     ) -> None:
-        first = next((row for row in rows if row is not None), None)
+        self._rows = list(rows)
+        first = next((row for row in self._rows if row is not None), None)
         if first is None:
             raise RecordingError(f"{source.name}: there are no rows")
         columns = find_columns(source.name, list(first), schema, keep)
         super().__init__(source, columns, partial(_parse_slot, True), first_place, b"")
         self.where = where
-        self._rows = rows
 
     def chunks(self, slots: Sequence[mmap.mmap]) -> Iterator[Chunk]:
+        """Chunks of rows as lines of JSON, as many as fit into a slot."""
         for (index, slot), lines in zip(cycle(enumerate(slots)), self._parts(), strict=False):
             text = b"\n".join(lines)
             slot[: len(text)] = text

@@ -23,6 +23,7 @@ from eeg_letters.recordings.columns import (
     find_columns,
     find_line_column,
     is_known,
+    known_by,
 )
 from eeg_letters.recordings.sources import Source, bytes_source, display_name
 from eeg_letters.recordings.values import as_number, class_index, feature_value, whole_number
@@ -251,10 +252,7 @@ class _Converter:
         self.used: list[str] = []
         self.notes: tuple[str, ...] = ()
         self.is_export = False
-        self._wanted = {name.casefold() for name in schema.features.names}
-
-    def knows(self, name: str) -> bool:
-        return name.casefold() in self._wanted or is_known(name)
+        self.knows = known_by(schema)
 
     def begin(
         self, where: str, columns: Sequence[str], notes: Sequence[str], scale: Scale | None

@@ -10,7 +10,7 @@ from eeg_letters.errors import RecordingError
 from eeg_letters.recordings.arrow import open_arrow
 from eeg_letters.recordings.chunks import Table
 from eeg_letters.recordings.csv_chunks import open_csv
-from eeg_letters.recordings.json_chunks import open_json, open_rows
+from eeg_letters.recordings.json_chunks import RowsTable, open_json
 from eeg_letters.recordings.sources import STDIN, Source, arrow_format, open_source
 from eeg_letters.recordings.workbooks import MAGIC, read_workbook
 from eeg_letters.schema import Schema
@@ -60,7 +60,7 @@ def _open(source: Source, schema: Schema, keep: Sequence[str]) -> Table:
     start = source.file.peek(8)
     if start.startswith(MAGIC):
         header, _, rows = read_workbook(source.name, source.file.read())
-        return open_rows(source, rows, schema, keep, f"{source.name}, row", header)
+        return RowsTable(source, rows, schema, keep, f"{source.name}, row", header)
     if start.lstrip()[:1] in (b"{", b"["):
         return open_json(source, schema, keep)
     return open_csv(source, schema, keep)

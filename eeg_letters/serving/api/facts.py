@@ -180,9 +180,7 @@ def printable(text: str) -> str:
 
 def told(columns: Columns) -> list[str]:
     """What was found out about columns, in words."""
-    notes = []
-    if columns.label is not None and not columns.is_sparse:
-        notes.append(f"labels in the column {columns.label}")
+    notes = list(columns.notes)
     ignored = columns.ignored
     if ignored:
         more = f" and {len(ignored) - _MOST_TOLD} more" if len(ignored) > _MOST_TOLD else ""

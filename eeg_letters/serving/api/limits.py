@@ -17,7 +17,7 @@ PART_CELLS = 8 * 1024
 # Probabilities whose JSON is no large answer.
 FEW_CELLS = 2 * 1024
 # Columns that a table may have besides some for each feature.
-OTHER_COLUMNS = 2000
+MORE_COLUMNS = 2000
 
 
 def check_columns(number: int, n_features: int) -> None:
@@ -28,7 +28,7 @@ def check_columns(number: int, n_features: int) -> None:
     Problem
         422.
     """
-    most = 4 * n_features + OTHER_COLUMNS
+    most = 4 * n_features + MORE_COLUMNS
     if number > most:
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,

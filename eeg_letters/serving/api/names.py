@@ -29,12 +29,6 @@ def other_columns(schema: Schema, stored: Collection[str] = ()) -> tuple[str, ..
     return tuple(name for name in dict.fromkeys(names) if name not in features)
 
 
-def wanted_names(schema: Schema) -> frozenset[str]:
-    """Names of features, line number and label, case-folded."""
-    names = (*schema.features.names, *other_columns(schema))
-    return frozenset(name.casefold() for name in names)
-
-
 def check_names(text: bytes) -> None:
     """Make sure that no object of a JSON text has a duplicate name.
 

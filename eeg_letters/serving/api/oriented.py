@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 
 from eeg_letters.errors import RecordingError
-from eeg_letters.recordings.columns import Columns, find_columns, row_numbers
+from eeg_letters.recordings.columns import Columns, find_columns, known_by, row_numbers
 from eeg_letters.recordings.documents import (
     SPLIT,
     Orient,
@@ -27,7 +27,7 @@ from eeg_letters.serving.api.facts import Facts, Part, printable, told, turn, un
 from eeg_letters.serving.api.large import PART_BYTES, LargeRows
 from eeg_letters.serving.api.limits import RowLimit, check_columns
 from eeg_letters.serving.api.members import Members
-from eeg_letters.serving.api.names import check_names, wanted_names
+from eeg_letters.serving.api.names import check_names
 from eeg_letters.serving.api.refusals import other_member, refused
 from eeg_letters.serving.api.rows import RowParser
 
@@ -73,7 +73,7 @@ class Oriented:
         self._parser = parser
         self._limit = limit
         self._facts = facts
-        self._wanted = wanted_names(schema)
+        self._is_column = known_by(schema)
         self._features = frozenset(name.casefold() for name in schema.features.names)
 
     def parts(self) -> Iterator[Part]:
@@ -276,9 +276,6 @@ class Oriented:
 
     def _note(self, orient: Orient) -> None:
         self.notes.append(f"orientation {orient.value}")
-
-    def _is_column(self, name: str) -> bool:
-        return name.casefold() in self._wanted
 
     def _is_other(self, name: str) -> bool:
         return name.strip().casefold() not in self._features

@@ -11,7 +11,13 @@ from http import HTTPStatus
 import numpy as np
 
 from eeg_letters.errors import Problem, RecordingError
-from eeg_letters.recordings.columns import Columns, check_header, find_columns, row_numbers
+from eeg_letters.recordings.columns import (
+    Columns,
+    check_header,
+    find_columns,
+    known_by,
+    row_numbers,
+)
 from eeg_letters.recordings.dialects import HEAD_BYTES, Dialect, find_dialect
 from eeg_letters.recordings.exports import ExportReader, find_export
 from eeg_letters.recordings.lines import LineReader
@@ -20,7 +26,6 @@ from eeg_letters.schema import Schema
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.serving.api.facts import Fact, Facts, Part, printable, told, turn, unreadable
 from eeg_letters.serving.api.limits import RowLimit, check_columns
-from eeg_letters.serving.api.names import wanted_names
 from eeg_letters.serving.api.refusals import refused
 from eeg_letters.serving.api.rows import RowParser
 from eeg_letters.serving.api.texts import Text
@@ -120,8 +125,7 @@ class Table:
                     is_whole = is_whole and end >= len(head)
                     head = head[:end]
                     break
-        wanted = wanted_names(self._schema)
-        return _find_dialect(head, is_whole, lambda name: name.casefold() in wanted)
+        return _find_dialect(head, is_whole, known_by(self._schema))
 
     def _find_export(self, dialect: Dialect) -> ExportReader | None:
         try:

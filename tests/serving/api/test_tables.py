@@ -197,7 +197,7 @@ def test_what_was_found_out_is_told(client: httpx.Client) -> None:
     body = table(3, columns, separator=";", mark=",").encode("utf-16")
     told = client.post("/predict", content=body, headers=CSV).headers["read-as"]
     assert told == (
-        "UTF-16-LE; cells separated by semicolons; decimal commas; labels in the column # Letter;"
+        "UTF-16-LE; cells separated by semicolons; decimal commas; labels in column # Letter;"
         " ignored: Zeit, Gr%C3%B6%C3%9Fe 100%25"
     )
     columns = (*COLUMNS, *(f"{'é' * 40}{number}" for number in range(50)))
@@ -208,7 +208,7 @@ def test_what_was_found_out_is_told(client: httpx.Client) -> None:
     assert told.isascii()
     document = documents(RECORDS[:2])["split"]
     told = client.post("/predict", json=document).headers["read-as"]
-    assert told == "orientation split; labels in the column # Letter"
+    assert told == "orientation split; labels in column # Letter"
 
 
 def test_values_leave_out_what_is_missing_and_refuse_what_is_wrong(client: httpx.Client) -> None:
