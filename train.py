@@ -8,24 +8,21 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from eeg_letters.errors import CompilationError, UserError
 from eeg_letters.labels import LABEL_COLUMNS
-from eeg_letters.recordings.any_format import read_any
-from eeg_letters.recordings.recording import Recording
+from eeg_letters.models import MODELS
 from eeg_letters.scales import Scale
 from eeg_letters.settings import DATA
-from eeg_letters.training.checks import (
-    AUTO,
-    PREPROCESSING_CHOICES,
-    candidates,
-    check_reports,
-    check_store,
-    check_trainable,
-)
+from eeg_letters.training.checks import check_reports, check_store, check_trainable
+from eeg_letters.training.dataset import Dataset
+from eeg_letters.training.gathering import find_files, read_test, read_training
+from eeg_letters.training.holding_out import make_plan
+from eeg_letters.training.recipes import AUTO, PREPROCESSING_CHOICES, candidates
 from eeg_letters.training.terminal import (
     accuracy_table,
     counting,
@@ -34,59 +31,71 @@ from eeg_letters.training.terminal import (
     recordings_used,
 )
 
+SHIPPED_TRAIN = DATA / "train.csv"
+SHIPPED_TEST = DATA / "test.json"
 REPORTS = Path(__file__).resolve().parent / "reports"
 
 
-def main(
-    train_file: Path,
-    test_file: Path,
-    label: str | None,
-    scale: Scale | None,
-    preprocessing: str,
-    reports: Path,
-    verbose: bool,
-    console: Console,
-) -> None:
+def main(arguments: argparse.Namespace, console: Console) -> None:
     """Read and check what is given, then train and report."""
-    training = read_any(train_file, label=label, scale=scale)
-    test = read_any(test_file, training.schema)
-    if verbose:
+    preprocessing: str = arguments.preprocessing
+    training = read_training(
+        find_files("--train", arguments.train),
+        find_files("--adapt", arguments.adapt),
+        arguments.label,
+        arguments.scale,
+    )
+    test = read_test(find_files("--test", arguments.test), training.schema)
+    if arguments.verbose:
         console.print(how_read(training, test))
     check_trainable(training)
-    candidates(training.schema.features, preprocessing)
-    check_reports(reports)
+    for model in MODELS:
+        candidates(model, training.schema.features, preprocessing)
+    check_reports(arguments.reports)
     check_store()
-    train_and_report(training, test, preprocessing, reports, console)
+    train_and_report(training, test, preprocessing, arguments.reports, console)
 
 
 def train_and_report(
-    training: Recording, test: Recording, preprocessing: str, reports: Path, console: Console
+    training: Dataset, test: Dataset, preprocessing: str, reports: Path, console: Console
 ) -> None:
     """Fit both models, save both or neither, and report how they do."""
     # These take seconds to import, for which nobody who made a mistake waits.
     from eeg_letters.training.workers import Workers
 
     with Workers(training, test) as workers:
-        from eeg_letters.training.fitting import begin_estimates, choose_all, finish, make_entry
+        from eeg_letters.training.choosing import (
+            begin_estimates,
+            choose_all,
+            choose_weight,
+            count_estimates,
+        )
+        from eeg_letters.training.familiarity import fit_familiarity
+        from eeg_letters.training.finishing import finish, make_entry
         from eeg_letters.training.report.experiments import begin, begin_early
         from eeg_letters.training.report.findings import investigate
         from eeg_letters.training.report.writing import write_report
         from eeg_letters.training.saving import save_entries
 
+        weight = choose_weight(training, preprocessing) if training.n_adapting else 1
+        plan = make_plan(training, weight)
+        estimates = begin_estimates(workers, training, preprocessing, plan)
+        early = begin_early(workers, preprocessing, training)
+        with counting(console, "Fits for the estimate") as count:
+            count_estimates(estimates, count)
+        choices = choose_all(estimates, training, preprocessing, plan)
+        begun = begin(workers, choices, training, early)
         with fitting(console) as progress:
-            estimates = begin_estimates(workers, training, preprocessing)
-            early = begin_early(workers, preprocessing, training)
-            choices = choose_all(estimates, training, preprocessing)
-            begun = begin(workers, choices, training, early)
-            trained = [finish(choice, training, test, progress) for choice in choices]
-        entries = [make_entry(model, training, test) for model in trained]
+            trained = [finish(choice, training, test, weight, progress) for choice in choices]
+        familiarity = fit_familiarity(training)
+        entries = [make_entry(model, training, test, weight, familiarity) for model in trained]
         save_entries(entries)
         with models_are_saved():
             console.print(recordings_used(training, test))
             console.print(accuracy_table(trained, training.schema.labels.noun))
             for entry in entries:
                 console.print(f"Saved {entry.tag}", highlight=False)
-            with counting(console) as count:
+            with counting(console, "Fits for the report") as count:
                 findings = investigate(
                     trained, entries, training, test, preprocessing, workers, begun, count
                 )
@@ -108,11 +117,25 @@ def models_are_saved() -> Iterator[None]:
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
+    files: dict[str, Any] = {"metavar": "FILE", "nargs": "+", "action": "extend"}
     parser.add_argument(
-        "--train", type=Path, default=DATA / "train.csv", help="recording to fit (%(default)s)"
+        "--train",
+        **files,
+        help="recordings to fit, or patterns such as 'sessions/*.csv'; the option may come again"
+        f" ({SHIPPED_TRAIN})",
     )
     parser.add_argument(
-        "--test", type=Path, default=DATA / "test.json", help="recording to score (%(default)s)"
+        "--adapt",
+        **files,
+        default=[],
+        help="recordings with some labelled rows of the session to come, which count more than"
+        " the others: how much more is chosen among two or more recordings to fit, and else"
+        " tenfold",
+    )
+    parser.add_argument(
+        "--test",
+        **files,
+        help=f"recordings to score, each by itself and all together ({SHIPPED_TEST})",
     )
     parser.add_argument(
         "--label",
@@ -133,9 +156,10 @@ def parse_arguments() -> argparse.Namespace:
         choices=PREPROCESSING_CHOICES,
         default=AUTO,
         help="what is done to each row first: scaled to unit length (l2), logarithms of one plus"
-        " each band power (log1p), each feature standardised where features are no band powers, or,"
-        " for each model, whichever of those that fit does better on the second half of each"
-        " class's rows of the recording to fit when fitted to the first (%(default)s)",
+        " each band power over the median of all (log1p), each feature standardised where features"
+        " are no band powers, or, for each model, whichever of those that fit does better on rows"
+        " that are held out: recordings where there are two or more to fit, else the second half"
+        " of each class's rows (%(default)s)",
     )
     parser.add_argument(
         "--reports",
@@ -150,7 +174,10 @@ def parse_arguments() -> argparse.Namespace:
         action="store_true",
         help="say how each recording was read: separator, decimal mark, encoding, labels",
     )
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    arguments.train = arguments.train or [str(SHIPPED_TRAIN)]
+    arguments.test = arguments.test or [str(SHIPPED_TEST)]
+    return arguments
 
 
 if __name__ == "__main__":
@@ -161,16 +188,7 @@ if __name__ == "__main__":
     # Named, for fitting puts its own file in place of sys.stdout.
     console = Console(file=sys.stdout)
     try:
-        main(
-            arguments.train,
-            arguments.test,
-            arguments.label,
-            arguments.scale,
-            arguments.preprocessing,
-            arguments.reports,
-            arguments.verbose,
-            console,
-        )
+        main(arguments, console)
     except UserError as error:
         print(f"train.py: {error}", file=sys.stderr)
         sys.exit(2)

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eeg_letters.scoring.scorer import Floats, Scorer, total_norm
+from eeg_letters.scoring.scorer import Floats, Scorer, log1p_of, total_norm
 
 # The widest layer of this many rows, 1 MB, stays in a core's cache.
 _BLOCK_ROWS = 256
-# Squared norms between which no intermediate result overflows or vanishes.
-_LEAST, _MOST = 1e-20, 1e300
+# Squared norms between which no intermediate result overflows or vanishes; the first is divided by
+# the square of the factor.
+_LEAST, _LEAST_SQUARE, _MOST = 1e-20, 1e-280, 1e300
 
 
 @dataclass(frozen=True)
@@ -111,23 +112,22 @@ def score(
         )
         for _ in scorers
     ]
+    keys = {(bulk.scorer.preprocessing, bulk.scorer.factor) for bulk in scorers}
     for start in range(0, n_rows, _BLOCK_ROWS):
         block = slice(start, min(start + _BLOCK_ROWS, n_rows))
         rows = features[:, block].T
-        inputs = {
-            name: _INPUTS[name](rows)
-            for name in {scorer.scorer.preprocessing for scorer in scorers}
-        }
+        inputs = {key: _INPUTS[key[0]](rows, key[1]) for key in keys}
         norms = {
-            name: math.inf if of_rows is None else total_norm(of_rows.T) / of_rows[:, -1].min()
-            for name, of_rows in inputs.items()
+            key: math.inf if of_rows is None else total_norm(of_rows.T) / of_rows[:, -1].min()
+            for key, of_rows in inputs.items()
         }
         for bulk, into in zip(scorers, scores, strict=True):
             scorer = bulk.scorer
-            of_rows = inputs[scorer.preprocessing]
+            key = scorer.preprocessing, scorer.factor
+            of_rows = inputs[key]
             logits = scorer.logits(rows).T if of_rows is None else bulk.logits(of_rows)
             logits -= logits.max(axis=0)
-            into.labels[block] = scorer.choose(rows, norms[scorer.preprocessing], logits.T)
+            into.labels[block] = scorer.choose(rows, norms[key], logits.T)
             exponentials = np.exp(logits, out=logits)
             sums = exponentials.sum(axis=0)
             # The exponential of the largest is 1.
@@ -137,9 +137,10 @@ def score(
     return scores
 
 
-def _l2_inputs(powers: Floats) -> Floats | None:
+def _l2_inputs(powers: Floats, factor: float) -> Floats | None:
     squares = np.einsum("ij,ij->i", powers, powers)
-    if not ((squares > _LEAST) & (squares < _MOST)).all():
+    least = max(_LEAST / factor / factor, _LEAST_SQUARE)
+    if not ((squares > least) & (squares < _MOST)).all():
         return None
     inputs = _empty_inputs(powers)
     inputs[:, :-1] = powers
@@ -147,14 +148,14 @@ def _l2_inputs(powers: Floats) -> Floats | None:
     return inputs
 
 
-def _log1p_inputs(powers: Floats) -> Floats:
+def _log1p_inputs(powers: Floats, factor: float) -> Floats:
     inputs = _empty_inputs(powers)
-    np.log1p(powers, out=inputs[:, :-1])
+    inputs[:, :-1] = log1p_of(powers, factor)
     inputs[:, -1] = 1
     return inputs
 
 
-def _standardise_inputs(values: Floats) -> Floats:
+def _standardise_inputs(values: Floats, _: float) -> Floats:
     inputs = _empty_inputs(values)
     inputs[:, :-1] = values
     inputs[:, -1] = 1
@@ -168,7 +169,7 @@ def _empty_inputs(values: Floats) -> Floats:
 
 # What goes into the first layer, by preprocessing: features with one more input, or None where
 # only the scorer itself can tell.
-_INPUTS: dict[str, Callable[[Floats], Floats | None]] = {
+_INPUTS: dict[str, Callable[[Floats, float], Floats | None]] = {
     "l2": _l2_inputs,
     "log1p": _log1p_inputs,
     "standardise": _standardise_inputs,

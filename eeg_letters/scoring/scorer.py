@@ -16,8 +16,11 @@ from eeg_letters.scoring.rounding import Rounding
 
 Floats = NDArray[np.float64]
 
+_LARGEST_FLOAT = float(np.finfo(np.float64).max)
 # scikit-learn's Normalizer leaves a row of a smaller norm as it is.
-_SMALLEST_NORM = 10 * np.finfo(np.float64).eps
+_SMALLEST_NORM = 10 * float(np.finfo(np.float64).eps)
+# With what is less, or more than one over it, products might overflow or vanish.
+SMALLEST_FACTOR = 1e-100
 # More than log1p makes of any number, and than a row of unit length has.
 _LARGEST_INPUT = 710.0
 # Of such inputs; of what is larger, products and exponentials may be infinite.
@@ -34,24 +37,33 @@ def _row_norms(rows: Floats) -> Floats:
     return norms
 
 
-def _l2(rows: Floats) -> Floats:
+def log1p_of(rows: Floats, factor: float) -> Floats:
+    """Logarithm of one plus each band power times a factor, or that of the largest float."""
+    scaled = rows * factor if factor <= 1 else np.minimum(rows, _LARGEST_FLOAT / factor) * factor
+    logarithms: Floats = np.log1p(scaled, out=scaled)
+    return logarithms
+
+
+def _l2(rows: Floats, factor: float) -> Floats:
+    smallest = _SMALLEST_NORM / factor
     if rows.ndim == 1:
         norm = math.sqrt(rows.dot(rows))
-        return rows / (norm if norm >= _SMALLEST_NORM else 1)
+        return rows / norm if norm >= smallest else rows * factor
     norms = _row_norms(rows)
-    norms[norms < _SMALLEST_NORM] = 1
+    norms[norms < smallest] = 1 / factor
     normalised: Floats = rows / norms[:, np.newaxis]
     return normalised
 
 
-def _standardise(rows: Floats) -> Floats:
+def _standardise(rows: Floats, _: float) -> Floats:
     # Means and standard deviations are part of the first layer.
     return rows
 
 
-# Functions that are applied to a row before the first layer, by name.
-PREPROCESSING: dict[str, Callable[[Floats], Floats]] = {
-    "log1p": np.log1p,
+# Functions that are applied to a row before the first layer, by name; they are also given the
+# factor of `Scorer`.
+PREPROCESSING: dict[str, Callable[[Floats, float], Floats]] = {
+    "log1p": log1p_of,
     "l2": _l2,
     "standardise": _standardise,
 }
@@ -68,6 +80,9 @@ class Scorer:
     ----------
     preprocessing : str
         Name in `PREPROCESSING` of what is applied to a row before the first layer.
+    factor : float
+        What band powers are multiplied by first: one over the median of those of the training, so
+        that their unit does not count. 1 where features are no band powers.
     classes : ndarray of int64, shape (n_classes,)
         Index in the schema's labels of each class that it was trained on, ascending.
     weights : sequence of ndarray of float64, each of shape (n_inputs, n_outputs)
@@ -78,6 +93,7 @@ class Scorer:
     """
 
     preprocessing: str
+    factor: float
     classes: NDArray[np.int64]
     weights: Sequence[Floats]
     biases: Sequence[Floats]
@@ -94,7 +110,7 @@ class Scorer:
         -------
         ndarray of int64, shape (n_rows,), or int64 for a single row
         """
-        inputs = PREPROCESSING[self.preprocessing](rows)
+        inputs = PREPROCESSING[self.preprocessing](rows, self.factor)
         if rows.ndim == 2:
             return self.choose(rows, total_norm(inputs), _below_largest(self._logits(inputs)))
         # One layer takes no less time in float32.
@@ -121,7 +137,7 @@ class Scorer:
 
     def classify(self, rows: Floats) -> tuple[NDArray[np.int64], Floats]:
         """What `predict` and `predict_proba` give, computed once."""
-        inputs = PREPROCESSING[self.preprocessing](rows)
+        inputs = PREPROCESSING[self.preprocessing](rows, self.factor)
         below = _below_largest(self._logits(inputs))
         if rows.ndim == 2:
             return self.choose(rows, total_norm(inputs), below), _softmax(below)
@@ -140,7 +156,7 @@ class Scorer:
         -------
         ndarray of float64, shape (n_rows, n_classes) or (n_classes,)
         """
-        return self._logits(PREPROCESSING[self.preprocessing](rows))
+        return self._logits(PREPROCESSING[self.preprocessing](rows, self.factor))
 
     def choose(self, rows: Floats, norm: float, below: Floats) -> NDArray[np.int64]:
         """Classes of rows whose logits are known, as `predict` gives them to each row by itself.
@@ -165,7 +181,8 @@ class Scorer:
         slope, offset = self._rounding.slope, self._rounding.offset
         # So many must be below: all but the largest of each row. What is not a number never is.
         if np.count_nonzero(below < -(slope * norm + offset)) != below.size - len(below):
-            margins = slope * _row_norms(PREPROCESSING[self.preprocessing](rows)) + offset
+            inputs = PREPROCESSING[self.preprocessing](rows, self.factor)
+            margins = slope * _row_norms(inputs) + offset
             far = np.count_nonzero(below < -margins[:, np.newaxis], axis=1)
             for row in np.flatnonzero(far != below.shape[1] - 1):
                 best[row] = self.logits(np.ascontiguousarray(rows[row])).argmax()
@@ -190,6 +207,7 @@ class Scorer:
         """Write an ``.npz`` whose bytes depend on the arrays alone."""
         arrays: dict[str, NDArray[Any]] = {
             "preprocessing": np.array(self.preprocessing),
+            "factor": np.array(self.factor),
             "classes": self.classes,
         }
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
@@ -211,18 +229,18 @@ class Scorer:
             When it is no such ``.npz``, or its arrays make no scorer.
         """
         arrays = read_arrays(content)
-        layers = range((len(arrays) - 2) // 2)
+        layers = range((len(arrays) - 3) // 2)
         parts = [f"{part}_{layer}" for layer in layers for part in ("weight", "bias")]
-        if not layers or sorted(arrays) != sorted(["preprocessing", "classes", *parts]):
+        if not layers or sorted(arrays) != sorted(["preprocessing", "factor", "classes", *parts]):
             raise ValueError(f"it has the arrays {', '.join(sorted(arrays)) or 'of nothing'}")
-        preprocessing = arrays["preprocessing"]
-        if preprocessing.dtype.kind != "U" or preprocessing.shape != ():
-            raise ValueError("preprocessing is no text")
-        if str(preprocessing) not in PREPROCESSING:
-            raise ValueError(f"there is no preprocessing {str(preprocessing)!r}")
-        weights = [_floats(arrays, f"weight_{layer}", 2) for layer in layers]
-        biases = [_floats(arrays, f"bias_{layer}", 1) for layer in layers]
-        return cls(str(preprocessing), _classes(arrays["classes"]), tuple(weights), tuple(biases))
+        preprocessing = read_text(arrays, "preprocessing")
+        if preprocessing not in PREPROCESSING:
+            raise ValueError(f"there is no preprocessing {preprocessing!r}")
+        factor = read_factor(arrays)
+        classes = _classes(arrays["classes"])
+        weights = tuple(read_floats(arrays, f"weight_{layer}", 2) for layer in layers)
+        biases = tuple(read_floats(arrays, f"bias_{layer}", 1) for layer in layers)
+        return cls(preprocessing, factor, classes, weights, biases)
 
     def check(self, features: int, labels: int, are_powers: bool) -> None:
         """Make sure that it scores rows of a schema.
@@ -255,7 +273,8 @@ class Scorer:
             inputs = outputs
             with np.errstate(over="ignore"):
                 reach = (np.abs(weight).sum(axis=0) * reach + np.abs(bias)).max()
-        if reach > _LARGEST_SCORE:
+        # Nor is it where it is no number.
+        if not reach <= _LARGEST_SCORE:
             raise ValueError("its weights are so large that scores are no longer finite")
 
 
@@ -274,12 +293,47 @@ def _softmax(below: Floats) -> Floats:
     return below
 
 
-def _floats(arrays: Mapping[str, NDArray[Any]], name: str, dimensions: int) -> Floats:
+def read_factor(arrays: Mapping[str, NDArray[Any]]) -> float:
+    """The array that is a factor.
+
+    Raises
+    ------
+    ValueError
+        When it is none.
+    """
+    factor = float(read_floats(arrays, "factor", 0))
+    if not SMALLEST_FACTOR <= factor <= 1 / SMALLEST_FACTOR:
+        raise ValueError(f"factor is {factor}: one over it is no typical band power")
+    return factor
+
+
+def read_text(arrays: Mapping[str, NDArray[Any]], name: str) -> str:
+    """An array that is one text.
+
+    Raises
+    ------
+    ValueError
+        When it is none.
+    """
+    array = arrays[name]
+    if array.dtype.kind != "U" or array.shape != ():
+        raise ValueError(f"{name} is no text")
+    return str(array)
+
+
+def read_floats(arrays: Mapping[str, NDArray[Any]], name: str, dimensions: int) -> Floats:
+    """An array of finite numbers, copied.
+
+    Raises
+    ------
+    ValueError
+        When it is none, or has other dimensions.
+    """
     array = arrays[name]
     if array.dtype != np.float64 or array.ndim != dimensions or array.size == 0:
+        kind = ("single number", "vector", "matrix")[dimensions]
         raise ValueError(
-            f"{name} is {array.dtype} of the shape {array.shape}, not a"
-            f" {'matrix' if dimensions == 2 else 'vector'} of float64"
+            f"{name} is {array.dtype} of the shape {array.shape}, not a {kind} of float64"
         )
     if not np.isfinite(array).all():
         raise ValueError(f"{name} has a value that is no finite number")

@@ -25,6 +25,7 @@ from eeg_letters.errors import StoreError
 from eeg_letters.models import MODELS, Model
 from eeg_letters.schema import Schema, difference
 from eeg_letters.scoring.arrays import open_regular, read_regular
+from eeg_letters.scoring.familiarity import Familiarity
 from eeg_letters.scoring.scorer import Scorer
 from eeg_letters.settings import BENTO
 
@@ -39,6 +40,8 @@ os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 # The name under which bentoml.sklearn.load_model looks for the pipeline.
 PIPELINE_FILE = "saved_model.pkl"
 SCORER_FILE = "scorer.npz"
+# Not in an entry whose training had too few rows, or too many features, to tell what is familiar.
+FAMILIARITY_FILE = "familiarity.npz"
 # BentoML's name of the file that has an entry's tag and metadata.
 DESCRIPTION_FILE = "model.yaml"
 # That of a Bento.
@@ -82,11 +85,28 @@ class Description:
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A model as serving uses it; `metadata` is what training wrote down of it."""
+    """A model as serving uses it.
+
+    Attributes
+    ----------
+    model : Model
+        Which of the models.
+    version : str
+        Of its entry in the store.
+    scorer : Scorer
+        What predicts.
+    familiarity : Familiarity or None
+        What tells rows unlike those of its training; None where training could not tell.
+    schema : Schema
+        Of the rows that it takes.
+    metadata : dict
+        What training wrote down of it.
+    """
 
     model: Model
     version: str
     scorer: Scorer
+    familiarity: Familiarity | None
     schema: Schema
     metadata: Mapping[str, Any]
 
@@ -102,7 +122,8 @@ def load_model(model: Model) -> StoredModel:
         When there is no such model, or its files are not those that training wrote.
     """
     stored, scorer, schema = load_scorer(model.name)
-    return StoredModel(model, stored.tag.version, scorer, schema, stored.metadata)
+    familiarity = _load_familiarity(stored, schema)
+    return StoredModel(model, stored.tag.version, scorer, familiarity, schema, stored.metadata)
 
 
 def load_models() -> list[StoredModel]:
@@ -161,6 +182,19 @@ def load_scorer(tag: str) -> tuple[Description, Scorer, Schema]:
     except ValueError as error:
         raise _refusal(stored.tag, SCORER_FILE, error) from None
     return stored, scorer, schema
+
+
+def _load_familiarity(stored: Description, schema: Schema) -> Familiarity | None:
+    checksums = stored.metadata[FILES]
+    if FAMILIARITY_FILE not in checksums:
+        return None
+    content = _read(stored, FAMILIARITY_FILE)
+    _verify(stored, FAMILIARITY_FILE, hashlib.sha256(content).hexdigest(), checksums)
+    features = schema.features
+    try:
+        return Familiarity.load(content, len(features), features.are_powers)
+    except ValueError as error:
+        raise _refusal(stored.tag, FAMILIARITY_FILE, error) from None
 
 
 def load_schema() -> Schema:

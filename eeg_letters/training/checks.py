@@ -5,36 +5,24 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-import numpy as np
-
-from eeg_letters.errors import OutputError, RecordingError, UserError
+from eeg_letters.errors import OutputError, RecordingError
 from eeg_letters.labels import MAX_CLASSES
-from eeg_letters.recordings.recording import Recording
-from eeg_letters.schema import Features
-from eeg_letters.scoring.scorer import PREPROCESSING
 from eeg_letters.scoring.store import models_folder, unusable
-
-# Tries each preprocessing that fits the features.
-AUTO = "auto"
-# The first is the choice where no estimate can be made.
-OF_POWERS = ("log1p", "l2")
-OF_OTHERS = ("standardise", "l2")
-PREPROCESSING_CHOICES = (AUTO, *PREPROCESSING)
+from eeg_letters.training.dataset import Dataset
 
 
-def check_trainable(recording: Recording) -> None:
-    """Make sure that a classifier can be fitted to a recording.
+def check_trainable(training: Dataset) -> None:
+    """Make sure that a classifier can be fitted to a set of recordings.
 
     Raises
     ------
     RecordingError
         When it has rows of fewer than two classes, of too many, or no more rows than classes.
     """
-    labels = recording.schema.labels
-    classes = np.unique(recording.labels)
-    where = f"{recording.path}, column {recording.label_column}"
+    labels, classes = training.schema.labels, training.classes
+    where = f"{training.named()}, column {training.recordings[0].label_column}"
     if len(classes) < 2:
-        line = next(iter(recording.rows))
+        line = next(iter(training.recordings[0].rows))
         raise RecordingError(
             f"{where}: all rows from line {line} on are of the {labels.noun}"
             f" {labels.names[classes[0]]}; training takes two {labels.plural} or more"
@@ -43,28 +31,11 @@ def check_trainable(recording: Recording) -> None:
         raise RecordingError(
             f"{where}: {len(classes)} classes; training takes {MAX_CLASSES} at most"
         )
-    if len(recording) <= len(classes):
+    if len(training) <= len(classes):
         raise RecordingError(
-            f"{where}: {len(recording)} rows of {len(classes)} {labels.plural}; training takes more"
+            f"{where}: {len(training)} rows of {len(classes)} {labels.plural}; training takes more"
             f" rows than {labels.plural}"
         )
-
-
-def candidates(features: Features, preprocessing: str) -> tuple[str, ...]:
-    """What to try of the preprocessing that is asked for, one of `PREPROCESSING_CHOICES`.
-
-    Raises
-    ------
-    UserError
-        When it does not fit the features.
-    """
-    fitting = OF_POWERS if features.are_powers else OF_OTHERS
-    if preprocessing == AUTO:
-        return fitting
-    if preprocessing not in fitting:
-        what = "band powers" if features.are_powers else "features that are no band powers"
-        raise UserError(f"--preprocessing {preprocessing}: {what} take {' or '.join(fitting)}")
-    return (preprocessing,)
 
 
 def check_reports(directory: Path) -> None:

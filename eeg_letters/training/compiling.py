@@ -10,9 +10,9 @@ from sklearn.preprocessing import StandardScaler
 
 from eeg_letters.errors import CompilationError
 from eeg_letters.labels import Labels
-from eeg_letters.recordings.recording import Recording
 from eeg_letters.scoring.scorer import Floats, Scorer
-from eeg_letters.training.pipelines import to_frame
+from eeg_letters.training.dataset import Dataset
+from eeg_letters.training.pipelines import factor_of, preprocessing_of, to_frame
 
 TOLERANCE = 1e-9
 
@@ -45,38 +45,39 @@ def compile_pipeline(pipeline: Pipeline, labels: Labels) -> Scorer:
             raise TypeError(f"no compiled form of {type(classifier).__name__}")
     if len(classifier.classes_) == 2:
         weights[-1], biases[-1] = _two_outputs(weights[-1], biases[-1])
-    if isinstance(scaler := pipeline[0], StandardScaler):
+    if isinstance(scaler := pipeline[-2], StandardScaler):
         biases[0] = biases[0] - (scaler.mean_ / scaler.scale_) @ weights[0]
         weights[0] = weights[0] / scaler.scale_[:, np.newaxis]
     return Scorer(
-        pipeline.steps[0][0],
+        preprocessing_of(pipeline),
+        factor_of(pipeline),
         np.searchsorted(labels.array, classifier.classes_),
         tuple(np.ascontiguousarray(weight, np.float64) for weight in weights),
         tuple(np.ascontiguousarray(bias, np.float64) for bias in biases),
     )
 
 
-def check_scorer(scorer: Scorer, pipeline: Pipeline, recording: Recording) -> None:
-    """Make sure that scorer and pipeline agree on every row of a recording.
+def check_scorer(scorer: Scorer, pipeline: Pipeline, dataset: Dataset) -> None:
+    """Make sure that scorer and pipeline agree on every row of some recordings.
 
     Raises
     ------
     CompilationError
         When a label differs, or a probability by more than `TOLERANCE`; names such a line.
     """
-    frame, labels = to_frame(recording), recording.schema.labels
-    lines = list(recording.rows)
-    differ = labels.array[scorer.predict(recording.features)] != pipeline.predict(frame)
+    labels, features = dataset.schema.labels, dataset.features
+    frame = to_frame(dataset.schema.features, features)
+    differ = labels.array[scorer.predict(features)] != pipeline.predict(frame)
     if differ.any():
         raise CompilationError(
-            f"{recording.path}, line {lines[differ.argmax()]}: the compiled scorer and the"
-            " pipeline give different labels"
+            f"{dataset.where(int(differ.argmax()))}: the compiled scorer and the pipeline give"
+            " different labels"
         )
-    gaps = np.abs(scorer.predict_proba(recording.features) - pipeline.predict_proba(frame))
+    gaps = np.abs(scorer.predict_proba(features) - pipeline.predict_proba(frame))
     if not gaps.max() <= TOLERANCE:
         raise CompilationError(
-            f"{recording.path}, line {lines[gaps.max(axis=1).argmax()]}: the probabilities of the"
-            f" compiled scorer and the pipeline differ by {gaps.max():.2g}"
+            f"{dataset.where(int(gaps.max(axis=1).argmax()))}: the probabilities of the compiled"
+            f" scorer and the pipeline differ by {gaps.max():.2g}"
         )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain
-from typing import TypeVar
+from itertools import pairwise
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,14 +27,23 @@ class Dataset:
     ----------
     recordings : tuple of Recording
         One or more, in the order of the command line.
+    n_adapting : int
+        How many of them, the last ones, are of the session to come: their rows count more than the
+        others, and no estimate is made on them.
     """
 
     recordings: tuple[Recording, ...]
+    n_adapting: int = 0
 
     @property
     def schema(self) -> Schema:
         """The features and classes of all."""
         return self.recordings[0].schema
+
+    @property
+    def earlier(self) -> tuple[Recording, ...]:
+        """The recordings that are not of the session to come."""
+        return self.recordings[: len(self.recordings) - self.n_adapting]
 
     @cached_property
     def features(self) -> Floats:
@@ -56,8 +66,38 @@ class Dataset:
         """Index in the schema's labels of each class that rows are of, ascending."""
         return np.unique(self.labels)
 
+    @property
+    def are_adapting(self) -> NDArray[np.bool_]:
+        """Whether each row is of the session to come, shape (n_rows,)."""
+        adapting: NDArray[np.bool_] = self.places >= len(self.earlier)
+        return adapting
+
     def __len__(self) -> int:
         return len(self.labels)
+
+    def first_rows(self, most: int | None = None) -> NDArray[np.bool_]:
+        """Mask of the first rows of each class in each recording.
+
+        Neighbouring rows are nearly copies of each other, so that rows held out at random would be
+        known.
+
+        Parameters
+        ----------
+        most : int, optional
+            At most as many rows of a class in a recording; by default half of them, rounded up.
+
+        Returns
+        -------
+        ndarray of bool, shape (n_rows,)
+        """
+        first = np.zeros(len(self), bool)
+        groups = self.places * (self.labels.max() + 1) + self.labels
+        order = np.argsort(groups, kind="stable")
+        bounds = np.flatnonzero(np.diff(groups[order], prepend=-1, append=-1))
+        for start, end in pairwise(bounds.tolist()):
+            count = (end - start + 1) // 2 if most is None else most
+            first[order[start : min(start + count, end)]] = True
+        return first
 
     def where(self, row: int) -> str:
         """File and line of a row, for messages."""
@@ -69,10 +109,28 @@ class Dataset:
         """The files, for messages."""
         return ", ".join(str(recording.path) for recording in self.recordings)
 
+    def without_rows(self) -> Dataset:
+        """The same without the rows as the files have them."""
+        bare = tuple(replace(recording, rows={}) for recording in self.recordings)
+        return replace(self, recordings=bare)
 
-def joined(*datasets: Dataset) -> Dataset:
-    """All recordings of several sets as one."""
-    return Dataset(tuple(chain.from_iterable(dataset.recordings for dataset in datasets)))
+    def to_metadata(self) -> dict[str, Any]:
+        """What is stored of it: name, checksum and number of rows of each recording, and of all."""
+        checksums = [recording.sha256 for recording in self.recordings]
+        joint = hashlib.sha256("\n".join(checksums).encode()).hexdigest()
+        return {
+            "sha256": checksums[0] if len(checksums) == 1 else joint,
+            "rows": len(self),
+            "recordings": [
+                {
+                    "name": recording.path.name,
+                    "sha256": recording.sha256,
+                    "rows": len(recording.labels),
+                    **({"adapting": True} if place >= len(self.earlier) else {}),
+                }
+                for place, recording in enumerate(self.recordings)
+            ],
+        }
 
 
 def _joined(parts: Sequence[NDArray[T]]) -> NDArray[T]:

@@ -44,6 +44,7 @@ class Evaluation:
 
     truth: NDArray[np.int64]
     probabilities: Floats
+    places: NDArray[np.int64] | None = None
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
@@ -217,6 +218,7 @@ def evaluate(
     truth: NDArray[np.int64],
     n_labels: int,
     temperature: float = 1.0,
+    places: NDArray[np.int64] | None = None,
 ) -> Evaluation:
     """Evaluate a scorer on rows.
 
@@ -234,16 +236,20 @@ def evaluate(
         What the scorer's logits are divided by first.
     """
     logits = scorer.logits(features) / temperature
-    return evaluate_logits(logits, scorer.classes, truth, n_labels)
+    return evaluate_logits(logits, scorer.classes, truth, n_labels, places)
 
 
 def evaluate_logits(
-    logits: Floats, classes: NDArray[np.int64], truth: NDArray[np.int64], n_labels: int
+    logits: Floats,
+    classes: NDArray[np.int64],
+    truth: NDArray[np.int64],
+    n_labels: int,
+    places: NDArray[np.int64] | None = None,
 ) -> Evaluation:
     """Evaluate what `Scorer.logits` gave for rows; the other arguments are as of `evaluate`."""
     probabilities = np.zeros((len(truth), n_labels))
     probabilities[:, classes] = softmax(logits, axis=1)
-    return Evaluation(truth, probabilities)
+    return Evaluation(truth, probabilities, places)
 
 
 def nearby_mistakes(evaluation: Evaluation, order: Sequence[int]) -> Nearby | None:

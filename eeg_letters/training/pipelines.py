@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from functools import partial
 from typing import Any, TextIO, cast
 
 import numpy as np
@@ -19,34 +20,47 @@ from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScale
 from threadpoolctl import threadpool_limits
 
 from eeg_letters.models import LDA, MLP, Model
-from eeg_letters.recordings.recording import Recording
+from eeg_letters.schema import Features
+from eeg_letters.scoring.scorer import SMALLEST_FACTOR, Floats
+from eeg_letters.training.recipes import Recipe
 
 MAX_ITERATIONS = 1000
+SCALE = "scale"
+# Medians above it, or below one over it, are taken for it.
+_MOST_FACTOR = 1 / SMALLEST_FACTOR
 
 
-def build_pipeline(model: Model, preprocessing: str) -> Pipeline:
+def build_pipeline(model: Model, recipe: Recipe, factor: float) -> Pipeline:
     """Unfitted pipeline of a model: preprocessing of each row by itself, then the classifier.
 
     Parameters
     ----------
     model : Model
         Which of the models.
-    preprocessing : str
-        ``"log1p"`` takes the logarithm of one plus each feature, ``"l2"`` scales a row to unit
-        length, ``"standardise"`` subtracts each feature's mean and divides by its standard
-        deviation; the names of `eeg_letters.scoring.scorer.PREPROCESSING`.
+    recipe : Recipe
+        With the preprocessing ``"log1p"`` it takes the logarithm of one plus each feature, with
+        ``"l2"`` it scales a row to unit length, with ``"standardise"`` it subtracts each feature's
+        mean and divides by its standard deviation.
+    factor : float
+        From `find_factor`; what ``"log1p"`` and ``"l2"`` multiply features by first.
 
     Returns
     -------
     sklearn.pipeline.Pipeline
     """
-    transformers = {
-        "l2": lambda: Normalizer(norm="l2"),
-        "log1p": lambda: FunctionTransformer(np.log1p, feature_names_out="one-to-one"),
-        "standardise": lambda: StandardScaler(),
+    # A function of NumPy, so that whatever opens the pipeline needs scikit-learn alone.
+    scale = FunctionTransformer(partial(np.multiply, factor), feature_names_out="one-to-one")
+    steps: dict[str, list[Any]] = {
+        "log1p": [scale, FunctionTransformer(np.log1p, feature_names_out="one-to-one")],
+        "l2": [scale, Normalizer(norm="l2")],
+        "standardise": [StandardScaler()],
     }
     classifiers = {
-        LDA: lambda: LinearDiscriminantAnalysis(),
+        LDA: lambda: (
+            LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+            if recipe.shrinkage
+            else LinearDiscriminantAnalysis()
+        ),
         MLP: lambda: MLPClassifier(
             hidden_layer_sizes=(500,),
             activation="relu",
@@ -56,14 +70,44 @@ def build_pipeline(model: Model, preprocessing: str) -> Pipeline:
             random_state=0,
         ),
     }
+    *first, last = steps[recipe.preprocessing]
     return Pipeline(
-        [(preprocessing, transformers[preprocessing]()), ("classify", classifiers[model]())]
+        [
+            *((SCALE, step) for step in first),
+            (recipe.preprocessing, last),
+            ("classify", classifiers[model]()),
+        ]
     )
 
 
-def to_frame(recording: Recording) -> pd.DataFrame:
-    """Features of a recording with named columns, shape (n_rows, n_features)."""
-    return pd.DataFrame(recording.features, columns=list(recording.schema.features.names))
+def factor_of(pipeline: Pipeline) -> float:
+    """The factor that a pipeline was built with; 1 where it multiplies by none."""
+    scale = pipeline.named_steps.get(SCALE)
+    return 1.0 if scale is None else float(scale.func.args[0])
+
+
+def preprocessing_of(pipeline: Pipeline) -> str:
+    """The preprocessing that a pipeline was built with."""
+    name: str = pipeline.steps[-2][0]
+    return name
+
+
+def find_factor(powers: Floats) -> float:
+    """One over the median of band powers; those that are zero do not count, nor do extremes.
+
+    Parameters
+    ----------
+    powers : ndarray of float64, shape (n_rows, n_features)
+        Of a training.
+    """
+    above = powers[powers > 0]
+    median = float(np.median(above)) if above.size else 1.0
+    return 1 / min(max(median, 1 / _MOST_FACTOR), _MOST_FACTOR)
+
+
+def to_frame(features: Features, values: Floats) -> pd.DataFrame:
+    """Values of features with named columns, shape (n_rows, n_features)."""
+    return pd.DataFrame(values, columns=list(features.names))
 
 
 def fit(

@@ -22,12 +22,12 @@ from rich.table import Table
 from rich.text import Text
 
 from eeg_letters.labels import listed
-from eeg_letters.recordings.recording import Recording
+from eeg_letters.training.dataset import Dataset
 
 if TYPE_CHECKING:
-    from eeg_letters.training.fitting import Progress as OnEpoch
-    from eeg_letters.training.fitting import TrainedModel
-    from eeg_letters.training.report.experiments import Count
+    from eeg_letters.training.choosing import Count
+    from eeg_letters.training.finishing import Progress as OnEpoch
+    from eeg_letters.training.finishing import TrainedModel
 
 
 @contextmanager
@@ -40,9 +40,9 @@ def fitting(console: Console) -> Iterator[OnEpoch]:
 
 
 @contextmanager
-def counting(console: Console) -> Iterator[Count]:
-    """Show how many fits for the report are done."""
-    with _progress(console, "Fits for the report", BarColumn(), MofNCompleteColumn()) as update:
+def counting(console: Console, what: str) -> Iterator[Count]:
+    """Show how many of some fits are done."""
+    with _progress(console, what, BarColumn(), MofNCompleteColumn()) as update:
         yield lambda done, total: update(completed=done, total=total)
 
 
@@ -63,29 +63,32 @@ def _progress(
         yield partial(display.update, display.add_task(description, total=None))
 
 
-def recordings_used(training: Recording, test: Recording) -> Text:
+def recordings_used(training: Dataset, test: Dataset) -> Text:
     """File, rows and classes of each recording, the features, and the columns without a use."""
     schema = training.schema
-    told = [
-        f"{did} on {recording.path}: {len(recording)} rows of"
-        f" {np.unique(recording.labels).size} {schema.labels.plural}"
-        for did, recording in (("Trained", training), ("Tested", test))
-    ]
+    told = []
+    for did, dataset in (("Trained", training), ("Tested", test)):
+        for place, recording in enumerate(dataset.recordings):
+            done = "Adapted" if place >= len(dataset.earlier) else did
+            classes = f"{np.unique(recording.labels).size} {schema.labels.plural}"
+            told.append(f"{done} on {recording.path}: {len(recording)} rows of {classes}")
     told.append(f"Features: {schema.features.describe()}")
     told += [
         f"Unused columns of {recording.path}: {listed(recording.unused)}"
-        for recording in (training, test)
+        for dataset in (training, test)
+        for recording in dataset.recordings
         if recording.unused
     ]
     return Text("\n".join(told))
 
 
-def how_read(*recordings: Recording) -> Text:
+def how_read(*datasets: Dataset) -> Text:
     """What was found out of how each recording is written."""
     return Text(
         "\n".join(
             f"Read {recording.path}: {'; '.join(recording.notes) or 'as usual'}"
-            for recording in recordings
+            for dataset in datasets
+            for recording in dataset.recordings
         )
     )
 
@@ -106,7 +109,7 @@ def accuracy_table(trained: Sequence[TrainedModel], noun: str) -> Table:
         estimate = model.estimate
         table.add_row(
             model.model.title,
-            model.preprocessing,
+            str(model.chosen.recipe),
             f"{model.fit_seconds:.2f} s",
             f"{model.test.accuracy:.4f}",
             "–" if estimate is None else f"{estimate.accuracy:.4f}",

@@ -1,4 +1,4 @@
-"""Processes that fit models of two recordings; quick to import, so that they can start first."""
+"""Processes that fit models to the same recordings; quick to import, to be started first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,33 +19,33 @@ import joblib
 from threadpoolctl import threadpool_limits
 
 from eeg_letters.errors import OutputError
-from eeg_letters.recordings.recording import Recording
+from eeg_letters.training.dataset import Dataset
 
 # Fits to fewer rows take less time than starting other processes.
 _FEW_ROWS = 100
 # What a process imports while this one does; it brings scikit-learn.
-_FITTING = "eeg_letters.training.fitting"
+_FITTING = "eeg_letters.training.choosing"
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# The recordings, in a process that was started here.
-_shared: tuple[Recording, Recording]
+# What to fit to and what to test on, in a process that was started here.
+_shared: tuple[Dataset, Dataset]
 
 
 class Workers:
-    """A context in which functions of both recordings are called in processes, one for each core.
+    """A context in which functions of the recordings are called in processes, one for each core.
 
     Where there are few rows, they are called at once in this process.
 
     Parameters
     ----------
-    training, test : Recording
+    training, test : Dataset
         The arguments that each function is given first, without the rows as the files have them.
     """
 
-    def __init__(self, training: Recording, test: Recording) -> None:
-        self._recordings = replace(training, rows={}), replace(test, rows={})
+    def __init__(self, training: Dataset, test: Dataset) -> None:
+        self._recordings = training.without_rows(), test.without_rows()
         self._cores = 1 if len(training) < _FEW_ROWS else joblib.cpu_count()
         self._folder = TemporaryDirectory(prefix="eeg-letters-")
         self._executor: ProcessPoolExecutor | None = None
@@ -81,11 +80,11 @@ class Workers:
 
     def submit(
         self,
-        function: Callable[Concatenate[Recording, Recording, P], T],
+        function: Callable[Concatenate[Dataset, Dataset, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Future[T]:
-        """Have a function called with both recordings and further arguments."""
+        """Have a function called with both sets of recordings and further arguments."""
         if self._executor is not None:
             return self._executor.submit(partial(_call, function, *args, **kwargs))
         future: Future[T] = Future()

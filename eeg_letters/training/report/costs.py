@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from eeg_letters.scoring.scorer import Floats, Scorer
 from eeg_letters.scoring.store import PIPELINE_FILE, SCORER_FILE
-from eeg_letters.training.fitting import TrainedModel
+from eeg_letters.training.finishing import TrainedModel
 from eeg_letters.training.saving import Entry
 
 MANY_ROWS = 1000

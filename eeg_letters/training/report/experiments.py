@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, as_completed
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,12 +13,13 @@ from sklearn.model_selection import StratifiedKFold
 
 from eeg_letters.errors import RecordingError
 from eeg_letters.models import LDA, MODELS, Model
-from eeg_letters.recordings.recording import Recording
 from eeg_letters.scoring.scorer import Floats, Scorer
-from eeg_letters.training.checks import candidates
-from eeg_letters.training.compiling import compile_pipeline
+from eeg_letters.training.choosing import Choice, Count
+from eeg_letters.training.dataset import Dataset
 from eeg_letters.training.evaluation import Evaluation, evaluate
-from eeg_letters.training.fitting import Choice, TrainedModel, first_rows, fit_pipeline
+from eeg_letters.training.finishing import TrainedModel
+from eeg_letters.training.fitting import fit_scorer
+from eeg_letters.training.recipes import Recipe, candidates
 from eeg_letters.training.report.importance import (
     Importance,
     feature_groups,
@@ -26,9 +27,6 @@ from eeg_letters.training.report.importance import (
     plan_shuffling,
 )
 from eeg_letters.training.workers import Workers, results
-
-# Called with the number of jobs that are done, and of all jobs.
-Count = Callable[[int, int], None]
 
 FOLDS = 5
 # Points of the learning curve in the first halves.
@@ -42,12 +40,12 @@ _Fold = tuple[NDArray[np.int64], Floats]
 
 @dataclass(frozen=True)
 class LearningPoint:
-    """A model fitted to the first rows of each class.
+    """A model fitted to the first rows of each class in each recording.
 
     Attributes
     ----------
     rows_per_class : int
-        At most as many rows of a class; classes may have fewer.
+        At most as many rows of a class in a recording; classes may have fewer.
     held_out : Evaluation or None
         Of the second half of each class's rows; None where the model was fitted to them too.
     test : Evaluation
@@ -82,7 +80,7 @@ class Experiments:
 class Begun:
     """Fits that are queued or done; a result is None where the rows cannot be fitted."""
 
-    preprocessing: str
+    recipe: Recipe
     learning: Sequence[Future[LearningPoint | None]]
     folds: Sequence[Future[_Fold | None]]
 
@@ -92,62 +90,66 @@ class Begun:
         return [*self.learning, *self.folds]
 
 
-def begin_early(workers: Workers, preprocessing: str, training: Recording) -> dict[Model, Begun]:
-    """Have the models fitted to parts of a recording before their preprocessing is chosen.
+def begin_early(workers: Workers, preprocessing: str, training: Dataset) -> dict[Model, Begun]:
+    """Have the models fitted to parts of a training before their recipe is chosen.
 
     Otherwise most cores would wait for the longest estimate. Of what will be tried, the first is
     taken: it is the one that is mostly chosen.
     """
-    first, *_ = candidates(training.schema.features, preprocessing)
-    return _begin(workers, dict.fromkeys(MODELS, first), training)
+    features = training.schema.features
+    first = {model: candidates(model, features, preprocessing)[0] for model in MODELS}
+    return _begin(workers, first, training)
 
 
 def begin(
-    workers: Workers, choices: Sequence[Choice], training: Recording, early: Mapping[Model, Begun]
+    workers: Workers, choices: Sequence[Choice], training: Dataset, early: Mapping[Model, Begun]
 ) -> dict[Model, Begun]:
-    """Have the models fitted to parts of a recording, as was chosen.
+    """Have the models fitted to parts of a training, as was chosen.
 
     Parameters
     ----------
     workers : Workers
-        Of the recording and another one.
+        Of the recordings.
     choices : sequence of Choice
         One a model.
-    training : Recording
+    training : Dataset
         What the choices were made by.
     early : mapping of Model to Begun
         From `begin_early`: kept where the same was chosen.
     """
-    chosen = {choice.model: choice.preprocessing for choice in choices}
-    kept = {model: of for model, of in early.items() if of.preprocessing == chosen.get(model)}
+    chosen = {choice.model: choice.ranked[0].recipe for choice in choices}
+    kept = {model: of for model, of in early.items() if of.recipe == chosen.get(model)}
     for model in early.keys() - kept.keys():
         for job in early[model].jobs:
             job.cancel()
     others = {model: name for model, name in chosen.items() if model not in kept}
     begun = kept | _begin(workers, others, training)
     for choice in choices:
-        if choice.half is not None:
-            # The last point is the fit that the preprocessing was chosen by.
-            size = int(np.bincount(training.labels[first_rows(training.labels)]).max())
-            last: Future[LearningPoint | None] = workers.submit(_judge, size, choice.half)
-            of = begun[choice.model]
+        half, size = choice.ranked[0].half, _largest(training, training.first_rows())
+        of = begun[choice.model]
+        last: Future[LearningPoint | None] | None = None
+        if half is not None:
+            # The last point is the fit that the recipe was chosen by.
+            last = workers.submit(_judge, size, half)
+        elif choice.by_recording and _is_enough(training, training.first_rows()):
+            last = workers.submit(_learn, choice.model, of.recipe, size)
+        if last is not None:
             begun[choice.model] = replace(of, learning=[*of.learning, last])
     return begun
 
 
 def _begin(
-    workers: Workers, preprocessing: Mapping[Model, str], training: Recording
+    workers: Workers, recipes: Mapping[Model, Recipe], training: Dataset
 ) -> dict[Model, Begun]:
     # The longest fits first.
-    models = sorted(preprocessing, key=lambda model: model == LDA)
+    models = sorted(recipes, key=lambda model: model == LDA)
     folds = {
-        model: list(_begin_folds(workers, model, preprocessing[model], training))
-        for model in models
+        model: list(_begin_folds(workers, model, recipes[model], training)) for model in models
     }
     return {
         model: Begun(
-            preprocessing[model],
-            list(_begin_learning(workers, model, preprocessing[model], training)),
+            recipes[model],
+            list(_begin_learning(workers, model, recipes[model], training)),
             folds[model],
         )
         for model in models
@@ -158,8 +160,8 @@ def experiment(
     workers: Workers,
     begun: Mapping[Model, Begun],
     trained: Sequence[TrainedModel],
-    training: Recording,
-    test: Recording,
+    training: Dataset,
+    test: Dataset,
     count: Count,
 ) -> Experiments:
     """Await what has begun, and shuffle features meanwhile.
@@ -172,7 +174,7 @@ def experiment(
         From `begin`.
     trained : sequence of TrainedModel
         The models, trained on `training`.
-    training, test : Recording
+    training, test : Dataset
         The same as in training.
     count : callable
         Told how many of how many jobs are done.
@@ -191,79 +193,91 @@ def experiment(
 
     learning, folded, importance = {}, {}, {}
     for model in trained:
-        points = [point for point in results(begun[model.model].learning) if point]
-        if points:
-            points.sort(key=lambda point: point.rows_per_class)
-            most = int(np.bincount(training.labels).max())
-            learning[model.model] = [*points, LearningPoint(most, None, model.test)]
-        folds = [fold for fold in results(begun[model.model].folds) if fold]
-        if len(folds) == FOLDS:
-            folded[model.model] = _join(folds, training)
         if scores := results(shuffled[model.model]):
             shuffling = plan_shuffling(model.scorer, test)
             features = test.schema.features
             importance[model.model] = make_importance(shuffling, features, np.concatenate(scores))
+        if begun[model.model].recipe != model.chosen.recipe:
+            continue
+        points = [point for point in results(begun[model.model].learning) if point]
+        if points:
+            points.sort(key=lambda point: point.rows_per_class)
+            most = _largest(training, np.ones(len(training), bool))
+            learning[model.model] = [*points, LearningPoint(most, None, model.test)]
+        folds = [fold for fold in results(begun[model.model].folds) if fold]
+        if len(folds) == FOLDS:
+            folded[model.model] = _join(folds, training)
     return Experiments(learning, folded, importance)
 
 
 def _begin_learning(
-    workers: Workers, model: Model, preprocessing: str, training: Recording
+    workers: Workers, model: Model, recipe: Recipe, training: Dataset
 ) -> Iterator[Future[LearningPoint | None]]:
     # Without the last point, which `begin` adds.
-    half = first_rows(training.labels)
+    half = training.first_rows()
     if half.all():
         return
-    largest = int(np.bincount(training.labels[half]).max())
+    largest = _largest(training, half)
     sizes = {-(-largest * point // POINTS) for point in range(1, POINTS)} - {largest}
     for size in sorted(sizes, reverse=True):
-        rows = half & first_rows(training.labels, size)
-        if rows.sum() > len(np.unique(training.labels)):
-            yield workers.submit(_learn, model, preprocessing, size)
+        if _is_enough(training, half & training.first_rows(size)):
+            yield workers.submit(_learn, model, recipe, size)
 
 
 def _learn(
-    training: Recording,
-    test: Recording,
+    training: Dataset,
+    test: Dataset,
     model: Model,
-    preprocessing: str,
+    recipe: Recipe,
     size: int,
 ) -> LearningPoint | None:
-    rows = first_rows(training.labels) & first_rows(training.labels, size)
-    scorer = _fit(model, preprocessing, training, rows)
+    rows = training.first_rows() & training.first_rows(size)
+    scorer = _fit(model, recipe, training, np.flatnonzero(rows))
     return None if scorer is None else _judge(training, test, size, scorer)
 
 
-def _judge(training: Recording, test: Recording, size: int, scorer: Scorer) -> LearningPoint:
-    half = first_rows(training.labels)
+def _largest(training: Dataset, rows: NDArray[np.bool_]) -> int:
+    """The most rows of a class in a recording."""
+    pairs = np.column_stack([training.places[rows], training.labels[rows]])
+    return int(np.unique(pairs, axis=0, return_counts=True)[1].max())
+
+
+def _is_enough(training: Dataset, rows: NDArray[np.bool_]) -> bool:
+    return not rows.all() and rows.sum() > len(training.classes)
+
+
+def _judge(training: Dataset, test: Dataset, size: int, scorer: Scorer) -> LearningPoint:
+    half = training.first_rows()
     n_labels = len(training.schema.labels.values)
+    held_out = training.features[~half], training.labels[~half], n_labels
     return LearningPoint(
         size,
-        evaluate(scorer, training.features[~half], training.labels[~half], n_labels),
-        evaluate(scorer, test.features, test.labels, n_labels),
+        evaluate(scorer, *held_out, places=training.places[~half]),
+        evaluate(scorer, test.features, test.labels, n_labels, places=test.places),
     )
 
 
 def _begin_folds(
-    workers: Workers, model: Model, preprocessing: str, training: Recording
+    workers: Workers, model: Model, recipe: Recipe, training: Dataset
 ) -> Iterator[Future[_Fold | None]]:
     _, counts = np.unique(training.labels, return_counts=True)
     if counts.min() < FOLDS:
         return
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     for _, held_out in folds.split(training.features, training.labels):
-        yield workers.submit(_score_fold, model, preprocessing, held_out)
+        yield workers.submit(_score_fold, model, recipe, held_out)
 
 
 def _score_fold(
-    training: Recording,
-    _: Recording,
+    training: Dataset,
+    _: Dataset,
     model: Model,
-    preprocessing: str,
+    recipe: Recipe,
     held_out: NDArray[np.int64],
 ) -> _Fold | None:
     rows = np.ones(len(training.labels), bool)
     rows[held_out] = False
-    scorer = _fit(model, preprocessing, training, rows)
+    scorer = _fit(model, recipe, training, np.flatnonzero(rows))
     if scorer is None:
         return None
     n_labels = len(training.schema.labels.values)
@@ -271,26 +285,21 @@ def _score_fold(
     return held_out, found.probabilities
 
 
-def _join(folds: Sequence[_Fold], training: Recording) -> Evaluation:
+def _join(folds: Sequence[_Fold], training: Dataset) -> Evaluation:
     probabilities = np.empty((len(training.labels), len(training.schema.labels.values)))
     for held_out, found in folds:
         probabilities[held_out] = found
-    return Evaluation(training.labels, probabilities)
+    return Evaluation(training.labels, probabilities, training.places)
 
 
-def _fit(
-    model: Model, preprocessing: str, training: Recording, rows: NDArray[np.bool_]
-) -> Scorer | None:
+def _fit(model: Model, recipe: Recipe, training: Dataset, rows: NDArray[np.int64]) -> Scorer | None:
     try:
-        pipeline = fit_pipeline(model, preprocessing, training, rows, lambda *_: None)
-        return compile_pipeline(pipeline, training.schema.labels)
+        return fit_scorer(model, recipe, training, rows)
     except RecordingError:  # There is less to learn from in some rows than in all of them.
         return None
 
 
-def _begin_shuffling(
-    workers: Workers, model: TrainedModel, test: Recording
-) -> list[Future[Floats]]:
+def _begin_shuffling(workers: Workers, model: TrainedModel, test: Dataset) -> list[Future[Floats]]:
     if not np.isin(test.labels, model.scorer.classes).any():
         return []
     groups = len(feature_groups(test.schema.features))
@@ -300,5 +309,5 @@ def _begin_shuffling(
     ]
 
 
-def _shuffle(_: Recording, test: Recording, scorer: Scorer, groups: slice) -> Floats:
+def _shuffle(_: Dataset, test: Dataset, scorer: Scorer, groups: slice) -> Floats:
     return plan_shuffling(scorer, test).score(feature_groups(test.schema.features)[groups])

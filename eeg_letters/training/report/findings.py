@@ -12,10 +12,13 @@ import numpy as np
 
 from eeg_letters.models import Model
 from eeg_letters.recordings.recording import Recording
-from eeg_letters.training.evaluation import NEAR, Agreement, compare, nearby_mistakes
-from eeg_letters.training.fitting import TrainedModel
+from eeg_letters.training.choosing import Count
+from eeg_letters.training.dataset import Dataset
+from eeg_letters.training.evaluation import NEAR, Agreement, Evaluation, compare, nearby_mistakes
+from eeg_letters.training.finishing import TrainedModel
+from eeg_letters.training.recipes import Recipe
 from eeg_letters.training.report.costs import Cost, measure_cost, peak_memory
-from eeg_letters.training.report.experiments import Begun, Count, Experiments, experiment
+from eeg_letters.training.report.experiments import Begun, Experiments, experiment
 from eeg_letters.training.report.naming import printable
 from eeg_letters.training.report.shift import Shift, shift
 from eeg_letters.training.saving import Entry, training_tag
@@ -37,7 +40,7 @@ class Findings:
         The command line that trains again, with file names only.
     day : datetime.date
         When it was trained, UTC.
-    training, test : Recording
+    training, test : Dataset
         What the models were fitted to and tested on.
     trained : sequence of TrainedModel
         The models.
@@ -58,8 +61,8 @@ class Findings:
     tag: str
     command: str
     day: date
-    training: Recording
-    test: Recording
+    training: Dataset
+    test: Dataset
     trained: Sequence[TrainedModel]
     entries: Sequence[Entry]
     shift: Shift
@@ -72,6 +75,27 @@ class Findings:
     def chance(self) -> float:
         """Accuracy of guessing among the classes that the models know."""
         return 1 / len(self.trained[0].scorer.classes)
+
+    @property
+    def recordings(self) -> list[tuple[str, Recording]]:
+        """Every recording, and what it is for."""
+        adapting = self.training.recordings[len(self.training.earlier) :]
+        return [
+            *(("Training", recording) for recording in self.training.earlier),
+            *(("Adapting", recording) for recording in adapting),
+            *(("Test", recording) for recording in self.test.recordings),
+        ]
+
+    @property
+    def tried(self) -> dict[Recipe, list[Evaluation | None]]:
+        """For each recipe, what each model's estimate was, not calibrated."""
+        by_model = [{each.recipe: each.raw for each in model.tried} for model in self.trained]
+        recipes = sorted(set().union(*by_model), key=lambda recipe: (recipe.shrinkage, recipe))
+        return {
+            recipe: [tried.get(recipe) for tried in by_model]
+            for recipe in recipes
+            if any(tried.get(recipe) for tried in by_model)
+        }
 
     @property
     def strangers(self) -> int:
@@ -144,8 +168,8 @@ class Findings:
 def investigate(
     trained: Sequence[TrainedModel],
     entries: Sequence[Entry],
-    training: Recording,
-    test: Recording,
+    training: Dataset,
+    test: Dataset,
     preprocessing: str,
     workers: Workers,
     begun: Mapping[Model, Begun],
@@ -157,7 +181,7 @@ def investigate(
     ----------
     trained, entries : sequence of TrainedModel, of Entry
         The two models, and the same as they are stored.
-    training, test : Recording
+    training, test : Dataset
         What they were trained and tested on.
     preprocessing : str
         What was asked for on the command line.
@@ -175,7 +199,10 @@ def investigate(
     """
     peak = peak_memory()
     first, second = trained
-    command = ["python", "train.py", "--train", file_name(training), "--test", file_name(test)]
+    command = ["python", "train.py", "--train", *map(file_name, training.earlier)]
+    if training.n_adapting:
+        command += ["--adapt", *map(file_name, training.recordings[-training.n_adapting :])]
+    command += ["--test", *map(file_name, test.recordings)]
     if training.schema.label_column is not None:
         command += ["--label", training.schema.label_column]
     return Findings(

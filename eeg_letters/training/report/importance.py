@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from eeg_letters.recordings.recording import Recording
 from eeg_letters.schema import Features
 from eeg_letters.scoring.scorer import PREPROCESSING, Floats, Scorer
+from eeg_letters.training.dataset import Dataset
 from eeg_letters.training.evaluation import Evaluation, evaluate, evaluate_logits
 
 # How often each feature is shuffled, where that does not take too long.
@@ -127,7 +127,7 @@ class Shuffling:
 
     @cached_property
     def _inputs(self) -> Floats:
-        return PREPROCESSING[self.scorer.preprocessing](self.values)
+        return PREPROCESSING[self.scorer.preprocessing](self.values, self.scorer.factor)
 
     @cached_property
     def _first_layer(self) -> Floats:
@@ -135,7 +135,7 @@ class Shuffling:
         return layer
 
 
-def plan_shuffling(scorer: Scorer, test: Recording) -> Shuffling:
+def plan_shuffling(scorer: Scorer, test: Dataset) -> Shuffling:
     """The rows of a recording to shuffle features among.
 
     All rows `SHUFFLES` times where that does not take too long; else fewer times, and if once

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import ks_2samp
 
-from eeg_letters.recordings.recording import Recording
 from eeg_letters.schema import Features
 from eeg_letters.scoring.scorer import Floats
+from eeg_letters.training.dataset import Dataset
 
 # Recordings have three decimals; a power of zero has no logarithm.
 SMALLEST_POWER = 0.001
@@ -120,12 +120,12 @@ class FeatureShift:
     distance: float
 
 
-def shift(training: Recording, test: Recording) -> Shift:
+def shift(training: Dataset, test: Dataset) -> Shift:
     """Compare two recordings."""
     return Shift(training.schema.features, _values(training), _values(test))
 
 
-def _values(recording: Recording) -> Floats:
+def _values(recording: Dataset) -> Floats:
     if not recording.schema.features.are_powers:
         return recording.features
     logs: Floats = np.log10(np.maximum(recording.features, SMALLEST_POWER))

@@ -9,8 +9,10 @@ import numpy as np
 
 from eeg_letters.atomic import atomic_write
 from eeg_letters.errors import OutputError
+from eeg_letters.labels import listed
 from eeg_letters.models import Model
 from eeg_letters.schema import Features
+from eeg_letters.training.dataset import Dataset
 from eeg_letters.training.evaluation import BLOCK_ROWS, CONFIDENCE_BINS, ClassScore
 from eeg_letters.training.report import figures
 from eeg_letters.training.report.confusion import (
@@ -82,6 +84,7 @@ def _facts(findings: Findings) -> dict[str, Any]:
     return {
         "found": findings,
         "file_name": file_name,
+        "files": files,
         "features": schema.features,
         "described": schema.features.describe(),
         "noun": schema.labels.noun,
@@ -97,6 +100,11 @@ def _facts(findings: Findings) -> dict[str, Any]:
         "worst_scores": WORST_SCORES,
         "most_scores": MOST_SCORES,
     }
+
+
+def files(dataset: Dataset) -> str:
+    """Names of the files of some recordings, fit to be shown."""
+    return listed([file_name(recording) for recording in dataset.recordings])
 
 
 def _scores(findings: Findings) -> list[tuple[int, int, list[ClassScore | None]]]:
