@@ -16,8 +16,10 @@ from threadpoolctl import threadpool_limits
 from eeg_letters.models import MODELS, Model
 from eeg_letters.recordings.recording import Recording, read_recording
 from eeg_letters.scoring.scorer import PREPROCESSING
-from eeg_letters.training.fitting import train
+from eeg_letters.training.dataset import Dataset
+from eeg_letters.training.finishing import train
 from eeg_letters.training.pipelines import build_pipeline
+from eeg_letters.training.recipes import Recipe
 
 
 def main() -> None:
@@ -57,12 +59,13 @@ def plain(training: Recording, test: Recording, row: int, normalised: bool) -> l
 def fit_by_hand(model: Model, training: Recording, normalised: bool):
     """A model's classifier without its preprocessing, fitted."""
     powers = normalize(training.features) if normalised else training.features
-    return build_pipeline(model, "l2")[-1].fit(powers, training.labels)
+    return build_pipeline(model, Recipe("l2"), 1.0)[-1].fit(powers, training.labels)
 
 
 def whole(training: Recording, test: Recording, row: int, preprocessing: str) -> list[str]:
     """Scores of the models as `train.py` makes them."""
-    trained = [train(model, training, test, preprocessing, lambda *_: None) for model in MODELS]
+    datasets = Dataset((training,)), Dataset((test,))
+    trained = [train(model, *datasets, preprocessing, lambda *_: None) for model in MODELS]
     return [
         *(f"{model.test.accuracy:.4f}" for model in trained),
         " and ".join(str(model.test.labels[row]) for model in trained),

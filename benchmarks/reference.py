@@ -23,7 +23,7 @@ from eeg_letters.training.pipelines import to_frame
 def main(target: Path) -> None:
     """Predict all stored rows and write them down."""
     recording = read_recording(ROWS_FILE)
-    frame = to_frame(recording)
+    frame = to_frame(recording.schema.features, recording.features)
     labels = [
         bentoml.sklearn.load_model(f"{model.name}:latest").predict(frame).tolist()
         for model in MODELS

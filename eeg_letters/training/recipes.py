@@ -58,5 +58,6 @@ def candidates(model: Model, features: Features, preprocessing: str) -> tuple[Re
             what = "band powers" if features.are_powers else "features that are no band powers"
             raise UserError(f"--preprocessing {preprocessing}: {what} take {' or '.join(fitting)}")
         fitting = (preprocessing,)
-    shrinkage = (False, True) if model == LDA else (False,)
+    # What is asked for by name is made as it is known.
+    shrinkage = (False, True) if model == LDA and preprocessing == AUTO else (False,)
     return tuple(Recipe(name, shrink) for shrink in shrinkage for name in fitting)

@@ -11,6 +11,7 @@ from eeg_letters.recordings.recording import Recording, read_recording
 from eeg_letters.settings import DATA
 from eeg_letters.training.calibration import calibrate, fit_temperature
 from eeg_letters.training.pipelines import build_pipeline, fit, to_frame
+from eeg_letters.training.recipes import Recipe
 
 
 @pytest.mark.parametrize("temperature", [1.0, 3.0, 20.0])
@@ -38,8 +39,8 @@ def test_probabilities_get_flatter_and_labels_stay(
     recording: Recording, model: Model, n_letters: int
 ) -> None:
     rows = (recording.labels < n_letters) & (np.arange(len(recording)) % 5 == 0)
-    frame = to_frame(recording)
-    pipeline = build_pipeline(model, "log1p")
+    frame = to_frame(recording.schema.features, recording.features)
+    pipeline = build_pipeline(model, Recipe("log1p"), 1.0)
     fit(pipeline, frame[rows], recording.labels[rows], lambda *_: None)
     labels, log_before = pipeline.predict(frame), pipeline.predict_log_proba(frame)
     calibrate(pipeline, 4.0)

@@ -31,13 +31,16 @@ from eeg_letters.models import LDA, MLP, MODELS, Model
 from eeg_letters.recordings.recording import Recording, read_recording
 from eeg_letters.schema import Schema
 from eeg_letters.scoring.scorer import Scorer
-from eeg_letters.scoring.store import PIPELINE_FILE, SCORER_FILE
+from eeg_letters.scoring.store import FAMILIARITY_FILE, PIPELINE_FILE, SCORER_FILE
 from eeg_letters.settings import DATA
 from eeg_letters.training import pipelines
-from eeg_letters.training.checks import AUTO, check_trainable
+from eeg_letters.training.checks import check_trainable
 from eeg_letters.training.compiling import check_scorer
+from eeg_letters.training.dataset import Dataset
 from eeg_letters.training.evaluation import evaluate
-from eeg_letters.training.fitting import TrainedModel, make_entry, train
+from eeg_letters.training.familiarity import fit_familiarity
+from eeg_letters.training.finishing import TrainedModel, make_entry, train
+from eeg_letters.training.recipes import AUTO, Recipe
 from eeg_letters.training.terminal import accuracy_table
 from tests.conftest import (
     ROOT,
@@ -87,8 +90,12 @@ def trained_on_a(
 @pytest.fixture(scope="module")
 def lda(recordings: dict[str, Path]) -> TrainedModel:
     """LDA, trained in this process on A."""
-    training = read_recording(recordings["A"])
-    return train(LDA, training, read_recording(recordings["test"]), AUTO, silent)
+    return train(LDA, alone(recordings["A"]), alone(recordings["test"]), AUTO, silent)
+
+
+def alone(path: Path) -> Dataset:
+    """One recording."""
+    return Dataset((read_recording(path),))
 
 
 def train_on(home: Path, recordings: dict[str, Path], name: str) -> str:
@@ -128,7 +135,8 @@ def test_a_good_recording_ends_in_a_table_of_both_models(
         metadata = stored_metadata(home, model)
         (line,) = (line for line in lines if line.startswith(f"│ {model.title}"))
         _, preprocessing, fit, *scores = (cell.strip() for cell in line.strip("│").split("│"))
-        assert preprocessing == metadata["preprocessing"]
+        shrinkage = ", shrinkage" if metadata["shrinkage"] else ""
+        assert preprocessing == metadata["preprocessing"] + shrinkage
         assert float(fit.removesuffix(" s")) >= 0
         numbers = (
             metadata["accuracy"]["test"],
@@ -237,7 +245,7 @@ SLOW_TO_IMPORT = {"bentoml", "joblib", "matplotlib", "pandas", "scipy", "sklearn
         ("--reports", "file", "", "cannot be written"),
         ("--label", "Thought", None, "column Thought: the column is missing"),
         ("--preprocessing", "standardise", None, "--preprocessing standardise"),
-        ("--help", None, None, "recording to fit"),
+        ("--help", None, None, "recordings to fit"),
     ],
 )
 def test_a_mistake_is_told_before_what_takes_seconds_is_imported(
@@ -300,13 +308,13 @@ print(*{"arro3", "eeg_letters.serving.asgi"} & set(sys.modules))
 
 
 def test_no_more_rows_than_letters_are_refused(tmp_path: Path, recordings: dict[str, Path]) -> None:
-    recording = read_recording(broken(tmp_path, recordings, "a row a letter"))
+    recording = alone(broken(tmp_path, recordings, "a row a letter"))
     with pytest.raises(RecordingError, match="3 rows of 3 letters; training takes more rows"):
         check_trainable(recording)
 
 
 def test_rows_that_do_not_differ_are_refused(tmp_path: Path, recordings: dict[str, Path]) -> None:
-    recording = read_recording(broken(tmp_path, recordings, "one row again and again"))
+    recording = alone(broken(tmp_path, recordings, "one row again and again"))
     check_trainable(recording)
     with pytest.raises(RecordingError, match="LDA cannot be fitted: the rows of a letter do not d"):
         train(LDA, recording, recording, AUTO, silent)
@@ -422,7 +430,7 @@ def test_the_estimate_fits_first_halves_and_scores_second_halves(tmp_path: Path)
     # Letters in turns: halves are of each letter's rows, not of the file.
     turned = [row for start in range(7) for row in islice(lines[1:], start, None, 7)]
     path.write_text("\n".join([lines[0], *turned]))
-    recording = read_recording(path)
+    recording = alone(path)
     trained = train(LDA, recording, recording, "l2", silent)
 
     directions = normalize(recording.features)
@@ -431,7 +439,7 @@ def test_the_estimate_fits_first_halves_and_scores_second_halves(tmp_path: Path)
     expected = classifier.score(directions[second], recording.labels[second])
     assert 0.2 < expected < 0.95
     assert trained.estimate is not None
-    assert trained.estimate.accuracy == trained.tried["l2"].accuracy == expected
+    assert trained.estimate.accuracy == expected
 
 
 def with_rows_scaled(recording: Recording) -> Recording:
@@ -444,20 +452,23 @@ def with_rows_scaled(recording: Recording) -> Recording:
 def test_the_preprocessing_with_the_better_estimate_is_chosen_whatever_the_test_says(
     better: str,
 ) -> None:
-    training = read_recording(DATA / "train.csv")
+    recording = read_recording(DATA / "train.csv")
     if better == "l2":
-        training = with_rows_scaled(training)
+        recording = with_rows_scaled(recording)
+    training = Dataset((recording,))
     by_hand = {name: train(LDA, training, training, name, silent) for name in ("l2", "log1p")}
     other = by_hand["log1p" if better == "l2" else "l2"]
     # The other one labels every row of this test recording rightly.
-    test = replace(training, labels=other.scorer.predict(training.features))
+    labels = other.scorer.predict(training.features)
+    test = Dataset((replace(recording, labels=labels),))
     chosen = train(LDA, training, test, AUTO, silent)
-    assert chosen.preprocessing == chosen.scorer.preprocessing == better
-    assert set(chosen.tried) == set(by_hand)
+    assert chosen.chosen.recipe.preprocessing == chosen.scorer.preprocessing == better
+    estimates = {each.recipe: each.raw.accuracy for each in chosen.tried if each.raw}
     for name, trained in by_hand.items():
-        assert trained.preprocessing == name
+        assert trained.chosen.recipe == Recipe(name)
         assert trained.estimate is not None
-        assert chosen.tried[name].accuracy == trained.estimate.accuracy
+        assert estimates[Recipe(name)] == trained.estimate.accuracy
+    assert estimates[chosen.chosen.recipe] == max(estimates.values())
     assert chosen.test.accuracy < 1
 
 
@@ -476,11 +487,13 @@ def test_the_choice_can_be_made_by_hand(tmp_path: Path, recordings: dict[str, Pa
 
 
 def test_held_out_rows_calibrate_the_probabilities() -> None:
-    training, test = (read_recording(DATA / name) for name in ("train.csv", "test.json"))
+    training, test = (alone(DATA / name) for name in ("train.csv", "test.json"))
     trained = train(LDA, training, test, "l2", silent)
-    assert trained.temperature > 2  # Linear discriminant analysis of so few rows is too sure.
+    # Linear discriminant analysis of so few rows is too sure.
+    assert trained.chosen.temperature > 2
     assert trained.estimate is not None
-    before = trained.tried["l2"].calibration().error
+    assert trained.chosen.raw is not None
+    before = trained.chosen.raw.calibration().error
     assert trained.estimate.calibration().error < before / 2
     np.testing.assert_array_equal(trained.test.labels, trained.uncalibrated_test.labels)
     assert trained.test.calibration().error < trained.uncalibrated_test.calibration().error
@@ -491,7 +504,7 @@ def test_a_fit_that_did_not_converge_is_reported(
     recordings: dict[str, Path], monkeypatch: pytest.MonkeyPatch, epochs: int
 ) -> None:
     monkeypatch.setattr(pipelines, "MAX_ITERATIONS", epochs)
-    recording = read_recording(recordings["A"])
+    recording = alone(recordings["A"])
     trained = train(MLP, recording, recording, AUTO, silent)
     told = "the loss had not settled after 2 epochs" in str(
         accuracy_table([trained], "letter").caption
@@ -510,11 +523,13 @@ def test_the_test_accuracy_is_the_share_of_rows_labelled_rightly(
 def test_the_entry_of_a_model_depends_on_what_was_trained_alone(
     lda: TrainedModel, recordings: dict[str, Path]
 ) -> None:
-    training, test = read_recording(recordings["A"]), read_recording(recordings["test"])
+    training, test = alone(recordings["A"]), alone(recordings["test"])
     again = train(LDA, training, test, AUTO, silent)
-    assert make_entry(again, training, test).tag == make_entry(lda, training, test).tag
-    other = replace(test, sha256="0" * 64)
-    assert make_entry(lda, training, other).tag != make_entry(lda, training, test).tag
+    familiarity = fit_familiarity(training)
+    entry = make_entry(lda, training, test, 1, familiarity)
+    assert make_entry(again, training, test, 1, fit_familiarity(training)).tag == entry.tag
+    other = Dataset((replace(*test.recordings, sha256="0" * 64),))
+    assert make_entry(lda, training, other, 1, familiarity).tag != entry.tag
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
@@ -525,10 +540,11 @@ def test_the_metadata_have_recordings_scores_and_versions(trained_home: Path, mo
     def digest(file: Path) -> str:
         return hashlib.sha256(file.read_bytes()).hexdigest()
 
-    assert metadata["training"] == {"sha256": digest(DATA / "train.csv"), "rows": 1300}
-    assert metadata["test"] == {"sha256": digest(DATA / "test.json"), "rows": 1300}
+    for of, name in (("training", "train.csv"), ("test", "test.json")):
+        content = {"sha256": digest(DATA / name), "rows": 1300}
+        assert metadata[of] == {**content, "recordings": [{"name": name, **content}]}
     assert metadata["files"] == {
-        name: digest(entry / name) for name in (PIPELINE_FILE, SCORER_FILE)
+        name: digest(entry / name) for name in (PIPELINE_FILE, SCORER_FILE, FAMILIARITY_FILE)
     }
     assert Schema.from_metadata(metadata["schema"]) == SCHEMA
     for library in ("scikit-learn", "numpy", "joblib"):
@@ -605,9 +621,10 @@ def test_a_scorer_that_differs_from_its_pipeline_is_refused_with_file_and_line(
         joblib.load(entry / PIPELINE_FILE),
         Scorer.load((entry / SCORER_FILE).read_bytes()),
     )
-    check_scorer(scorer, pipeline, recording)
+    dataset = Dataset((recording,))
+    check_scorer(scorer, pipeline, dataset)
     with pytest.raises(CompilationError, match=complaint) as refusal:
-        check_scorer(tamper(scorer), pipeline, recording)
+        check_scorer(tamper(scorer), pipeline, dataset)
     place, _, line = str(refusal.value).partition(":")[0].partition(", line ")
     assert place == str(path)
     assert int(line) in recording.rows  # A line, not a position.
@@ -620,7 +637,7 @@ def test_a_scorer_that_differs_from_its_pipeline_is_not_saved(
     script = """
 import runpy
 from dataclasses import replace
-from eeg_letters.training import fitting as training
+from eeg_letters.training import finishing as training
 compile_pipeline = training.compile_pipeline
 def compile_wrongly(pipeline, labels):
     scorer = compile_pipeline(pipeline, labels)

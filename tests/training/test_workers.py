@@ -7,36 +7,37 @@ import os
 import pytest
 
 from eeg_letters.errors import OutputError, RecordingError
-from eeg_letters.recordings.recording import Recording, read_recording
+from eeg_letters.recordings.recording import read_recording
 from eeg_letters.settings import DATA
+from eeg_letters.training.dataset import Dataset
 from eeg_letters.training.workers import Workers, results
 
 
 @pytest.fixture(scope="module")
-def recording() -> Recording:
-    return read_recording(DATA / "train.csv")
+def recording() -> Dataset:
+    return Dataset((read_recording(DATA / "train.csv"),))
 
 
-def process(training: Recording, _: Recording, factor: int) -> tuple[int, int]:
+def process(training: Dataset, _: Dataset, factor: int) -> tuple[int, int]:
     return os.getpid(), factor * len(training.labels)
 
 
-def refuse(*_: Recording) -> None:
+def refuse(*_: Dataset) -> None:
     raise RecordingError("no")
 
 
-def die(*_: Recording) -> None:
+def die(*_: Dataset) -> None:
     os._exit(9)
 
 
-def test_functions_of_both_recordings_are_called_in_other_processes(recording: Recording) -> None:
+def test_functions_of_both_recordings_are_called_in_other_processes(recording: Dataset) -> None:
     with Workers(recording, recording) as workers:
         found = results([workers.submit(process, factor) for factor in range(20)])
     assert [rows for _, rows in found] == [1300 * factor for factor in range(20)]
     assert os.getpid() not in {pid for pid, _ in found}
 
 
-def test_an_error_is_that_of_the_function(recording: Recording) -> None:
+def test_an_error_is_that_of_the_function(recording: Dataset) -> None:
     with (
         Workers(recording, recording) as workers,
         pytest.raises(RecordingError, match="no"),
@@ -44,7 +45,7 @@ def test_an_error_is_that_of_the_function(recording: Recording) -> None:
         results([workers.submit(refuse)])
 
 
-def test_a_process_that_is_killed_ends_in_one_sentence(recording: Recording) -> None:
+def test_a_process_that_is_killed_ends_in_one_sentence(recording: Dataset) -> None:
     with (
         pytest.raises(OutputError, match="a process was killed while it fitted models"),
         Workers(recording, recording) as workers,

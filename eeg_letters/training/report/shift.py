@@ -10,9 +10,10 @@ from scipy.stats import ks_2samp
 from eeg_letters.schema import Features
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.training.dataset import Dataset
+from eeg_letters.training.pipelines import find_factor
 
-# Recordings have three decimals; a power of zero has no logarithm.
-SMALLEST_POWER = 0.001
+# Of the median of the training recordings; a power of zero has no logarithm.
+_SMALLEST_POWER = 0.001
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class Shift:
     features : Features
         What they are.
     training, test : ndarray of float64, shape (n_rows, n_features)
-        Decimal logarithms of band powers, none below that of `SMALLEST_POWER`; other features as
-        they are.
+        Decimal logarithms of band powers, none below that of a thousandth of the median of the
+        training recordings; other features as they are.
     """
 
     features: Features
@@ -122,14 +123,12 @@ class FeatureShift:
 
 def shift(training: Dataset, test: Dataset) -> Shift:
     """Compare two recordings."""
-    return Shift(training.schema.features, _values(training), _values(test))
-
-
-def _values(recording: Dataset) -> Floats:
-    if not recording.schema.features.are_powers:
-        return recording.features
-    logs: Floats = np.log10(np.maximum(recording.features, SMALLEST_POWER))
-    return logs
+    features = training.schema.features
+    if not features.are_powers:
+        return Shift(features, training.features, test.features)
+    smallest = _SMALLEST_POWER / find_factor(training.features)
+    values = (np.log10(np.maximum(powers.features, smallest)) for powers in (training, test))
+    return Shift(features, *values)
 
 
 def _distance(training: Floats, test: Floats) -> float:

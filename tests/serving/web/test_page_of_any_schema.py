@@ -33,12 +33,15 @@ MANY = tuple(f"word {number:03}" for number in range(120))
 TRAIN = """
 from eeg_letters.models import MODELS
 from eeg_letters.recordings.recording import read_recording
-from eeg_letters.training.checks import AUTO
-from eeg_letters.training.fitting import make_entry, train
+from eeg_letters.training.dataset import Dataset
+from eeg_letters.training.familiarity import fit_familiarity
+from eeg_letters.training.finishing import make_entry, train
 from eeg_letters.training.saving import save_entries
-recording = read_recording({path!r})
+from eeg_letters.training.recipes import AUTO
+recording = Dataset((read_recording({path!r}),))
 trained = [train(model, recording, recording, AUTO, lambda *_: None) for model in MODELS]
-save_entries([make_entry(model, recording, recording) for model in trained])
+familiarity = fit_familiarity(recording)
+save_entries([make_entry(model, recording, recording, 1, familiarity) for model in trained])
 """
 
 

@@ -12,13 +12,16 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 from eeg_letters.models import LDA, MLP, Model
 from eeg_letters.recordings.recording import Recording
-from eeg_letters.scoring.scorer import Scorer
 from eeg_letters.training import workers
+from eeg_letters.training.choosing import Choice, Count, choose
+from eeg_letters.training.dataset import Dataset
 from eeg_letters.training.evaluation import evaluate
-from eeg_letters.training.fitting import choose, finish, first_halves, fit_first_half, train
+from eeg_letters.training.finishing import finish, train
+from eeg_letters.training.fitting import fit_fold
+from eeg_letters.training.holding_out import make_plan
 from eeg_letters.training.pipelines import build_pipeline
+from eeg_letters.training.recipes import Recipe, candidates
 from eeg_letters.training.report.experiments import (
-    Count,
     Experiments,
     begin,
     begin_early,
@@ -32,7 +35,7 @@ ROWS = 24
 TELLING = "Pz/alpha"
 
 
-def recorded(seed: int) -> Recording:
+def recorded(seed: int) -> Dataset:
     """Four letters that one feature tells apart, letter after letter."""
     rng = np.random.default_rng(seed)
     letters = np.repeat(np.arange(4), ROWS)
@@ -40,16 +43,17 @@ def recorded(seed: int) -> Recording:
     powers[:, FEATURES.index(TELLING)] *= 20.0 ** (letters - 1)
     rows = dict.fromkeys(range(len(letters)), b"")
     path = Path("simulated.csv")
-    return Recording(path, "", SCHEMA, COLUMNS, (), "# Letter", rows, letters, powers)
+    recording = Recording(path, "", SCHEMA, COLUMNS, (), "# Letter", rows, letters, powers)
+    return Dataset((recording,))
 
 
 @pytest.fixture(scope="module")
-def training() -> Recording:
+def training() -> Dataset:
     return recorded(0)
 
 
 @pytest.fixture(scope="module")
-def found(training: Recording) -> tuple[Experiments, list[tuple[int, int]]]:
+def found(training: Dataset) -> tuple[Experiments, list[tuple[int, int]]]:
     """Experiments with LDA, and how they were counted."""
     counted: list[tuple[int, int]] = []
     test = recorded(1)
@@ -58,8 +62,8 @@ def found(training: Recording) -> tuple[Experiments, list[tuple[int, int]]]:
 
 def run(
     model: Model,
-    training: Recording,
-    test: Recording,
+    training: Dataset,
+    test: Dataset,
     count: Count,
     preprocessing: str = "log1p",
     early: str | None = None,
@@ -67,21 +71,23 @@ def run(
     """Experiments with one model, begun early with a preprocessing."""
     with Workers(training, test) as processes:
         queued = {} if early is None else begin_early(processes, early, training)
-        choice = choose(model, training, preprocessing, halves(model, training, preprocessing))
+        choice = chosen(model, training, preprocessing)
         begun = begin(processes, [choice], training, queued)
-        trained = finish(choice, training, test, lambda *_: None)
+        trained = finish(choice, training, test, 1, lambda *_: None)
         return experiment(processes, begun, [trained], training, test, count)
 
 
-def halves(model: Model, training: Recording, preprocessing: str) -> dict[str, Scorer]:
-    return {
-        name: fit_first_half(training, training, model, name)
-        for name in first_halves(training, preprocessing)
+def chosen(model: Model, training: Dataset, preprocessing: str) -> Choice:
+    plan = make_plan(training, 1)
+    found = {
+        recipe: [fit_fold(training, model, recipe, fold) for fold in plan.folds]
+        for recipe in candidates(model, training.schema.features, preprocessing)
     }
+    return choose(model, training, plan, found)
 
 
 def test_other_processes_and_this_one_find_the_same(
-    training: Recording, monkeypatch: pytest.MonkeyPatch
+    training: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted: list[tuple[int, int]] = []
     test, bits = recorded(1), []
@@ -103,7 +109,7 @@ def test_other_processes_and_this_one_find_the_same(
 
 @pytest.mark.parametrize("early", ["l2", "log1p"])
 def test_what_begins_before_the_choice_is_kept_or_begun_anew(
-    training: Recording, found: tuple[Experiments, list[tuple[int, int]]], early: str
+    training: Dataset, found: tuple[Experiments, list[tuple[int, int]]], early: str
 ) -> None:
     of_choice, counted = found
     again: list[tuple[int, int]] = []
@@ -120,7 +126,7 @@ def test_what_begins_before_the_choice_is_kept_or_begun_anew(
 
 @pytest.mark.parametrize("preprocessing", ["l2", "log1p"])
 def test_the_importance_of_a_feature_is_how_much_worse_rows_are_labelled_without_it(
-    training: Recording, preprocessing: str
+    training: Dataset, preprocessing: str
 ) -> None:
     test = recorded(1)
     trained = train(LDA, training, test, preprocessing, lambda *_: None)
@@ -142,23 +148,25 @@ def test_every_job_is_counted(found: tuple[Experiments, list[tuple[int, int]]]) 
 
 
 def test_shuffled_folds_give_the_accuracy_of_scikit_learns_cross_validation(
-    found: tuple[Experiments, list[tuple[int, int]]], training: Recording
+    found: tuple[Experiments, list[tuple[int, int]]], training: Dataset
 ) -> None:
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
-    pipeline = build_pipeline(LDA, "log1p")
+    pipeline = build_pipeline(LDA, Recipe("log1p"), 1.0)
     scores = cross_val_score(pipeline, training.features, training.labels, cv=folds)
     sizes = [len(held_out) for _, held_out in folds.split(training.features, training.labels)]
     assert found[0].shuffled[LDA].accuracy == pytest.approx(np.average(scores, weights=sizes))
 
 
 def test_a_point_of_the_learning_curve_is_a_fit_to_the_first_rows_of_each_letter(
-    found: tuple[Experiments, list[tuple[int, int]]], training: Recording
+    found: tuple[Experiments, list[tuple[int, int]]], training: Dataset
 ) -> None:
     points = found[0].learning[LDA]
     assert [point.rows_per_class for point in points] == [3, 5, 8, 10, 12, 24]
     place = np.arange(len(training)) % ROWS
     first, held_out = place < 8, place >= ROWS // 2
-    pipeline = build_pipeline(LDA, "log1p").fit(training.features[first], training.labels[first])
+    pipeline = build_pipeline(LDA, Recipe("log1p"), 1.0).fit(
+        training.features[first], training.labels[first]
+    )
     test = recorded(1)
     point = points[2]
     assert point.held_out is not None
@@ -181,13 +189,16 @@ def test_the_informative_feature_is_the_most_important(
     assert importance.whole.accuracy > importance.band_accuracies.min() + 0.3
 
 
-def test_what_cannot_be_found_out_is_left_out(training: Recording) -> None:
+def test_what_cannot_be_found_out_is_left_out(training: Dataset) -> None:
     first = np.arange(len(training)) % ROWS < 2
+    (recording,) = training.recordings
     few = replace(
-        training,
+        recording,
         rows=dict.fromkeys(range(8), b""),
         labels=training.labels[first],
         features=training.features[first],
     )
-    strangers = replace(training, labels=training.labels + 10)
-    assert run(LDA, few, strangers, lambda *_: None) == Experiments({}, {}, {})
+    strangers = replace(recording, labels=training.labels + 10)
+    assert run(LDA, Dataset((few,)), Dataset((strangers,)), lambda *_: None) == Experiments(
+        {}, {}, {}
+    )
