@@ -18,6 +18,7 @@ from eeg_letters.training.resampling import (
     exchange_p_value,
     interval_of_mean,
     wider,
+    widest_interval,
 )
 
 # Classes before and after that count as recorded near a class.
@@ -346,14 +347,16 @@ def compare(first: Evaluation, second: Evaluation) -> Agreement:
         for b in (second.right, ~second.right)
     )
     differences = first.right.astype(np.int64) - second.right
-    units = blocks(first.truth, first.places)
-    difference = interval_of_mean(differences, units)
-    p_blocks, p_classes = exchange_p_value(differences, units), None
     whole = classes(first.truth, first.places)
-    if whole is not None:
-        difference = wider(difference, interval_of_mean(differences, whole))
-        p_classes = exchange_p_value(differences, whole)
-    return Agreement(both, first_alone, second_alone, neither, difference, p_blocks, p_classes)
+    return Agreement(
+        both,
+        first_alone,
+        second_alone,
+        neither,
+        widest_interval(differences, first.truth, first.places),
+        exchange_p_value(differences, blocks(first.truth, first.places)),
+        None if whole is None else exchange_p_value(differences, whole),
+    )
 
 
 def _score_class(counts: NDArray[np.int64], place: int) -> ClassScore:

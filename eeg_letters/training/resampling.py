@@ -80,6 +80,14 @@ def interval_of_mean(values: NDArray[np.int64], units: Units) -> Interval:
     return Interval(float(low), float(high))
 
 
+def widest_interval(
+    values: NDArray[np.int64], truth: NDArray[np.int64], places: NDArray[np.int64]
+) -> Interval:
+    """Interval of the mean of whole numbers: the wider of those by blocks and by classes."""
+    by_blocks, whole = interval_of_mean(values, blocks(truth, places)), classes(truth, places)
+    return by_blocks if whole is None else wider(by_blocks, interval_of_mean(values, whole))
+
+
 def exchange_p_value(differences: NDArray[np.int64], units: Units) -> float:
     """Permutation test, two-sided, that two models are equally good.
 
