@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import binom
 
 from eeg_letters.labels import Labels, listed
@@ -171,7 +172,7 @@ def _digests(dataset: Dataset) -> Iterator[bytes]:
         yield blake2b((features + 0.0).tobytes() + label.tobytes(), digest_size=16).digest()
 
 
-def _classes(labels: Labels, places: Sequence[int], names: Sequence[str]) -> str:
+def _classes(labels: Labels, places: NDArray[np.int64], names: Sequence[str]) -> str:
     noun = labels.noun if len(places) == 1 else labels.plural
     return f"the {noun} {listed([names[place] for place in places])}"
 
