@@ -151,12 +151,25 @@ def test_classes_that_the_training_lacks_are_mistakes_and_not_counted_as_near() 
     assert wind(Dataset((training,))).tell(Dataset((strangers,))).within is None
 
 
+def test_a_label_that_the_first_recording_lacks_is_near_no_class() -> None:
+    whole, rows = of_time(0), BLOCKS > 0
+    fewer = recording(BLOCKS[rows], whole.features[rows])
+    test = Dataset((of_time(1),))
+    found = wind(Dataset((fewer, of_time(2), of_time(3)))).tell(test)
+    labels = found.evaluation.labels[rows]
+    assert (labels == 0).any()
+    assert found.within is not None
+    near = (labels > 0) & (np.abs(labels - BLOCKS[rows]) <= 3)
+    assert found.within.share == near.mean()
+
+
 @pytest.mark.parametrize(
     ("right", "rows", "near", "is_well"),
     [
         (0.80, (0, 1), None, True),  # Of two classes: fewer than half the mistakes.
         (0.70, (0, 1), None, False),
         (0.50, (0, 1, 2, 3, 4, 5, 6, 7, 8, 9), None, True),
+        (0.50, (0, 1, 2, 3, 4, 5, 6, 7, 8, 9), (0.4, 0.3), True),
         (0.15, (0, 1, 2, 3, 4, 5, 6, 7, 8, 9), None, False),
         (0.15, (0, 1, 2, 3, 4, 5, 6, 7, 8, 9), (0.8, 0.7), True),
         (0.15, (0, 1, 2, 3, 4, 5, 6, 7, 8, 9), (0.8, 0.2), False),
