@@ -221,7 +221,7 @@ def evaluate_held_out(
     rows = _held_out(plan)
     every = np.arange(logits.shape[1])
     return evaluate_logits(
-        logits / temperature, every, training.labels[rows], len(every), training.places[rows]
+        logits / temperature, every, training.labels[rows], len(every), places=training.places[rows]
     )
 
 

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
-from scipy.stats import binomtest
 
 from eeg_letters.scoring.scorer import Floats, Scorer
+from eeg_letters.training.resampling import (
+    Interval,
+    blocks,
+    classes,
+    exchange_p_value,
+    interval_of_mean,
+    wider,
+    widest_interval,
+)
 
-# Band powers this many rows apart are nearly uncorrelated: data/README.md.
-BLOCK_ROWS = 10
 # Classes before and after that count as recorded near a class.
-NEAR = 2
+NEAR = 1
 CONFIDENCE_BINS = 15
-_RESAMPLES = 10_000
-_RESAMPLES_AT_ONCE = 100
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A 95 % confidence interval."""
-
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -40,11 +36,22 @@ class Evaluation:
         Index of each row's class in the schema's labels.
     probabilities : ndarray of float64, shape (n_rows, n_labels)
         Of each of the schema's labels; zero for those that the model was not trained on.
+    places : ndarray of int64, shape (n_rows,)
+        Index of the recording that each row is of; by default all are of one.
     """
 
     truth: NDArray[np.int64]
     probabilities: Floats
-    places: NDArray[np.int64] | None = None
+    places: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+
+    def __post_init__(self) -> None:
+        if not self.places.size:
+            object.__setattr__(self, "places", np.zeros_like(self.truth))
+
+    def of_recording(self, place: int) -> Evaluation:
+        """The rows of one recording."""
+        rows = self.places == place
+        return Evaluation(self.truth[rows], self.probabilities[rows], self.places[rows])
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
@@ -70,21 +77,49 @@ class Evaluation:
         return float(self.right.mean())
 
     @cached_property
-    def interval(self) -> Interval:
-        """Interval of the accuracy, by a bootstrap of blocks.
+    def by_blocks(self) -> Interval:
+        """Interval of the accuracy, by a bootstrap of blocks of rows."""
+        return interval_of_mean(self.right.astype(np.int64), blocks(self.truth, self.places))
 
-        Neighbouring rows are nearly copies of each other, so that rows drawn one by one would make
-        the interval too narrow. Blocks of `BLOCK_ROWS` rows of a class are drawn instead.
+    @cached_property
+    def by_classes(self) -> Interval | None:
+        """Interval of the accuracy, by a bootstrap of whole classes within each recording.
+
+        None where there are too few classes to draw among.
         """
-        right, sizes = _by_block(self.truth, self.right)
-        rng = np.random.default_rng(0)
-        # In batches: for a long recording, all at once would not fit into memory.
-        shares = np.empty((_RESAMPLES // _RESAMPLES_AT_ONCE, _RESAMPLES_AT_ONCE))
-        for some in shares:
-            drawn = rng.integers(len(sizes), size=(len(some), len(sizes)))
-            some[:] = right[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
-        low, high = np.quantile(shares, [0.025, 0.975])
-        return Interval(float(low), float(high))
+        units = classes(self.truth, self.places)
+        return None if units is None else interval_of_mean(self.right.astype(np.int64), units)
+
+    @property
+    def interval(self) -> Interval:
+        """Interval of the accuracy: the wider of `by_blocks` and `by_classes`."""
+        return wider(self.by_blocks, self.by_classes)
+
+    @cached_property
+    def commonest_class(self) -> int:
+        """The class that most rows are of, the first of equals."""
+        return int(np.bincount(self.truth).argmax())
+
+    @property
+    def commonest(self) -> float:
+        """Share of the rows of the commonest class: the accuracy of always guessing it."""
+        return float((self.truth == self.commonest_class).mean())
+
+    @property
+    def beats_guessing(self) -> bool:
+        """Whether the whole interval of the accuracy is above that of guessing."""
+        return self.interval.low > self.commonest
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean recall of the classes that rows have."""
+        recalls = [score.recall for score in self.by_class() if score.recall is not None]
+        return float(np.mean(recalls))
+
+    @property
+    def macro_f1(self) -> float:
+        """Mean F1 of the classes that rows have, or are labelled with."""
+        return float(np.mean([score.f1 for score in self.by_class()]))
 
     def confusion(self) -> NDArray[np.int64]:
         """Rows by class (down) and label (across), shape (n_labels, n_labels)."""
@@ -201,15 +236,28 @@ class Agreement:
     ----------
     both, first_alone, second_alone, neither : int
         Rows that both label rightly, only one of them, none.
-    p_value : float
-        McNemar's exact test that both models are equally good.
+    difference : Interval
+        Of the accuracy of the first less that of the second: the wider of those by blocks of rows
+        and by whole classes.
+    p_blocks : float
+        Permutation test that both models are equally good, which exchanges their answers to blocks
+        of rows.
+    p_classes : float or None
+        The same of whole classes within recordings; None where there are too few of them.
     """
 
     both: int
     first_alone: int
     second_alone: int
     neither: int
-    p_value: float
+    difference: Interval
+    p_blocks: float
+    p_classes: float | None
+
+    @property
+    def p_value(self) -> float:
+        """The larger of both p-values."""
+        return max(self.p_blocks, self.p_classes or 0.0)
 
 
 def evaluate(
@@ -218,6 +266,7 @@ def evaluate(
     truth: NDArray[np.int64],
     n_labels: int,
     temperature: float = 1.0,
+    *,
     places: NDArray[np.int64] | None = None,
 ) -> Evaluation:
     """Evaluate a scorer on rows.
@@ -234,22 +283,34 @@ def evaluate(
         How many labels the schema has.
     temperature : float
         What the scorer's logits are divided by first.
+    places : ndarray of int64, shape (n_rows,), optional
+        Index of the recording that each row is of; by default all are of one.
     """
     logits = scorer.logits(features) / temperature
-    return evaluate_logits(logits, scorer.classes, truth, n_labels, places)
+    return evaluate_logits(logits, scorer.classes, truth, n_labels, places=places)
 
 
 def evaluate_logits(
     logits: Floats,
-    classes: NDArray[np.int64],
+    known: NDArray[np.int64],
     truth: NDArray[np.int64],
     n_labels: int,
+    *,
     places: NDArray[np.int64] | None = None,
 ) -> Evaluation:
-    """Evaluate what `Scorer.logits` gave for rows; the other arguments are as of `evaluate`."""
+    """Evaluate what `Scorer.logits` gave for rows of the `known` classes, the scorer's own.
+
+    The other arguments are as of `evaluate`.
+    """
     probabilities = np.zeros((len(truth), n_labels))
-    probabilities[:, classes] = softmax(logits, axis=1)
-    return Evaluation(truth, probabilities, places)
+    probabilities[:, known] = softmax(logits, axis=1)
+    return Evaluation(truth, probabilities, np.zeros_like(truth) if places is None else places)
+
+
+def recorded_order(labels: NDArray[np.int64]) -> list[int]:
+    """Classes in the order in which a recording has them; empty where one comes more than once."""
+    runs: list[int] = labels[np.flatnonzero(np.diff(labels, prepend=-1))].tolist()
+    return runs if len(runs) == len(set(runs)) else []
 
 
 def nearby_mistakes(evaluation: Evaluation, order: Sequence[int]) -> Nearby | None:
@@ -280,15 +341,22 @@ def nearby_mistakes(evaluation: Evaluation, order: Sequence[int]) -> Nearby | No
 
 def compare(first: Evaluation, second: Evaluation) -> Agreement:
     """Compare two models on the same rows."""
-    counts = [
+    both, first_alone, second_alone, neither = (
         int((a & b).sum())
         for a in (first.right, ~first.right)
         for b in (second.right, ~second.right)
-    ]
-    both, first_alone, second_alone, neither = counts
-    differ = first_alone + second_alone
-    p_value = float(binomtest(first_alone, differ).pvalue) if differ else 1.0
-    return Agreement(both, first_alone, second_alone, neither, p_value)
+    )
+    differences = first.right.astype(np.int64) - second.right
+    whole = classes(first.truth, first.places)
+    return Agreement(
+        both,
+        first_alone,
+        second_alone,
+        neither,
+        widest_interval(differences, first.truth, first.places),
+        exchange_p_value(differences, blocks(first.truth, first.places)),
+        None if whole is None else exchange_p_value(differences, whole),
+    )
 
 
 def _score_class(counts: NDArray[np.int64], place: int) -> ClassScore:
@@ -306,15 +374,3 @@ def _score_class(counts: NDArray[np.int64], place: int) -> ClassScore:
         mistake if others[mistake] else None,
         int(others[mistake]),
     )
-
-
-def _by_block(
-    truth: NDArray[np.int64], right: NDArray[np.bool_]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Correct rows, and all rows, in each run of at most `BLOCK_ROWS` rows of a class."""
-    starts: list[int] = []
-    for row, place in enumerate(truth):
-        if not starts or place != truth[starts[-1]] or row - starts[-1] == BLOCK_ROWS:
-            starts.append(row)
-    sizes = np.diff([*starts, len(truth)])
-    return np.add.reduceat(right.astype(np.int64), starts), sizes

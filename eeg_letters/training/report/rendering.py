@@ -8,8 +8,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from eeg_letters.training.evaluation import ClassScore, Interval
+from eeg_letters.training.evaluation import ClassScore
 from eeg_letters.training.report.naming import printable
+from eeg_letters.training.resampling import Interval
 
 ABSENT = "–"
 

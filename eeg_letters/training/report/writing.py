@@ -13,7 +13,7 @@ from eeg_letters.labels import listed
 from eeg_letters.models import Model
 from eeg_letters.schema import Features
 from eeg_letters.training.dataset import Dataset
-from eeg_letters.training.evaluation import BLOCK_ROWS, CONFIDENCE_BINS, ClassScore
+from eeg_letters.training.evaluation import CONFIDENCE_BINS, ClassScore
 from eeg_letters.training.report import figures
 from eeg_letters.training.report.confusion import (
     MOST_DRAWN,
@@ -35,6 +35,7 @@ from eeg_letters.training.report.spread import (
     spread_out,
     strongest,
 )
+from eeg_letters.training.resampling import BLOCK_ROWS
 
 # Of more classes only the worst scores are in sight.
 MOST_SCORES = 50

@@ -1,0 +1,191 @@
+"""Cautions: what a reader of the figures has to know about the recordings, in sentences.
+
+Names of classes and files come from whoever shows the sentences, which knows what can be shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binom
+
+from eeg_letters.labels import Labels, listed
+from eeg_letters.training.dataset import Dataset
+from eeg_letters.training.evaluation import Evaluation
+from eeg_letters.training.resampling import blocks
+
+# Medians of two recordings farther apart are unlikely to be of one unit.
+_SCALES_APART = 10
+# As likely as that may lot exchange two classes.
+_BY_LOT = 0.05
+
+
+def repeated_rows(training: Dataset, test: Dataset, files: Sequence[str]) -> list[str]:
+    """Test rows that are also training rows, with the same values and label.
+
+    Parameters
+    ----------
+    training, test : Dataset
+        Of one schema.
+    files : sequence of str
+        Name of each test recording.
+    """
+    known = set(_digests(training))
+    repeated = np.array([digest in known for digest in _digests(test)])
+    sentences = []
+    for place, file in enumerate(files):
+        rows = repeated[test.places == place]
+        if rows.any():
+            of_file = f" of {file}" if len(files) > 1 else ""
+            sentences.append(
+                f"{rows.sum()} of {len(rows)} test rows{of_file} are also training rows, with the"
+                " same values and label: how well they are labelled says nothing about new rows."
+            )
+    return sentences
+
+
+def unshared_classes(training: Dataset, test: Dataset, names: Sequence[str]) -> list[str]:
+    """Classes that only training recordings have, and those that only test recordings have.
+
+    Parameters
+    ----------
+    training, test : Dataset
+        Of one schema.
+    names : sequence of str
+        Of each of its classes.
+    """
+    labels = training.schema.labels
+    sentences = []
+    if (strangers := np.setdiff1d(test.classes, training.classes)).size:
+        rows = int(np.isin(test.labels, strangers).sum())
+        sentences.append(
+            f"Only the test has {_classes(labels, strangers, names)}: {rows} of its {len(test)}"
+            " rows cannot be labelled rightly, as the models were not trained on their"
+            f" {labels.noun}."
+        )
+    if (untested := np.setdiff1d(training.classes, test.classes)).size:
+        sentences.append(
+            f"Only the training has {_classes(labels, untested, names)}: how well rows of"
+            f" {'it' if untested.size == 1 else 'them'} are labelled was not tested."
+        )
+    return sentences
+
+
+def exchanged_classes(
+    evaluations: Mapping[str, Evaluation], names: Sequence[str], files: Sequence[str]
+) -> list[str]:
+    """Two classes, most rows of each of which a model labels as the other.
+
+    In a few rows of few classes lot may do that: of blocks of their rows, so many must be labelled
+    crosswise that labels by lot would seldom do it.
+
+    Parameters
+    ----------
+    evaluations : dict of str to Evaluation
+        By a model's name, it on the test rows.
+    names : sequence of str
+        Of each class.
+    files : sequence of str
+        Of each test recording.
+    """
+    sentences = []
+    for place, file in enumerate(files):
+        by_pair: dict[tuple[int, int], list[str]] = {}
+        for title, evaluation in evaluations.items():
+            found = evaluation.of_recording(place)
+            counts = found.confusion()
+            rows = counts.sum(axis=1)
+            for one, other in _exchanged(found):
+                by_pair.setdefault((one, other), []).append(
+                    f"{title} labels {counts[one, other]} of {rows[one]} rows of {names[one]} as"
+                    f" {names[other]}, and {counts[other, one]} of {rows[other]} of"
+                    f" {names[other]} as {names[one]}"
+                )
+        sentences += [
+            f"{names[one]} and {names[other]} look exchanged in {file}: {'; '.join(told)}. Are"
+            " their labels the wrong way round there?"
+            for (one, other), told in sorted(by_pair.items())
+        ]
+    return sentences
+
+
+def unlike_scales(training: Dataset, test: Dataset, files: Sequence[str]) -> list[str]:
+    """Recordings whose band powers differ so much that they cannot be of one unit.
+
+    Parameters
+    ----------
+    training, test : Dataset
+        Of one schema. If its features are no band powers, nothing is said.
+    files : sequence of str
+        Name of each training recording, then of each test recording.
+    """
+    if not training.schema.features.are_powers:
+        return []
+    recordings = (*training.recordings, *test.recordings)
+    medians = [float(np.median(recording.features)) for recording in recordings]
+    groups: list[list[int]] = []
+    for place in np.argsort(medians, kind="stable").tolist():
+        if not groups or medians[place] > _SCALES_APART * medians[groups[-1][0]]:
+            groups.append([])
+        groups[-1].append(place)
+    told = [
+        f"{medians[group[0]]:.3g} in {listed(list(dict.fromkeys(files[place] for place in group)))}"
+        for group in groups
+    ]
+    if len(told) == 1:
+        return []
+    return [
+        f"The scales of the recordings differ more than {_SCALES_APART}-fold: the median of all"
+        f" band powers is {', '.join(told[:-1])} and {told[-1]}. Are they in one unit? 1 V² is"
+        " 10^12 µV²."
+    ]
+
+
+def no_better_than_guessing(
+    evaluations: Mapping[str, Evaluation], names: Sequence[str]
+) -> list[str]:
+    """Models whose accuracy is not shown to be above that of guessing the commonest class.
+
+    Parameters
+    ----------
+    evaluations : dict of str to Evaluation
+        By a model's name, it on the test rows.
+    names : sequence of str
+        Of each class.
+    """
+    return [
+        f"{title} is no better than guessing: {found.accuracy:.2f} right (95 % interval"
+        f" {found.interval.low:.2f} to {found.interval.high:.2f}), and always saying"
+        f" {names[found.commonest_class]} would be {found.commonest:.2f} right."
+        for title, found in evaluations.items()
+        if not found.beats_guessing
+    ]
+
+
+def _digests(dataset: Dataset) -> Iterator[bytes]:
+    # A digest of each row: the rows themselves would take as much memory again.
+    for features, label in zip(dataset.features, dataset.labels, strict=True):
+        # Of zero there are two, which are equal.
+        yield blake2b((features + 0.0).tobytes() + label.tobytes(), digest_size=16).digest()
+
+
+def _classes(labels: Labels, places: NDArray[np.int64], names: Sequence[str]) -> str:
+    noun = labels.noun if len(places) == 1 else labels.plural
+    return f"the {noun} {listed([names[place] for place in places])}"
+
+
+def _exchanged(found: Evaluation) -> Iterator[tuple[int, int]]:
+    counts = found.confusion()
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    lot = 1 / np.count_nonzero(counts.sum(axis=0) + counts.sum(axis=1))
+    for one, other in np.argwhere(np.triu((share > 0.5) & (share.T > 0.5), 1)).tolist():
+        rows = np.isin(found.truth, (one, other))
+        truth = found.truth[rows]
+        crosswise = found.labels[rows] == one + other - truth
+        units = blocks(truth, found.places[rows]).of_rows
+        sums, sizes = np.bincount(units, crosswise), np.bincount(units)
+        if binom.sf((sums > sizes / 2).sum() - 1, len(sizes), lot) < _BY_LOT:
+            yield one, other
