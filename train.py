@@ -24,11 +24,13 @@ from eeg_letters.training.gathering import find_files, read_test, read_training
 from eeg_letters.training.holding_out import make_plan
 from eeg_letters.training.recipes import AUTO, PREPROCESSING_CHOICES, candidates
 from eeg_letters.training.terminal import (
-    accuracy_table,
     counting,
     fitting,
     how_read,
+    notes,
     recordings_used,
+    test_table,
+    training_table,
 )
 
 SHIPPED_TRAIN = DATA / "train.csv"
@@ -71,11 +73,12 @@ def train_and_report(
             count_estimates,
         )
         from eeg_letters.training.familiarity import fit_familiarity
-        from eeg_letters.training.finishing import finish, make_entry
+        from eeg_letters.training.finishing import finish
+        from eeg_letters.training.judging import judge
         from eeg_letters.training.report.experiments import begin, begin_early
         from eeg_letters.training.report.findings import investigate
         from eeg_letters.training.report.writing import write_report
-        from eeg_letters.training.saving import save_entries
+        from eeg_letters.training.saving import make_entry, save_entries
 
         weight = choose_weight(training, preprocessing) if training.n_adapting else 1
         plan = make_plan(training, weight)
@@ -87,17 +90,20 @@ def train_and_report(
         begun = begin(workers, choices, training, early)
         with fitting(console) as progress:
             trained = [finish(choice, training, test, weight, progress) for choice in choices]
+        judgement = judge(trained, training, test)
         familiarity = fit_familiarity(training)
-        entries = [make_entry(model, training, test, weight, familiarity) for model in trained]
+        entries = [make_entry(model, judgement, weight, familiarity) for model in trained]
         save_entries(entries)
         with models_are_saved():
-            console.print(recordings_used(training, test))
-            console.print(accuracy_table(trained, training.schema.labels.noun))
+            console.print(recordings_used(training, test), soft_wrap=True)
+            console.print(test_table(judgement))
+            console.print(training_table(trained, training, weight))
+            console.print(notes(judgement))
             for entry in entries:
                 console.print(f"Saved {entry.tag}", highlight=False)
             with counting(console, "Fits for the report") as count:
                 findings = investigate(
-                    trained, entries, training, test, preprocessing, workers, begun, count
+                    judgement, entries, familiarity, preprocessing, workers, begun, count
                 )
             console.print(Text(f"Report {write_report(reports, findings)}"), soft_wrap=True)
 

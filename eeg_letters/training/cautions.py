@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from eeg_letters.labels import Labels, listed
+from eeg_letters.training.clock import WITHIN, Told
 from eeg_letters.training.dataset import Dataset
 from eeg_letters.training.evaluation import Evaluation
 from eeg_letters.training.resampling import blocks
@@ -163,6 +164,38 @@ def no_better_than_guessing(
         for title, found in evaluations.items()
         if not found.beats_guessing
     ]
+
+
+def clock_tells(clock: Told, labels: Labels) -> list[str]:
+    """That much of the accuracy may be when a row was recorded, where a clock knows its class.
+
+    Parameters
+    ----------
+    clock : Told
+        What elapsed time alone tells of the test.
+    labels : Labels
+        The schema's.
+    """
+    if not clock.is_well_above_chance:
+        return []
+    found, noun, nouns = clock.evaluation, labels.noun, labels.plural
+    near = ""
+    if clock.within is not None:
+        near = (
+            f", and comes within {WITHIN} {nouns} of it for {_percent(clock.within.share)}"
+            f" ({_percent(clock.within.by_chance)} by chance)"
+        )
+    return [
+        f"The time of recording tells much of the {noun}: a clock that reads nothing but elapsed"
+        f" time from the features names the {noun} of {_percent(found.accuracy)} of the test rows"
+        f" ({_percent(found.commonest)} by guessing){near}. How much of the models' accuracy is the"
+        f" {noun} and how much the time, recordings of one {noun} after the other cannot tell."
+        f" Record the {nouns} interleaved at random, in another order in each session."
+    ]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
 
 
 def _digests(dataset: Dataset) -> Iterator[bytes]:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 
-import joblib
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 
-from eeg_letters import __version__
 from eeg_letters.errors import RecordingError
 from eeg_letters.models import Model
-from eeg_letters.scoring.familiarity import Familiarity
 from eeg_letters.scoring.scorer import Scorer
-from eeg_letters.scoring.store import FAMILIARITY_FILE, PIPELINE_FILE, SCORER_FILE
 from eeg_letters.training.calibration import calibrate
 from eeg_letters.training.choosing import DEFAULT_WEIGHT, Candidate, Choice, choose
 from eeg_letters.training.compiling import check_scorer, compile_pipeline
@@ -28,7 +21,6 @@ from eeg_letters.training.evaluation import Evaluation, evaluate
 from eeg_letters.training.fitting import fit_fold, fit_pipeline
 from eeg_letters.training.holding_out import everything, make_plan
 from eeg_letters.training.recipes import Recipe, candidates
-from eeg_letters.training.saving import Entry
 
 # Called with what is being fitted, the epoch and the loss.
 Progress = Callable[[str, int, float], None]
@@ -77,9 +69,12 @@ class TrainedModel:
         return self.chosen.estimate
 
     @property
-    def estimate_name(self) -> str:
-        """What the estimate is called in the store: by what is held out."""
-        return "recordings" if self.by_recording else "blocked"
+    def evaluations(self) -> dict[str, Evaluation]:
+        """Those of the test and of the estimate, by the names that they are stored under."""
+        evaluations = {"test": self.test}
+        if self.estimate is not None:
+            evaluations["recordings" if self.by_recording else "blocked"] = self.estimate
+        return evaluations
 
     @property
     def unsettled(self) -> str | None:
@@ -165,43 +160,3 @@ def train(
     }
     choice = choose(model, training, plan, found)
     return finish(choice, training, test, DEFAULT_WEIGHT, progress)
-
-
-def make_entry(
-    trained: TrainedModel,
-    training: Dataset,
-    test: Dataset,
-    weight: int,
-    familiarity: Familiarity | None,
-) -> Entry:
-    """What to store of a trained model."""
-    files = {PIPELINE_FILE: io.BytesIO(), SCORER_FILE: io.BytesIO()}
-    joblib.dump(trained.pipeline, files[PIPELINE_FILE])
-    trained.scorer.save(files[SCORER_FILE])
-    if familiarity is not None:
-        familiarity.save(files.setdefault(FAMILIARITY_FILE, io.BytesIO()))
-    evaluations = {"test": trained.test}
-    if trained.estimate is not None:
-        evaluations[trained.estimate_name] = trained.estimate
-    return Entry(
-        trained.model,
-        {name: buffer.getvalue() for name, buffer in files.items()},
-        {
-            "schema": training.schema.to_metadata(),
-            "preprocessing": trained.chosen.recipe.preprocessing,
-            "shrinkage": trained.chosen.recipe.shrinkage,
-            "temperature": trained.chosen.temperature,
-            "accuracy": {name: found.accuracy for name, found in evaluations.items()},
-            "calibration_error": {
-                name: found.calibration().error for name, found in evaluations.items()
-            },
-            "training": training.to_metadata(),
-            "test": test.to_metadata(),
-            **({"adapting_weight": weight} if training.n_adapting else {}),
-            "versions": {
-                "eeg-letters": __version__,
-                "python": platform.python_version(),
-                **{name: version(name) for name in ("scikit-learn", "numpy", "joblib")},
-            },
-        },
-    )

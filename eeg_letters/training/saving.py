@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import platform
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import bentoml
+import joblib
 from bentoml._internal.models import ModelStore
 from bentoml.exceptions import BentoMLException, NotFound
 from bentoml.models import ModelContext
 
+from eeg_letters import __version__
 from eeg_letters.atomic import atomic_write
 from eeg_letters.errors import OutputError, StoreError
 from eeg_letters.models import Model
+from eeg_letters.scoring.familiarity import Familiarity
 from eeg_letters.scoring.store import (
+    FAMILIARITY_FILE,
     FILES,
     LATEST,
     MOST_OF_A_SCORER,
+    PIPELINE_FILE,
     SCORER_FILE,
     Tag,
     digest,
@@ -28,6 +36,9 @@ from eeg_letters.scoring.store import (
     models_folder,
     open_entry,
 )
+from eeg_letters.training.evaluation import Evaluation
+from eeg_letters.training.finishing import TrainedModel
+from eeg_letters.training.judging import Judgement, figures
 
 
 @dataclass(frozen=True)
@@ -39,9 +50,10 @@ class Entry:
     model : Model
         Which of the models it is.
     files : dict of str to bytes
-        Contents by file name: `PIPELINE_FILE` and `SCORER_FILE`.
+        Contents by file name: `PIPELINE_FILE`, `SCORER_FILE`, and where there is one
+        `FAMILIARITY_FILE`.
     metadata : dict
-        Schema, preprocessing, temperature, scores, checksums of the recordings, library versions.
+        Schema, preprocessing, temperature, figures, checksums of the recordings, library versions.
     """
 
     model: Model
@@ -58,6 +70,71 @@ class Entry:
     def tag(self) -> Tag:
         """Name and version; the version is a digest of all that is stored."""
         return Tag(self.model.name, digest(self.all_metadata))
+
+
+def make_entry(
+    trained: TrainedModel, judgement: Judgement, weight: int, familiarity: Familiarity | None
+) -> Entry:
+    """What to store of a trained model.
+
+    Parameters
+    ----------
+    trained : TrainedModel
+        One of those that were judged.
+    judgement : Judgement
+        Of it and the other one.
+    weight : int
+        How often a row of the session to come counted.
+    familiarity : Familiarity or None
+        From `eeg_letters.training.familiarity.fit_familiarity`.
+    """
+    files = {PIPELINE_FILE: io.BytesIO(), SCORER_FILE: io.BytesIO()}
+    joblib.dump(trained.pipeline, files[PIPELINE_FILE])
+    trained.scorer.save(files[SCORER_FILE])
+    if familiarity is not None:
+        familiarity.save(files.setdefault(FAMILIARITY_FILE, io.BytesIO()))
+    training, test = judgement.training, judgement.test
+    return Entry(
+        trained.model,
+        {name: buffer.getvalue() for name, buffer in files.items()},
+        {
+            "schema": training.schema.to_metadata(),
+            "preprocessing": trained.chosen.recipe.preprocessing,
+            "shrinkage": trained.chosen.recipe.shrinkage,
+            "temperature": trained.chosen.temperature,
+            **_by_figure(trained.evaluations),
+            "clock": {
+                "accuracy": judgement.clock.evaluation.accuracy,
+                "tells_the_class": judgement.clock.is_well_above_chance,
+            },
+            "training": training.to_metadata(),
+            "test": _with_figures(test.to_metadata(), trained.test),
+            **({"adapting_weight": weight} if training.n_adapting else {}),
+            "versions": {
+                "eeg-letters": __version__,
+                "python": platform.python_version(),
+                **{name: version(name) for name in ("scikit-learn", "numpy", "joblib")},
+            },
+        },
+    )
+
+
+def _by_figure(evaluations: Mapping[str, Evaluation]) -> dict[str, dict[str, Any]]:
+    by_name = {name: figures(found) for name, found in evaluations.items()}
+    return {
+        figure: {name: of[figure] for name, of in by_name.items()} for figure in by_name["test"]
+    }
+
+
+def _with_figures(described: dict[str, Any], test: Evaluation) -> dict[str, Any]:
+    recordings = described["recordings"]
+    if len(recordings) == 1:
+        return described
+    each = [
+        {**recording, **figures(test.of_recording(place))}
+        for place, recording in enumerate(recordings)
+    ]
+    return {**described, "recordings": each}
 
 
 def training_tag(entries: Sequence[Entry]) -> str:

@@ -26,8 +26,10 @@ from eeg_letters.training.dataset import Dataset
 
 if TYPE_CHECKING:
     from eeg_letters.training.choosing import Count
+    from eeg_letters.training.evaluation import Evaluation
     from eeg_letters.training.finishing import Progress as OnEpoch
     from eeg_letters.training.finishing import TrainedModel
+    from eeg_letters.training.judging import Judgement
 
 
 @contextmanager
@@ -93,17 +95,61 @@ def how_read(*datasets: Dataset) -> Text:
     )
 
 
-def accuracy_table(trained: Sequence[TrainedModel], noun: str) -> Table:
-    """Preprocessing, accuracy and calibration error of each model; `noun` is a class or letter."""
+def test_table(judgement: Judgement) -> Table:
+    """Accuracy and what goes with it, of both models and what they are measured against."""
+    noun, test = judgement.training.schema.labels.noun, judgement.test
+    table = Table(
+        caption=f"Clock: by nothing but elapsed time. Guessing: always the commonest {noun}.\n"
+        "Interval: of 95 %. Calibration error: how far off probabilities are.",
+        caption_justify="left",
+    )
+    table.add_column("Test")
+    for heading in ("Accuracy", "Interval", "Balanced", "Macro F1", "Calibration error"):
+        table.add_column(heading, justify="right")
+    parts: list[int | None] = [None]
+    if len(test.recordings) > 1:
+        parts = [*range(len(test.recordings)), None]
+    for part in parts:
+        if len(parts) > 1:
+            name = "All together" if part is None else test.recordings[part].path.name
+            table.add_section()
+            table.add_row(Text(name), style="bold")
+        found = {model.model.title: model.test for model in judgement.trained}
+        found["Clock"] = judgement.clock.evaluation
+        for title, evaluation in found.items():
+            of = evaluation if part is None else evaluation.of_recording(part)
+            error = f"{of.calibration().error:.4f}" if title != "Clock" else "–"
+            interval = f"{of.interval.low:.2f} to {of.interval.high:.2f}"
+            table.add_row(title, f"{of.accuracy:.4f}", interval, *_class_means(of), error)
+        guessing = judgement.guessing(part)
+        table.add_row("Guessing", f"{guessing.accuracy:.4f}", "–", *_class_means(guessing), "–")
+    return table
+
+
+def _class_means(evaluation: Evaluation) -> tuple[str, str]:
+    return f"{evaluation.balanced_accuracy:.4f}", f"{evaluation.macro_f1:.4f}"
+
+
+def training_table(trained: Sequence[TrainedModel], training: Dataset, weight: int) -> Table:
+    """How each model was trained, what the estimate was, and what could not be fitted."""
+    noun = training.schema.labels.noun
     caption = [
-        f"Estimate: first half of each {noun}'s rows predicts the second half.",
-        "Calibration error: how far off probabilities are, on the test recording.",
+        "Estimate: each recording is held out once, and labelled by models of the others."
+        if trained[0].by_recording
+        else f"Estimate: first half of each {noun}'s rows predicts the second half."
+    ]
+    if training.n_adapting:
+        caption.append(f"A row of the session to come counts {weight} times.")
+    caption += [
+        f"Dropped: {model.model.title} with {recipe}: {reason}"
+        for model in trained
+        for recipe, reason in model.dropped.items()
     ]
     caption += [model.unsettled for model in trained if model.unsettled]
-    table = Table(caption="\n".join(caption), caption_justify="left")
-    table.add_column("Model")
+    table = Table(caption=Text("\n".join(caption)), caption_justify="left")
+    table.add_column("Training")
     table.add_column("Preprocessing")
-    for heading in ("Fit", "Test", "Estimate", "Calibration error"):
+    for heading in ("Fit", "Estimate", "Interval"):
         table.add_column(heading, justify="right")
     for model in trained:
         estimate = model.estimate
@@ -111,8 +157,19 @@ def accuracy_table(trained: Sequence[TrainedModel], noun: str) -> Table:
             model.model.title,
             str(model.chosen.recipe),
             f"{model.fit_seconds:.2f} s",
-            f"{model.test.accuracy:.4f}",
             "–" if estimate is None else f"{estimate.accuracy:.4f}",
-            f"{model.test.calibration().error:.4f}",
+            "–"
+            if estimate is None
+            else f"{estimate.interval.low:.2f} to {estimate.interval.high:.2f}",
         )
     return table
+
+
+def notes(judgement: Judgement) -> Text:
+    """What has to be told of recordings and figures, a note a paragraph."""
+    names = judgement.training.schema.labels.names
+    told = [
+        *judgement.headlines(names),
+        *judgement.cautions(names, lambda recording: str(recording.path)),
+    ]
+    return Text("\n".join(f"Note: {sentence}" for sentence in told))

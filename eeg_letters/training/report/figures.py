@@ -24,6 +24,7 @@ from eeg_letters.training.report.drawing import (
     svg,
 )
 from eeg_letters.training.report.experiments import LearningPoint
+from eeg_letters.training.report.strangeness import Strangeness
 
 
 @mpl.rc_context(STYLE)
@@ -54,7 +55,7 @@ def distribution(band: str, training: Floats, test: Floats, limits: tuple[float,
     axes.xaxis.set_major_locator(LogLocator(10, numticks=4))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda power, _: f"{power:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("band power (µV²)")
+    axes.set_xlabel("band power")
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     return svg(figure, f"Distribution of {band} power in both recordings")
@@ -150,6 +151,28 @@ def learning_curve(model: Model, points: Sequence[LearningPoint], chance: float,
     axes.set_xticks([0, *(sizes if sizes[-1] < 1000 else sizes[-2:])])
     percent(axes.yaxis)
     return svg(figure, f"Learning curve of {model.title}")
+
+
+@mpl.rc_context(STYLE)
+def strangeness(found: Strangeness) -> str:
+    """Distances of held-out rows of the training and of test rows, and the limit."""
+    figure, axes = panel(360, 160, left=16, bottom=40, top=8, right=16)
+    # The few furthest would squeeze the others.
+    most = max(2 * found.limit, float(np.quantile(found.test, 0.99)))
+    edges = np.linspace(0, most, 61)
+    styles: list[tuple[Floats, dict[str, Any]]] = [
+        (found.held_out, {"fill": True, "facecolor": QUIET, "alpha": 0.4, "linewidth": 0}),
+        (found.test, {"edgecolor": TEXT, "linewidth": 1.4}),
+    ]
+    for values, options in styles:
+        counts, _ = np.histogram(np.minimum(values, most), edges)
+        axes.stairs(counts / len(values), edges, **options)
+    axes.axvline(found.limit, color=QUIET, linewidth=1, dashes=(1, 2))
+    axes.set(xlim=(0, most), xlabel="distance to the nearest class")
+    axes.set_ylim(bottom=0)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    return svg(figure, "Distances of rows to the nearest class, held out of the training and test")
 
 
 @mpl.rc_context(STYLE)

@@ -12,15 +12,24 @@ import numpy as np
 
 from eeg_letters.models import Model
 from eeg_letters.recordings.recording import Recording
+from eeg_letters.scoring.familiarity import Familiarity
 from eeg_letters.training.choosing import Count
 from eeg_letters.training.dataset import Dataset
-from eeg_letters.training.evaluation import NEAR, Agreement, Evaluation, compare, nearby_mistakes
+from eeg_letters.training.evaluation import (
+    Agreement,
+    Evaluation,
+    compare,
+    nearby_mistakes,
+    recorded_order,
+)
 from eeg_letters.training.finishing import TrainedModel
+from eeg_letters.training.judging import Judgement
 from eeg_letters.training.recipes import Recipe
 from eeg_letters.training.report.costs import Cost, measure_cost, peak_memory
 from eeg_letters.training.report.experiments import Begun, Experiments, experiment
 from eeg_letters.training.report.naming import printable
 from eeg_letters.training.report.shift import Shift, shift
+from eeg_letters.training.report.strangeness import Strangeness, strangeness
 from eeg_letters.training.saving import Entry, training_tag
 from eeg_letters.training.workers import Workers
 
@@ -40,16 +49,16 @@ class Findings:
         The command line that trains again, with file names only.
     day : datetime.date
         When it was trained, UTC.
-    training, test : Dataset
-        What the models were fitted to and tested on.
-    trained : sequence of TrainedModel
-        The models.
+    judgement : Judgement
+        The models, what they were trained and tested on, and what they are measured against.
     entries : sequence of Entry
         The same as they are stored.
     shift : Shift
         Between the recordings.
     agreement : Agreement
-        Of the first model and the second on the test recording.
+        Of the first model and the second on the test recordings.
+    strangeness : Strangeness or None
+        How far rows are from those of the training; None where training could not tell.
     experiments : Experiments
         Further fits.
     costs : dict of Model to Cost
@@ -61,20 +70,39 @@ class Findings:
     tag: str
     command: str
     day: date
-    training: Dataset
-    test: Dataset
-    trained: Sequence[TrainedModel]
+    judgement: Judgement
     entries: Sequence[Entry]
     shift: Shift
     agreement: Agreement
+    strangeness: Strangeness | None
     experiments: Experiments
     costs: Mapping[Model, Cost]
     peak_bytes: int
 
     @property
-    def chance(self) -> float:
-        """Accuracy of guessing among the classes that the models know."""
-        return 1 / len(self.trained[0].scorer.classes)
+    def training(self) -> Dataset:
+        """What the models were fitted to."""
+        return self.judgement.training
+
+    @property
+    def test(self) -> Dataset:
+        """What they were tested on."""
+        return self.judgement.test
+
+    @property
+    def trained(self) -> Sequence[TrainedModel]:
+        """The models."""
+        return self.judgement.trained
+
+    @property
+    def held_out(self) -> str:
+        """What is held out of the training to estimate the accuracy."""
+        return "recordings" if self.trained[0].by_recording else "blocks"
+
+    @property
+    def guess(self) -> float:
+        """Accuracy of always saying the commonest class of the test."""
+        return self.trained[0].test.commonest
 
     @property
     def recordings(self) -> list[tuple[str, Recording]]:
@@ -98,15 +126,6 @@ class Findings:
         }
 
     @property
-    def strangers(self) -> int:
-        """Rows of the test recording of letters that the models do not know.
-
-        Only of letters there are some: another label that is none of the classes is refused.
-        """
-        known = np.isin(self.test.labels, self.trained[0].scorer.classes)
-        return int((~known).sum())
-
-    @property
     def rarest(self) -> tuple[str, int]:
         """The class with the fewest rows in the training recording, and how many."""
         classes, counts = np.unique(self.training.labels, return_counts=True)
@@ -115,29 +134,53 @@ class Findings:
 
     @property
     def order(self) -> list[int]:
-        """Classes in the order in which they were recorded for training.
+        """Classes in the order in which they were first recorded for training.
 
         Empty where a class was recorded more than once.
         """
-        labels = self.training.labels
-        runs: list[int] = labels[np.flatnonzero(np.diff(labels, prepend=-1))].tolist()
-        return runs if len(runs) == len(set(runs)) else []
+        return recorded_order(self.training.recordings[0].labels)
+
+    @property
+    def names(self) -> list[str]:
+        """What classes are called, fit to be shown."""
+        return [printable(name) for name in self.training.schema.labels.names]
+
+    @property
+    def headlines(self) -> list[str]:
+        """What has to be told in the same breath as the accuracy, in sentences."""
+        return self.judgement.headlines(self.names)
+
+    @property
+    def parts(self) -> list[tuple[str, list[tuple[str, Evaluation]]]]:
+        """Of each test recording, and of all together, every evaluation by its name.
+
+        The name of a part is empty where there is one recording.
+        """
+        found = {model.model.title: model.test for model in self.trained}
+        found |= {"Clock": self.judgement.clock.evaluation, "Guessing": self.judgement.guessing()}
+        recordings = self.test.recordings
+        if len(recordings) == 1:
+            return [("", [*found.items()])]
+        each = [
+            (
+                file_name(recording),
+                [
+                    *((title, of.of_recording(place)) for title, of in [*found.items()][:-1]),
+                    ("Guessing", self.judgement.guessing(place)),
+                ],
+            )
+            for place, recording in enumerate(recordings)
+        ]
+        return [*each, ("All together", [*found.items()])]
 
     def notes(self) -> list[str]:
         """Caveats, in sentences."""
-        notes = []
-        noun, nouns = self.training.schema.labels.noun, self.training.schema.labels.plural
-        if self.strangers:
-            notes.append(
-                f"{self.strangers} of the {len(self.test)} test rows are of letters that the models"
-                " were not trained on, and cannot be labelled rightly."
-            )
+        notes = self.judgement.cautions(self.names, file_name)
+        nouns = self.training.schema.labels.plural
         for model in self.trained:
             title = model.model.title
             if model.unsettled:
                 notes.append(model.unsettled)
-            if model.test.interval.low <= self.chance:
-                notes.append(f"{title} is not shown to be better than guessing.")
             before = model.uncalibrated_test.calibration().error
             after = model.test.calibration().error
             if after > before + 0.01:
@@ -150,26 +193,23 @@ class Findings:
             if nearby and nearby.rows >= _ENOUGH and nearby.share > 2 * nearby.by_chance:
                 share, by_chance = 100 * nearby.share, 100 * nearby.by_chance
                 notes.append(
-                    f"{share:.0f} % of the mistakes of {title} are {nouns} recorded at most {NEAR}"
-                    f" before or after the right one; by chance it would be {by_chance:.0f} %. Each"
-                    f" {noun} was recorded once, one after the other: part of what was learned may"
-                    " be when a row was recorded, not what was thought of."
+                    f"{share:.0f} % of the mistakes of {title} are {nouns} recorded just before or"
+                    f" after the right one; by chance it would be {by_chance:.0f} %."
                 )
             if model.estimate and model.estimate.accuracy - model.test.accuracy > 0.05:
                 fall = 100 * (model.estimate.accuracy - model.test.accuracy)
                 notes.append(
                     f"{title} does {fall:.0f} points worse on the test recording than on held-out"
-                    " blocks of the training recording: what it learned holds only in part in"
+                    f" {self.held_out} of the training: what it learned holds only in part in"
                     " another session."
                 )
         return notes
 
 
 def investigate(
-    trained: Sequence[TrainedModel],
+    judgement: Judgement,
     entries: Sequence[Entry],
-    training: Dataset,
-    test: Dataset,
+    familiarity: Familiarity | None,
     preprocessing: str,
     workers: Workers,
     begun: Mapping[Model, Begun],
@@ -179,14 +219,16 @@ def investigate(
 
     Parameters
     ----------
-    trained, entries : sequence of TrainedModel, of Entry
-        The two models, and the same as they are stored.
-    training, test : Dataset
-        What they were trained and tested on.
+    judgement : Judgement
+        Of the two models.
+    entries : sequence of Entry
+        The same as they are stored.
+    familiarity : Familiarity or None
+        The distance that is stored with them.
     preprocessing : str
         What was asked for on the command line.
     workers : Workers
-        Of both recordings.
+        Of the recordings.
     begun : mapping of Model to Begun
         From `eeg_letters.training.report.experiments.begin`.
     count : callable
@@ -197,6 +239,7 @@ def investigate(
     OutputError
         When a process that fits models is killed.
     """
+    trained, training, test = judgement.trained, judgement.training, judgement.test
     peak = peak_memory()
     first, second = trained
     command = ["python", "train.py", "--train", *map(file_name, training.earlier)]
@@ -209,12 +252,11 @@ def investigate(
         training_tag(entries),
         shlex.join([*command, "--preprocessing", preprocessing]),
         datetime.now(UTC).date(),
-        training,
-        test,
-        trained,
+        judgement,
         entries,
         shift(training, test),
         compare(first.test, second.test),
+        None if familiarity is None else strangeness(familiarity, training, test),
         experiment(workers, begun, trained, training, test, count),
         {
             model.model: measure_cost(model, entry, test.features)

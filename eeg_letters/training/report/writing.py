@@ -12,6 +12,7 @@ from eeg_letters.errors import OutputError
 from eeg_letters.labels import listed
 from eeg_letters.models import Model
 from eeg_letters.schema import Features
+from eeg_letters.training.clock import WITHIN
 from eeg_letters.training.dataset import Dataset
 from eeg_letters.training.evaluation import CONFIDENCE_BINS, ClassScore
 from eeg_letters.training.report import figures
@@ -25,7 +26,6 @@ from eeg_letters.training.report.costs import MANY_ROWS
 from eeg_letters.training.report.experiments import FOLDS
 from eeg_letters.training.report.findings import Findings, file_name
 from eeg_letters.training.report.importance import Importance
-from eeg_letters.training.report.naming import printable
 from eeg_letters.training.report.rendering import render
 from eeg_letters.training.report.scalp import colour_bar, electrode_key
 from eeg_letters.training.report.shift import Shift
@@ -81,7 +81,6 @@ def render_card(findings: Findings) -> str:
 
 def _facts(findings: Findings) -> dict[str, Any]:
     schema = findings.training.schema
-    names = [printable(name) for name in schema.labels.names]
     return {
         "found": findings,
         "file_name": file_name,
@@ -91,9 +90,10 @@ def _facts(findings: Findings) -> dict[str, Any]:
         "noun": schema.labels.noun,
         "nouns": schema.labels.plural,
         "kind": "letters" if schema.labels.are_letters else "classes",
-        "names": names,
+        "names": findings.names,
         "folds": FOLDS,
         "block_rows": BLOCK_ROWS,
+        "within": WITHIN,
         "bins": CONFIDENCE_BINS,
         "many_rows": MANY_ROWS,
         "numbered": NUMBERED,
@@ -131,16 +131,19 @@ def _draw(findings: Findings) -> dict[str, Any]:
         "estimates": figures.estimates(
             [
                 ("shuffled folds", {model: experiments.shuffled.get(model) for model in models}),
-                ("held-out blocks", {model.model: model.estimate for model in findings.trained}),
-                ("test recording", {model.model: model.test for model in findings.trained}),
+                (
+                    f"held-out {findings.held_out}",
+                    {model.model: model.estimate for model in findings.trained},
+                ),
+                ("test", {model.model: model.test for model in findings.trained}),
             ],
-            findings.chance,
+            findings.guess,
         ),
         "confusion": {},
         "reliability": {},
         "counts": {},
         "learning": {
-            model: figures.learning_curve(model, points, findings.chance, labels.noun)
+            model: figures.learning_curve(model, points, findings.guess, labels.noun)
             for model, points in experiments.learning.items()
         },
         "importance": {
@@ -148,6 +151,7 @@ def _draw(findings: Findings) -> dict[str, Any]:
             for model, importance in experiments.importance.items()
         },
         **_draw_shift(findings.shift),
+        "strangeness": findings.strangeness and figures.strangeness(findings.strangeness),
     }
     for trained in findings.trained:
         model = trained.model
