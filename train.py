@@ -98,7 +98,8 @@ def train_and_report(
             console.print(recordings_used(training, test), soft_wrap=True)
             console.print(test_table(judgement))
             console.print(training_table(trained, training, weight))
-            console.print(notes(judgement))
+            for note in notes(judgement):
+                console.print(note)
             for entry in entries:
                 console.print(f"Saved {entry.tag}", highlight=False)
             with counting(console, "Fits for the report") as count:

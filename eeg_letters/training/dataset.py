@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeg_letters.recordings.recording import Recording
+from eeg_letters.recordings.sources import display_name
 from eeg_letters.schema import Schema
 from eeg_letters.scoring.scorer import Floats
 
@@ -123,7 +124,7 @@ class Dataset:
             "rows": len(self),
             "recordings": [
                 {
-                    "name": recording.path.name,
+                    "name": display_name(recording.path.name),
                     "sha256": recording.sha256,
                     "rows": len(recording.labels),
                     **({"adapting": True} if place >= len(self.earlier) else {}),

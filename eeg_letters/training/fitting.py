@@ -75,8 +75,10 @@ def fit_pipeline(
         labels = schema.labels.array[training.labels[rows]]
         fit(pipeline, to_frame(schema.features, powers), labels, on_epoch)
         scorer = compile_pipeline(pipeline, schema.labels)
+        if not scorer.weights[-1].any():
+            raise IndexError("no weight")
         scorer.check(len(schema.features), len(schema.labels.values), schema.features.are_powers)
-    except IndexError:  # scikit-learn's, where discriminant analysis finds no variance
+    except IndexError:  # scikit-learn's too, where discriminant analysis finds no variance
         raise RecordingError(
             f"{training.named()}: {model.title} cannot be fitted: the rows of a"
             f" {schema.labels.noun} do not differ"

@@ -104,7 +104,7 @@ def test_table(judgement: Judgement) -> Table:
         caption_justify="left",
     )
     table.add_column("Test")
-    for heading in ("Accuracy", "Interval", "Balanced", "Macro F1", "Calibration error"):
+    for heading in ("Accuracy", "Interval", "Balanced", "Macro F1", "Calibration\nerror"):
         table.add_column(heading, justify="right")
     parts: list[int | None] = [None]
     if len(test.recordings) > 1:
@@ -165,11 +165,11 @@ def training_table(trained: Sequence[TrainedModel], training: Dataset, weight: i
     return table
 
 
-def notes(judgement: Judgement) -> Text:
-    """What has to be told of recordings and figures, a note a paragraph."""
+def notes(judgement: Judgement) -> list[Text]:
+    """What has to be told of recordings and figures, a paragraph a note."""
     names = judgement.training.schema.labels.names
     told = [
         *judgement.headlines(names),
         *judgement.cautions(names, lambda recording: str(recording.path)),
     ]
-    return Text("\n".join(f"Note: {sentence}" for sentence in told))
+    return [Text(f"Note: {sentence}") for sentence in told]

@@ -17,14 +17,16 @@ TRAIN = """
 from pathlib import Path
 from eeg_letters.models import MODELS
 from eeg_letters.recordings.recording import read_recording
-from eeg_letters.training.saving import save_entries
+from eeg_letters.training.saving import make_entry, save_entries
 from eeg_letters.training.dataset import Dataset
 from eeg_letters.training.familiarity import fit_familiarity
-from eeg_letters.training.finishing import make_entry, train
+from eeg_letters.training.finishing import train
+from eeg_letters.training.judging import judge
 training = Dataset((read_recording({train!r}),))
 test = Dataset((read_recording({test!r}, training.schema),))
 trained = [train(model, training, test, "auto", lambda *_: None) for model in MODELS]
-save_entries([make_entry(model, training, test, 1, fit_familiarity(training)) for model in trained])
+judgement, familiarity = judge(trained, training, test), fit_familiarity(training)
+save_entries([make_entry(model, judgement, 1, familiarity) for model in trained])
 """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from tests.conftest import run_train, select_rows, stored_metadata
 FEATURES = ("Cz/alpha", "Pz/alpha", "Oz/alpha")
 
 
-def write(path: Path, label: str, rows: Sequence[tuple[Any, Sequence[float]]]) -> Path:
+def write(path: Path, label: str, rows: Iterable[tuple[Any, Iterable[float]]]) -> Path:
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([label, *FEATURES])
@@ -265,7 +265,10 @@ def test_the_unit_does_not_count(unit: float) -> None:
         Dataset((replace(*each.recordings, features=unit * each.features),)) for each in datasets
     ]
     for model in MODELS:
-        expected, found = (train(model, *of, AUTO, lambda *_: None) for of in (datasets, scaled))
+        expected, found = (
+            train(model, training, test, AUTO, lambda *_: None)
+            for training, test in (datasets, scaled)
+        )
         assert found.chosen.recipe == expected.chosen.recipe
         assert found.test.accuracy == pytest.approx(expected.test.accuracy, abs=0.01)
         assert found.estimate is not None
@@ -322,11 +325,8 @@ def test_a_test_of_several_is_scored_by_each_and_together(sessions: list[Path]) 
 def test_the_command_takes_several_and_tells_of_each(tmp_path: Path, sessions: list[Path]) -> None:
     some = session(tmp_path / "some.csv", ("go", "rest", "stop"), 4, rows=3)
     tests = [session(tmp_path / f"t{n}.csv", ("go", "rest", "stop"), n) for n in (5, 6)]
-    finished = run_train(
-        tmp_path,
-        *("--train", sessions[0], "--train", tmp_path / "s[23].csv"),
-        *("--adapt", some, "--test", *tests),
-    )
+    arguments = ["--train", sessions[0], "--train", tmp_path / "s[23].csv", "--adapt", some]
+    finished = run_train(tmp_path, *map(str, arguments), "--test", *tests)
     assert finished.returncode == 0, finished.stderr
     told = " ".join(finished.stdout.split())
     for path in sessions:

@@ -18,6 +18,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
@@ -39,9 +40,11 @@ from eeg_letters.training.compiling import check_scorer
 from eeg_letters.training.dataset import Dataset
 from eeg_letters.training.evaluation import evaluate
 from eeg_letters.training.familiarity import fit_familiarity
-from eeg_letters.training.finishing import TrainedModel, make_entry, train
+from eeg_letters.training.finishing import TrainedModel, train
+from eeg_letters.training.judging import judge
 from eeg_letters.training.recipes import AUTO, Recipe
-from eeg_letters.training.terminal import accuracy_table
+from eeg_letters.training.saving import Entry, make_entry
+from eeg_letters.training.terminal import training_table
 from tests.conftest import (
     ROOT,
     environment,
@@ -129,24 +132,39 @@ def test_a_good_recording_ends_in_a_table_of_both_models(
     lines = printed.splitlines()
     assert str(recordings["A"]) in printed.replace("\n", "")
     assert "24 rows of 3 letters" in " ".join(printed.split())
-    for heading in ("Model", "Preprocessing", "Fit", "Test", "Estimate", "Calibration"):
+    for heading in ("Test", "Accuracy", "Interval", "Balanced", "Macro F1", "Calibration"):
+        assert heading in printed
+    for heading in ("Training", "Preprocessing", "Fit", "Estimate"):
         assert heading in printed
     for model in MODELS:
         metadata = stored_metadata(home, model)
-        (line,) = (line for line in lines if line.startswith(f"│ {model.title}"))
-        _, preprocessing, fit, *scores = (cell.strip() for cell in line.strip("│").split("│"))
-        shrinkage = ", shrinkage" if metadata["shrinkage"] else ""
-        assert preprocessing == metadata["preprocessing"] + shrinkage
-        assert float(fit.removesuffix(" s")) >= 0
-        numbers = (
-            metadata["accuracy"]["test"],
-            metadata["accuracy"]["blocked"],
-            metadata["calibration_error"]["test"],
+        tested, trained = (
+            [cell.strip() for cell in line.strip("│").split("│")[1:]]
+            for line in lines
+            if line.startswith(f"│ {model.title}")
         )
-        assert scores == [f"{number:.4f}" for number in numbers]
+        assert trained[0] == metadata["preprocessing"] + ", shrinkage" * metadata["shrinkage"]
+        assert float(trained[1].removesuffix(" s")) >= 0
+        assert trained[2:] == [shown(metadata, "accuracy", "blocked"), between(metadata, "blocked")]
+        assert tested == [
+            shown(metadata, "accuracy", "test"),
+            between(metadata, "test"),
+            shown(metadata, "balanced_accuracy", "test"),
+            shown(metadata, "macro_f1", "test"),
+            shown(metadata, "calibration_error", "test"),
+        ]
     *_, lda, mlp, report = lines
     assert {line.removeprefix("Saved ") for line in (lda, mlp)} == latest(home) == entries(home)
     assert Path(report.removeprefix("Report ")).is_file()
+
+
+def shown(metadata: dict[str, Any], figure: str, rows: str) -> str:
+    return f"{metadata[figure][rows]:.4f}"
+
+
+def between(metadata: dict[str, Any], rows: str) -> str:
+    low, high = metadata["interval"][rows]
+    return f"{low:.2f} to {high:.2f}"
 
 
 def test_training_on_a_then_b_then_a_repairs_a_and_makes_it_the_latest_again(
@@ -161,7 +179,7 @@ def test_training_on_a_then_b_then_a_repairs_a_and_makes_it_the_latest_again(
     b = latest(home)
     assert not a & b
     # A row a letter is too little to fit, so there is no estimate.
-    assert printed.count("│        – │") == 2
+    assert printed.count("│        – │        – │\n") == 2
     assert set(stored_metadata(home, LDA)["accuracy"]) == {"test"}
 
     flip_a_bit(scorer)
@@ -444,7 +462,7 @@ def test_the_estimate_fits_first_halves_and_scores_second_halves(tmp_path: Path)
 
 def with_rows_scaled(recording: Recording) -> Recording:
     """The recording, each row louder or softer as a whole: nothing to rows of unit length."""
-    factors = np.random.default_rng(0).lognormal(-8, 3, (len(recording), 1))
+    factors = np.random.default_rng(0).lognormal(-8, 6, (len(recording), 1))
     return replace(recording, features=recording.features * factors)
 
 
@@ -506,9 +524,8 @@ def test_a_fit_that_did_not_converge_is_reported(
     monkeypatch.setattr(pipelines, "MAX_ITERATIONS", epochs)
     recording = alone(recordings["A"])
     trained = train(MLP, recording, recording, AUTO, silent)
-    told = "the loss had not settled after 2 epochs" in str(
-        accuracy_table([trained], "letter").caption
-    )
+    table = training_table([trained], recording, 1)
+    told = "the loss had not settled after 2 epochs" in str(table.caption)
     assert told is (epochs == 2)
 
 
@@ -524,12 +541,15 @@ def test_the_entry_of_a_model_depends_on_what_was_trained_alone(
     lda: TrainedModel, recordings: dict[str, Path]
 ) -> None:
     training, test = alone(recordings["A"]), alone(recordings["test"])
+
+    def entry(trained: TrainedModel, test: Dataset) -> Entry:
+        judgement = judge([trained], training, test)
+        return make_entry(trained, judgement, 1, fit_familiarity(training))
+
     again = train(LDA, training, test, AUTO, silent)
-    familiarity = fit_familiarity(training)
-    entry = make_entry(lda, training, test, 1, familiarity)
-    assert make_entry(again, training, test, 1, fit_familiarity(training)).tag == entry.tag
+    assert entry(again, test).tag == entry(lda, test).tag
     other = Dataset((replace(*test.recordings, sha256="0" * 64),))
-    assert make_entry(lda, training, other, 1, familiarity).tag != entry.tag
+    assert entry(lda, other).tag != entry(lda, test).tag
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)

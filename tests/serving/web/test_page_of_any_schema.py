@@ -35,13 +35,14 @@ from eeg_letters.models import MODELS
 from eeg_letters.recordings.recording import read_recording
 from eeg_letters.training.dataset import Dataset
 from eeg_letters.training.familiarity import fit_familiarity
-from eeg_letters.training.finishing import make_entry, train
-from eeg_letters.training.saving import save_entries
+from eeg_letters.training.finishing import train
+from eeg_letters.training.judging import judge
+from eeg_letters.training.saving import make_entry, save_entries
 from eeg_letters.training.recipes import AUTO
 recording = Dataset((read_recording({path!r}),))
 trained = [train(model, recording, recording, AUTO, lambda *_: None) for model in MODELS]
-familiarity = fit_familiarity(recording)
-save_entries([make_entry(model, recording, recording, 1, familiarity) for model in trained])
+judgement, familiarity = judge(trained, recording, recording), fit_familiarity(recording)
+save_entries([make_entry(model, judgement, 1, familiarity) for model in trained])
 """
 
 

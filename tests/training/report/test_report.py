@@ -28,6 +28,7 @@ from tests.shipped import ELECTRODES
 SECTIONS = (
     "Summary",
     "Data",
+    "Rows unlike the training",
     "Letters and mistakes",
     "Calibration",
     "Agreement",
@@ -154,7 +155,7 @@ def test_a_comparison_that_fails_ends_in_one_sentence(small: Path) -> None:
     text = text_of(html)
     for sentence in (
         "There is none here: the first halves have no more rows than there are letters.",
-        "8 of the 12 test rows are of letters that the models were not trained on",
+        "8 of its 12 rows cannot be labelled rightly",
         "This cannot be computed: the first half of each letter’s rows is too little",
         "It cannot be computed here: it takes 5 rows of each letter or more, and D has 2.",
     ):
