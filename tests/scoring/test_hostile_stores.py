@@ -335,10 +335,10 @@ def test_the_service_does_not_start(home: Path, name: str) -> None:
 CHECK = """
 import resource, sys
 from eeg_letters.errors import StoreError
-from eeg_letters.scoring.store import load_scorer
+from eeg_letters.scoring.store import load_entry
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
-    said = load_scorer(sys.argv[1])[0].tag
+    said = load_entry(sys.argv[1]).description.tag
 except StoreError as error:
     said = error
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)

@@ -124,6 +124,11 @@ def schemas(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
     prediction = exactly(by_model)
     prediction["properties"] = {
         **by_model,
+        "familiar": {
+            "description": "Whether the row is as near to a class as nearly all rows of the"
+            " training are. Missing where the training could not tell.",
+            "type": "boolean",
+        },
         "values": {
             "description": "With `values=true`: the features, in order, as they were read.",
             "type": "array",
