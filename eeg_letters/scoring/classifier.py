@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from eeg_letters.errors import SchemaError
 from eeg_letters.scales import Scale
 from eeg_letters.schema import Features, Schema
-from eeg_letters.scoring.familiarity import Familiarity
+from eeg_letters.scoring.familiarity import CANNOT_TELL, Familiarity
 from eeg_letters.scoring.scorer import Floats, Scorer
 
 if TYPE_CHECKING:
@@ -124,10 +124,7 @@ class Classifier:
             rows or too many features.
         """
         if self.familiarity is None:
-            raise ValueError(
-                f"model {self.tag} cannot tell which rows are like those of its training, which had"
-                " too few rows of each class, or too many features"
-            )
+            raise ValueError(f"model {self.tag} {CANNOT_TELL}")
         return self.familiarity.are_familiar(_rows(frame, self.schema))
 
 

@@ -14,6 +14,12 @@ from eeg_letters.scoring.arrays import read_arrays
 from eeg_letters.scoring.rounding import SquareRounding
 from eeg_letters.scoring.scorer import PREPROCESSING, Floats, read_factor, read_floats, read_text
 
+# Of a model that has none.
+CANNOT_TELL = (
+    "cannot tell which rows are like those of its training, which had too few rows of each class,"
+    " or too many features"
+)
+
 _ARRAYS = ("preprocessing", "factor", "whitening", "shift", "centres", "limit")
 # Of what is larger, squares may be infinite.
 _LARGEST = 1e100

@@ -83,7 +83,7 @@ class Description:
     created: str
 
 
-class Entry(NamedTuple):
+class LoadedEntry(NamedTuple):
     """An entry in the store, read and verified.
 
     Attributes
@@ -173,7 +173,7 @@ def load_models() -> list[StoredModel]:
     return [first, *others]
 
 
-def load_entry(tag: str) -> Entry:
+def load_entry(tag: str) -> LoadedEntry:
     """Read the entry that a tag, a model's name or an alias stands for.
 
     No pickle is opened. The pipeline may be missing, as it is in the image; where it is there, it
@@ -208,7 +208,7 @@ def load_entry(tag: str) -> Entry:
         scorer.check(len(features), len(schema.labels.values), features.are_powers)
     except ValueError as error:
         raise _refusal(stored.tag, SCORER_FILE, error) from None
-    return Entry(stored, scorer, _load_familiarity(stored, schema), schema)
+    return LoadedEntry(stored, scorer, _load_familiarity(stored, schema), schema)
 
 
 def _load_familiarity(stored: Description, schema: Schema) -> Familiarity | None:
