@@ -428,7 +428,7 @@ def test_a_version_is_found_by_its_first_digits_where_they_are_one_version_s(hom
 
 def saved() -> bytes:
     scorer = Scorer(
-        "l2", np.arange(3), (np.ones((4, 2)), np.ones((2, 3))), (np.ones(2), np.ones(3))
+        "l2", 1.0, np.arange(3), (np.ones((4, 2)), np.ones((2, 3))), (np.ones(2), np.ones(3))
     )
     file = io.BytesIO()
     scorer.save(file)
