@@ -213,7 +213,7 @@ def test_the_ensembles_version_is_that_of_its_models() -> None:
 
     def version(*versions: str) -> str:
         models = [
-            StoredModel(model, given, None, SCHEMA, {})  # type: ignore[arg-type]
+            StoredModel(model, given, None, None, SCHEMA, {})  # type: ignore[arg-type]
             for model, given in zip(MODELS, versions, strict=True)
         ]
         inference = Inference(models, (), (), None, {}, {}, np.array([]), {}, "none")
