@@ -174,10 +174,12 @@ def test_the_answers_are_those_of_the_service(
     trained_home: Path, tmp_path: Path, rows: list[Row], client: httpx.Client
 ) -> None:
     output = tmp_path / "out.parquet"
-    succeed(trained_home, write_csv(tmp_path / "in.csv", rows), output, "--probabilities")
+    source = write_csv(tmp_path / "in.csv", rows)
+    succeed(trained_home, source, output, "--probabilities", "--familiar")
     body = {"rows": [[row[name] for name in FEATURES] for row in rows]}
     answers = client.post("/predict", json=body).json()["predictions"]
     for row, answer in zip(read(output), answers, strict=True):
+        assert row["Familiar"] is answer.pop("familiar")
         for title, model in answer.items():
             assert row[f"{title} label"] == model["label"]
             assert row[f"{title} letter"] == model["letter"]
