@@ -41,7 +41,7 @@ def familiar(trained_home: Path) -> list[bool]:
     assert 0.6 < np.mean(found) < 0.99
     assert not found[5]
     assert not found[9]
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def as_csv(rows: np.ndarray) -> bytes:
@@ -105,7 +105,7 @@ def test_stored_rows_are_answered_as_before(client: httpx.Client) -> None:
 
 def test_bentomls_client_is_told(server: str, familiar: list[bool]) -> None:
     with bentoml.SyncHTTPClient(server) as client:
-        answer = client.predict(rows=ROWS[3:10].tolist())  # type: ignore[attr-defined]
+        answer = client.predict(rows=ROWS[3:10].tolist())
     assert [row["familiar"] for row in answer["predictions"]] == familiar[3:10]
 
 
@@ -151,7 +151,8 @@ def test_v2_lists_the_output_as_one_on_request(client: httpx.Client, name: str) 
         "shape": [-1],
         "parameters": {"on_request": True},
     }
-    for outputs in (None, []):
+    asked: tuple[Any, ...] = (None, [])
+    for outputs in asked:
         answered = infer(client, name, ROWS[:2], outputs).json()["outputs"]
         assert [output["name"] for output in answered] == [output["name"] for output in others]
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from eeg_letters.models import MODELS
 from eeg_letters.recordings.recording import read_recording
 from eeg_letters.serving.api.routes import LINE_BYTES
 from eeg_letters.settings import DATA, Settings

@@ -60,7 +60,22 @@ def schemas(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
     label_list = {"type": "array", "items": label}
     reference = {"type": "string", "format": "uri-reference"}
     or_null = {"type": "array", "items": {"type": ["string", "null"]}}
-    recording = exactly({"sha256": string, "rows": {"type": "integer", "minimum": 0}})
+    content = exactly({"sha256": string, "rows": {"type": "integer", "minimum": 0}})
+    recording = {
+        **content,
+        "properties": {
+            **content["properties"],
+            "recordings": {
+                "description": "Each of them.",
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {"name": string, **content["properties"]},
+                    "required": ["name", "sha256", "rows"],
+                },
+            },
+        },
+    }
     stored_model = {
         "type": "object",
         "properties": {

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from eeg_letters.models import MODELS
 from eeg_letters.settings import DATA
 from tests.conftest import serve
 from tests.shipped import FEATURES
