@@ -196,6 +196,10 @@ def load_inference(settings: Settings) -> Inference:
     """
     models = load_models()
     schema = models[0].schema
+    for stored in models:
+        if stored.familiarity is not None:
+            # What is made once is not made in the first request.
+            stored.familiarity.is_familiar(np.ones(len(schema.features)))
     if settings.test_data is not None:
         return _with_rows(models, read_recording(settings.test_data, schema))
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,21 @@ def test_it_is_read_as_it_was_saved(trained: Familiarity) -> None:
     for name in ("whitening", "shift", "centres"):
         np.testing.assert_array_equal(getattr(again, name), getattr(trained, name))
     assert saved(again) == saved(trained)
+
+
+SMALL = saved(Familiarity("log1p", 0.5, np.eye(4), np.ones(4), np.ones((3, 4)), 2.0))
+
+
+@given(st.lists(st.tuples(st.integers(0, len(SMALL) - 1), st.integers(0, 255)), max_size=4))
+def test_whatever_the_bytes_there_is_a_familiarity_or_one_error(
+    changes: list[tuple[int, int]],
+) -> None:
+    content = bytearray(SMALL)
+    for place, value in changes:
+        content[place] = value
+    with suppress(ValueError):
+        found = Familiarity.load(bytes(content), 4, are_powers=True)
+        assert np.isfinite(found.distances(np.array([[0.0, 1.0, 1e300, 5e-324]]))).all()
 
 
 @pytest.mark.parametrize(
