@@ -49,9 +49,9 @@ class EEGLetters:
     # names of a dict in place of its values.
     @bentoml.api
     def predict(self, rows: list[dict[str, float | str] | list[float]]) -> dict[str, Any]:
-        """Return label and probabilities that each model gives each row."""
+        """Return what each model gives each row, and whether the row is like the training's."""
         inference, schema = self.inference, self.inference.schema
         others = other_columns(schema, inference.columns)
         parser = RowParser(schema.features, others, schema.values_scale)
-        predictions = inference.predict(inference.to_powers(parser.to_array(rows)))
+        predictions = inference.predict(inference.to_powers(parser.to_array(rows)), judge=True)
         return {"predictions": orjson.loads(b"[%b]" % as_json(predictions, schema.labels))}

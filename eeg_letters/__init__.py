@@ -27,7 +27,7 @@ def load(tag: str) -> Classifier:
     Returns
     -------
     eeg_letters.scoring.classifier.Classifier
-        With the methods ``predict`` and ``predict_proba``.
+        With the methods ``predict``, ``predict_proba`` and ``familiar``.
 
     Raises
     ------
@@ -43,10 +43,10 @@ def load(tag: str) -> Classifier:
     """
     # Imported here, because every module imports this package and most need none of these.
     from eeg_letters.scoring.classifier import Classifier
-    from eeg_letters.scoring.store import load_scorer
+    from eeg_letters.scoring.store import load_entry
 
-    stored, scorer, schema = load_scorer(tag)
-    return Classifier(str(stored.tag), scorer, schema)
+    description, scorer, familiarity, schema = load_entry(tag)
+    return Classifier(str(description.tag), scorer, schema, familiarity)
 
 
 def read(path: str | PathLike[str], schema: Schema) -> Rows:

@@ -53,10 +53,10 @@ def scorers() -> dict[str, Scorer]:
         weight = np.round((means - centre).T, 4)
         bias = np.round((centre @ centre - (means * means).sum(axis=1)) / 2, 4)
         if name == "log1p":
-            found[LDA.name] = Scorer(name, labels, (weight,), (bias,))
+            found[LDA.name] = Scorer(name, 1.0, labels, (weight,), (bias,))
         else:
             weights = weight, 40 * np.eye(len(labels))
-            found[MLP.name] = Scorer(name, labels, weights, (bias + 1, np.zeros(len(labels))))
+            found[MLP.name] = Scorer(name, 1.0, labels, weights, (bias + 1, np.zeros(len(labels))))
     return found
 
 

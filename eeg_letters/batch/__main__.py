@@ -32,7 +32,7 @@ def main(source: str, target: str, shard: tuple[int, int], options: Options) -> 
     each = "*" in Path(target).name
     name_files = not each and is_pattern(source)
     status = 0
-    workers = Workers(options.all_probabilities)
+    workers = Workers(options.all_probabilities, options.familiar)
     try:
         for job in jobs:
             if each and job.output.exists():
@@ -55,7 +55,7 @@ def main(source: str, target: str, shard: tuple[int, int], options: Options) -> 
                 status = 1
                 print(f"{PROGRAM}: {error}", file=sys.stderr)
                 workers.stop()
-                workers = Workers(options.all_probabilities)
+                workers = Workers(options.all_probabilities, options.familiar)
             else:
                 for line in tally.report(job.output):
                     print(line)
@@ -101,6 +101,11 @@ def parse_arguments() -> argparse.Namespace:
         "--probabilities", action="store_true", help="write the probabilities of all labels"
     )
     parser.add_argument(
+        "--familiar",
+        action="store_true",
+        help="write whether each row is like those of the training, and say how many are not",
+    )
+    parser.add_argument(
         "--on-error",
         choices=("fail", "skip"),
         default="fail",
@@ -138,6 +143,7 @@ if __name__ == "__main__":
         asked = Options(
             arguments.keep,
             arguments.probabilities,
+            arguments.familiar,
             arguments.on_error == "skip",
             arguments.verbose,
         )

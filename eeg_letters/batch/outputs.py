@@ -19,6 +19,7 @@ from eeg_letters.scoring.bulk import Scores
 
 ENDINGS = (".csv", ".parquet")
 FILE_COLUMN = "File"
+FAMILIAR_COLUMN = "Familiar"
 TRUE_LETTER_COLUMN = "Letter"
 
 _ROW_GROUP_ROWS = 64 * 1024
@@ -37,6 +38,8 @@ class Predictions:
         where none is known of any.
     scores : list of Scores
         Of each model.
+    familiar : ndarray of bool, shape (n_rows,), or None
+        Whether each row is like those of the training; None where that is not written.
     kept : list of Array
         Columns of the input that are carried through.
     """
@@ -44,6 +47,7 @@ class Predictions:
     lines: NDArray[np.int64]
     classes: NDArray[np.int64] | None
     scores: list[Scores]
+    familiar: NDArray[np.bool_] | None
     kept: list[Array]
 
 
@@ -52,6 +56,7 @@ def make_schema(
     labels: Labels,
     label_column: str | None,
     all_probabilities: bool,
+    familiar: bool,
     file: bool,
     kept: Sequence[Field],
 ) -> Schema:
@@ -67,6 +72,8 @@ def make_schema(
         The column of the true labels in the input, if they are known.
     all_probabilities : bool
         Whether the probabilities of all labels are wanted.
+    familiar : bool
+        Whether it is wanted if each row is like those of the training.
     file : bool
         Whether the rows come from several files, so that each row names its own.
     kept : sequence of Field
@@ -96,6 +103,8 @@ def make_schema(
             fields += [
                 Field(f"{model.title} {of_one}{name}", DataType.float64()) for name in labels.names
             ]
+    if familiar:
+        fields.append(Field(FAMILIAR_COLUMN, DataType.bool()))
     names = {field.name for field in fields}
     for field in kept:
         if field.name in names:
@@ -119,6 +128,8 @@ def to_batch(
         columns += [*_labels(scores.labels, labels), Array.from_numpy(scores.top)]
         if scores.probabilities is not None:
             columns += [Array.from_numpy(values) for values in scores.probabilities]
+    if predictions.familiar is not None:
+        columns.append(Array.from_numpy(predictions.familiar))
     return RecordBatch.from_arrays([*columns, *predictions.kept], schema=schema)
 
 

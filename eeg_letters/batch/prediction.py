@@ -33,6 +33,8 @@ class Options:
         Columns of the input to carry through.
     all_probabilities : bool
         Write the probabilities of all labels.
+    familiar : bool
+        Write whether each row is like those of the training.
     skip : bool
         Write bad rows to a file of their own instead of stopping at the first one.
     verbose : bool
@@ -41,6 +43,7 @@ class Options:
 
     keep: Sequence[str]
     all_probabilities: bool
+    familiar: bool
     skip: bool
     verbose: bool = False
 
@@ -53,12 +56,17 @@ class Tally:
     rows: int = 0
     rejected: int = 0
     labelled: int = 0
+    judged: int = 0
+    unfamiliar: int = 0
     right: list[int] = field(default_factory=lambda: [0] * len(MODELS))
 
     def count(self, predictions: Predictions, rejected: int) -> None:
         """Add a chunk."""
         self.rows += len(predictions.lines)
         self.rejected += rejected
+        if predictions.familiar is not None:
+            self.judged += len(predictions.familiar)
+            self.unfamiliar += int(np.count_nonzero(~predictions.familiar))
         if predictions.classes is not None:
             self.labelled += int(np.sum(predictions.classes >= 0))
             for index, scores in enumerate(predictions.scores):
@@ -85,6 +93,11 @@ class Tally:
                 for model, right in zip(MODELS, self.right, strict=True)
             )
             yield f"Accuracy over {self.labelled} rows: {', '.join(shares)}"
+        if self.judged:
+            yield (
+                f"{self.unfamiliar} of {self.judged} rows"
+                f" ({100 * self.unfamiliar / self.judged:.1f} %) are unlike any row of the training"
+            )
 
 
 def predict_files(
@@ -138,6 +151,7 @@ def predict_files(
                 labels,
                 first.columns.label,
                 options.all_probabilities,
+                options.familiar,
                 name_files,
                 first.kept_fields(),
             )
@@ -179,7 +193,7 @@ def _predict(
             _check_alike(first, table, inputs[0], path)
             tally.tell(table, options.verbose)
             place = n_rows = 0
-            for chunk, parsed, scores in workers.answers(table):
+            for chunk, (parsed, scores, familiar) in workers.answers(table):
                 for row in parsed.rejected:
                     number = table.first_place + place + row.place + 1
                     reject(f"{table.where} {number}", row)
@@ -187,6 +201,7 @@ def _predict(
                     parsed.lines if table.columns.line is not None else counted(parsed, n_rows),
                     None if table.columns.label is None else parsed.classes,
                     scores,
+                    familiar,
                     table.take_kept(parsed),
                 )
                 place += chunk.places

@@ -14,10 +14,16 @@ from math import ceil
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
+from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from eeg_letters.errors import UserError
 from eeg_letters.recordings.chunks import SLOT_BYTES, Chunk, Parsed, Table
 from eeg_letters.scoring.bulk import BulkScorer, Scores, score
-from eeg_letters.scoring.store import load_models
+from eeg_letters.scoring.familiarity import CANNOT_TELL, Familiarity
+from eeg_letters.scoring.store import StoredModel, load_models
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")
@@ -27,6 +33,24 @@ class WorkerLost(Exception):
     """A worker process that was killed; the message names the file whose rows it had."""
 
 
+class Scored(NamedTuple):
+    """What a worker finds out about a chunk.
+
+    Attributes
+    ----------
+    parsed : Parsed
+        Its rows, without their features.
+    scores : list of Scores
+        Of each model.
+    familiar : ndarray of bool, shape (n_rows,), or None
+        Whether each row is like those of the training; None where that was not asked.
+    """
+
+    parsed: Parsed
+    scores: list[Scores]
+    familiar: NDArray[np.bool_] | None
+
+
 class Workers:
     """Processes that parse and score chunks, as many as there are cores.
 
@@ -34,15 +58,23 @@ class Workers:
     ----------
     all_probabilities : bool
         Ask for the probabilities of all labels.
+    familiar : bool
+        Ask whether rows are like those of the training, which the first model tells.
 
     Attributes
     ----------
     schema : Schema
         The models', which tables are read by.
+
+    Raises
+    ------
+    UserError
+        When the models cannot be read, or do not tell what is asked for.
     """
 
-    def __init__(self, all_probabilities: bool) -> None:
+    def __init__(self, all_probabilities: bool, familiar: bool) -> None:
         models = load_models()
+        familiarity = _familiarity(models[0]) if familiar else None
         self.schema = models[0].schema
         scorers = [BulkScorer(stored.scorer) for stored in models]
         count = available_cores()
@@ -50,24 +82,29 @@ class Workers:
         self._slots = [mmap.mmap(-1, SLOT_BYTES) for _ in range(count + 2)]
         # Forked: the slots are memory that parent and children share.
         self._pool = ProcessPoolExecutor(
-            count, get_context("fork"), _begin_work, (self._slots, scorers, all_probabilities)
+            count,
+            get_context("fork"),
+            _begin_work,
+            (_Work(self._slots, scorers, all_probabilities, familiarity),),
         )
 
     def stop(self) -> None:
         """End all processes."""
         self._pool.shutdown(cancel_futures=True)
 
-    def answers(self, table: Table) -> Iterator[tuple[Chunk, Parsed, list[Scores]]]:
+    def answers(self, table: Table) -> Iterator[tuple[Chunk, Scored]]:
         """Every chunk of a table, in order."""
-        pending: deque[tuple[Chunk, Future[tuple[Parsed, list[Scores]]]]] = deque()
+        pending: deque[tuple[Chunk, Future[Scored]]] = deque()
         try:
             for chunk in table.chunks(self._slots):
                 pending.append((chunk, self._submit(chunk)))
                 # The next chunk goes into the slot of the oldest.
                 if len(pending) == len(self._slots):
-                    yield _answer(*pending.popleft())
+                    chunk, future = pending.popleft()
+                    yield chunk, future.result()
             while pending:
-                yield _answer(*pending.popleft())
+                chunk, future = pending.popleft()
+                yield chunk, future.result()
         except BrokenProcessPool:
             # All of them fail now. To cancel one meanwhile would end the pool's own thread, and
             # nobody would end the other processes.
@@ -83,7 +120,7 @@ class Workers:
                 if not future.cancel():
                     future.exception()
 
-    def _submit(self, chunk: Chunk) -> Future[tuple[Parsed, list[Scores]]]:
+    def _submit(self, chunk: Chunk) -> Future[Scored]:
         # The first one forks all processes. Until they have handlers of their own, which
         # `_begin_work` sets, a signal would raise KeyboardInterrupt in them, and be lost where
         # Python runs its own code after a fork.
@@ -94,18 +131,25 @@ class Workers:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _answer(
-    chunk: Chunk, future: Future[tuple[Parsed, list[Scores]]]
-) -> tuple[Chunk, Parsed, list[Scores]]:
-    parsed, scores = future.result()
-    return chunk, parsed, scores
+def _familiarity(stored: StoredModel) -> Familiarity:
+    if stored.familiarity is None:
+        raise UserError(f"--familiar: model {stored.model.name}:{stored.version} {CANNOT_TELL}")
+    return stored.familiarity
 
 
-# What a worker process works with; set once, as it begins.
-_worker: tuple[list[mmap.mmap], list[BulkScorer], bool]
+class _Work(NamedTuple):
+    # What a worker process works with.
+    slots: list[mmap.mmap]
+    scorers: list[BulkScorer]
+    all_probabilities: bool
+    familiarity: Familiarity | None
 
 
-def _begin_work(slots: list[mmap.mmap], scorers: list[BulkScorer], all_probabilities: bool) -> None:
+# Set once, as the process begins.
+_worker: _Work
+
+
+def _begin_work(work: _Work) -> None:
     global _worker
     # Ctrl-C reaches all processes of a terminal; the parent ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -114,7 +158,7 @@ def _begin_work(slots: list[mmap.mmap], scorers: list[BulkScorer], all_probabili
     # A library that aborts may print the row that it had.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     Thread(target=_end_with_parent, daemon=True).start()
-    _worker = slots, scorers, all_probabilities
+    _worker = work
 
 
 def _end_with_parent() -> None:
@@ -124,15 +168,16 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _work(chunk: Chunk) -> tuple[Parsed, list[Scores]]:
-    slots, scorers, all_probabilities = _worker
+def _work(chunk: Chunk) -> Scored:
+    slots, scorers, all_probabilities, familiarity = _worker
     parsed = chunk.parse(slots[chunk.slot], chunk)
     schema = chunk.columns.schema
     scale = chunk.columns.scale
     powers = parsed.features if scale is None else scale.to_power(parsed.features)
     scores = score(scorers, powers, len(schema.labels.values), all_probabilities)
+    familiar = None if familiarity is None else familiarity.are_familiar(powers.T)
     # The parent has no use for the features.
-    return replace(parsed, features=parsed.features[:0].copy()), scores
+    return Scored(replace(parsed, features=parsed.features[:0].copy()), scores, familiar)
 
 
 def available_cores() -> int:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from eeg_letters.errors import SchemaError
 from eeg_letters.scales import Scale
 from eeg_letters.schema import Features, Schema
+from eeg_letters.scoring.familiarity import CANNOT_TELL, Familiarity
 from eeg_letters.scoring.scorer import Floats, Scorer
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class Classifier:
         The compiled pipeline, its own preprocessing included.
     schema : eeg_letters.schema.Schema
         The features that it takes and the labels that it gives.
+    familiarity : eeg_letters.scoring.familiarity.Familiarity or None
+        What tells rows unlike those of its training; None where training could not tell.
 
     See Also
     --------
@@ -38,6 +41,7 @@ class Classifier:
     tag: str
     scorer: Scorer
     schema: Schema
+    familiarity: Familiarity | None
 
     @property
     def classes_(self) -> NDArray[Any]:
@@ -99,6 +103,29 @@ class Classifier:
             As `predict` does.
         """
         return self.scorer.predict_proba(_rows(frame, self.schema))
+
+    def familiar(self, frame: DataFrame | ArrayLike) -> NDArray[np.bool_]:
+        """Whether each row is as near to a class as nearly all rows of the training are.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame or array_like of float, shape (n_rows, n_features)
+            As `predict` takes it.
+
+        Returns
+        -------
+        ndarray of bool, shape (n_rows,)
+            What a model says of a row for which it is False is not to be relied on.
+
+        Raises
+        ------
+        ValueError
+            As `predict` does; also when the model cannot tell, because its training had too few
+            rows or too many features.
+        """
+        if self.familiarity is None:
+            raise ValueError(f"model {self.tag} {CANNOT_TELL}")
+        return self.familiarity.are_familiar(_rows(frame, self.schema))
 
 
 def _rows(frame: Any, schema: Schema) -> Floats:

@@ -83,6 +83,27 @@ class Description:
     created: str
 
 
+class LoadedEntry(NamedTuple):
+    """An entry in the store, read and verified.
+
+    Attributes
+    ----------
+    description : Description
+        What it says of itself.
+    scorer : Scorer
+        What predicts.
+    familiarity : Familiarity or None
+        What tells rows unlike those of its training; None where training could not tell.
+    schema : Schema
+        Of the rows that it takes.
+    """
+
+    description: Description
+    scorer: Scorer
+    familiarity: Familiarity | None
+    schema: Schema
+
+
 @dataclass(frozen=True)
 class StoredModel:
     """A model as serving uses it.
@@ -121,9 +142,15 @@ def load_model(model: Model) -> StoredModel:
     StoreError
         When there is no such model, or its files are not those that training wrote.
     """
-    stored, scorer, schema = load_scorer(model.name)
-    familiarity = _load_familiarity(stored, schema)
-    return StoredModel(model, stored.tag.version, scorer, familiarity, schema, stored.metadata)
+    entry = load_entry(model.name)
+    return StoredModel(
+        model,
+        entry.description.tag.version,
+        entry.scorer,
+        entry.familiarity,
+        entry.schema,
+        entry.description.metadata,
+    )
 
 
 def load_models() -> list[StoredModel]:
@@ -146,8 +173,8 @@ def load_models() -> list[StoredModel]:
     return [first, *others]
 
 
-def load_scorer(tag: str) -> tuple[Description, Scorer, Schema]:
-    """Read the entry that a tag, a model's name or an alias stands for, its scorer and schema.
+def load_entry(tag: str) -> LoadedEntry:
+    """Read the entry that a tag, a model's name or an alias stands for.
 
     No pickle is opened. The pipeline may be missing, as it is in the image; where it is there, it
     must be the one that training wrote.
@@ -181,7 +208,7 @@ def load_scorer(tag: str) -> tuple[Description, Scorer, Schema]:
         scorer.check(len(features), len(schema.labels.values), features.are_powers)
     except ValueError as error:
         raise _refusal(stored.tag, SCORER_FILE, error) from None
-    return stored, scorer, schema
+    return LoadedEntry(stored, scorer, _load_familiarity(stored, schema), schema)
 
 
 def _load_familiarity(stored: Description, schema: Schema) -> Familiarity | None:

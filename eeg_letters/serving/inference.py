@@ -39,11 +39,15 @@ class Prediction:
         Index of the likeliest class of each row in the schema's labels.
     probabilities : ndarray of float64, shape (n_rows, n_labels)
         Of each of the schema's labels; zero for those that the model was not trained on.
+    familiar : ndarray of bool, shape (n_rows,), or None
+        Whether each row is like those of the model's training; None where that was not asked or the
+        model cannot tell.
     """
 
     title: str
     classes: list[int]
     probabilities: Floats
+    familiar: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -146,20 +150,36 @@ class Inference:
         scale = self._logarithm
         return rows if scale is None else scale.to_power(rows)
 
-    def predict(self, rows: Floats) -> list[Prediction]:
+    def predict(self, rows: Floats, judge: bool = False) -> list[Prediction]:
         """Class and probabilities that each model gives each row.
 
         Parameters
         ----------
         rows : ndarray of float64, shape (n_rows, n_features)
             Finite; band powers, not their logarithms.
+        judge : bool
+            Also find out, by the first model, whether rows are familiar.
 
         Returns
         -------
         list of Prediction
             One a model.
         """
-        return [_predict(stored, rows) for stored in self.models]
+        predictions = [_predict(stored, rows) for stored in self.models]
+        if judge:
+            predictions[0].familiar = self.familiar(rows)
+        return predictions
+
+    def familiar(self, rows: Floats) -> NDArray[np.bool_] | None:
+        """Whether each row is like those of the first model's training; None if it cannot tell.
+
+        Parameters
+        ----------
+        rows : ndarray of float64, shape (n_rows, n_features)
+            As `predict` takes them.
+        """
+        familiarity = self.models[0].familiarity
+        return None if familiarity is None else familiarity.are_familiar(rows)
 
 
 def load_inference(settings: Settings) -> Inference:
@@ -176,6 +196,10 @@ def load_inference(settings: Settings) -> Inference:
     """
     models = load_models()
     schema = models[0].schema
+    for stored in models:
+        if stored.familiarity is not None:
+            # What is made once is not made in the first request.
+            stored.familiarity.is_familiar(np.ones(len(schema.features)))
     if settings.test_data is not None:
         return _with_rows(models, read_recording(settings.test_data, schema))
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from eeg_letters.scoring.scorer import Scorer
 from eeg_letters.scoring.store import SCORER_FILE
 from eeg_letters.settings import DATA
 from tests.conftest import ROOT, environment, latest_entry
+from tests.scoring.test_hostile_stores import without_familiarity
 from tests.shipped import COLUMNS, FEATURES, LETTERS
 
 SECONDS = 60
@@ -174,16 +176,71 @@ def test_the_answers_are_those_of_the_service(
     trained_home: Path, tmp_path: Path, rows: list[Row], client: httpx.Client
 ) -> None:
     output = tmp_path / "out.parquet"
-    succeed(trained_home, write_csv(tmp_path / "in.csv", rows), output, "--probabilities")
+    source = write_csv(tmp_path / "in.csv", rows)
+    succeed(trained_home, source, output, "--probabilities", "--familiar")
     body = {"rows": [[row[name] for name in FEATURES] for row in rows]}
     answers = client.post("/predict", json=body).json()["predictions"]
     for row, answer in zip(read(output), answers, strict=True):
+        assert row["Familiar"] is answer.pop("familiar")
         for title, model in answer.items():
             assert row[f"{title} label"] == model["label"]
             assert row[f"{title} letter"] == model["letter"]
             every = [row[f"{title} {letter}"] for letter in LETTERS]
             np.testing.assert_allclose(every, model["probabilities"], rtol=0, atol=1e-12)
             assert row[f"{title} probability"] == pytest.approx(max(every), abs=1e-15)
+
+
+@pytest.mark.parametrize("target", ["csv", "parquet"])
+@pytest.mark.parametrize("source", WRITERS)
+def test_rows_unlike_the_training_are_told_where_asked(
+    trained_home: Path,
+    tmp_path: Path,
+    rows: list[Row],
+    client: httpx.Client,
+    source: str,
+    target: str,
+) -> None:
+    # Of another unit, the last ones.
+    changed = [
+        {**row, **({name: 1e6 * row[name] for name in FEATURES} if place >= 95 else {})}
+        for place, row in enumerate(rows)
+    ]
+    changed = [{**row, "subject": "S1"} for row in changed * 7]
+    path, output = WRITERS[source](tmp_path / "in", changed), tmp_path / f"out.{target}"
+    printed = succeed(trained_home, path, output, "--familiar", "--keep", "subject")
+    predicted = read(output)
+    assert [*predicted[0]][-2:] == ["Familiar", "subject"]
+    found = [row["Familiar"] in (True, "true") for row in predicted]
+    assert {row["Familiar"] for row in predicted} == (
+        {"true", "false"} if target == "csv" else {True, False}
+    )
+    body = {"rows": band_powers(changed).tolist()}
+    answers = client.post("/predict", json=body).json()["predictions"]
+    assert found == [answer["familiar"] for answer in answers]
+    unlike = found.count(False)
+    assert not any(found[95:100])
+    assert printed.splitlines()[-1] == (
+        f"{unlike} of 700 rows ({unlike / 7:.1f} %) are unlike any row of the training"
+    )
+    succeed(trained_home, path, tmp_path / f"without.{target}", "--keep", "subject")
+    without = read(tmp_path / f"without.{target}")
+    assert without == [
+        {name: value for name, value in row.items() if name != "Familiar"} for row in predicted
+    ]
+
+
+def test_models_that_cannot_tell_end_it_with_one_sentence(
+    trained_home: Path, tmp_path: Path, rows: list[Row]
+) -> None:
+    shutil.copytree(trained_home / "models", tmp_path / "models")
+    for model in MODELS:
+        without_familiarity(latest_entry(tmp_path, model))
+    path = write_csv(tmp_path / "in.csv", rows)
+    finished = run(tmp_path, path, tmp_path / "out.csv", "--familiar")
+    assert "--familiar: model eeg-lda:" in complaint(finished)
+    assert "cannot tell which rows are like those of its training" in complaint(finished)
+    assert not (tmp_path / "out.csv").exists()
+    assert "unlike" not in succeed(tmp_path, path, tmp_path / "out.csv")
 
 
 @pytest.mark.parametrize("source", WRITERS)

@@ -40,6 +40,7 @@ def test_predict_and_prediction_agree(url: str) -> None:
     answer = fetch(f"{url}/predict", json.dumps({"rows": [row]}).encode())
     assert answer.status == 200
     (by_model,) = json.loads(answer.body)["predictions"]
+    assert isinstance(by_model.pop("familiar"), bool)
     labels = {f"prediction {model}": found["label"] for model, found in by_model.items()}
     assert labels == json.loads(fetch(f"{url}/prediction/{LINE}").body)
 

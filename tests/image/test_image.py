@@ -72,7 +72,7 @@ def test_it_has_no_pickle(container: Container) -> None:
     assert container.execute(*found.split()) == ""
     for model in MODELS:
         files = container.execute("sh", "-c", f"ls /opt/bento/models/{model.name}/*/").split()
-        assert sorted(files) == ["model.yaml", "scorer.npz"]
+        assert sorted(files) == ["familiarity.npz", "model.yaml", "scorer.npz"]
 
 
 def test_no_file_takes_another_user_s_rights(engine: str, image: str) -> None:

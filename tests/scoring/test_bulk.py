@@ -57,6 +57,7 @@ def test_letters_that_a_model_does_not_know_have_no_probability(preprocessing: s
     shapes = [(len(FEATURES), 4), (4, 4), (4, 3)]
     scorer = Scorer(
         preprocessing,
+        1.0,
         classes,
         [generator.normal(size=shape) for shape in shapes],
         [generator.normal(size=shape[1]) for shape in shapes],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ import eeg_letters
 from eeg_letters.errors import StoreError
 from eeg_letters.models import LDA, MODELS
 from eeg_letters.scoring.classifier import Classifier
+from eeg_letters.scoring.familiarity import Familiarity
 from eeg_letters.scoring.scorer import Scorer
-from eeg_letters.scoring.store import SCORER_FILE
+from eeg_letters.scoring.store import FAMILIARITY_FILE, SCORER_FILE
 from eeg_letters.settings import DATA
 from tests.conftest import latest_entry, run_python
 from tests.shipped import FEATURES
@@ -82,6 +84,33 @@ def test_a_bad_frame_is_refused_by_row_and_column(
         )
     with pytest.raises(ValueError, match=r"shape \(160,\); \(n_rows, 160\) is wanted"):
         classifier.predict(np.ones(160))
+
+
+def test_rows_unlike_the_training_are_told(
+    store: Path, classifier: Classifier, frame: pd.DataFrame
+) -> None:
+    content = (latest_entry(store, LDA) / FAMILIARITY_FILE).read_bytes()
+    expected = Familiarity.load(content, len(FEATURES), are_powers=True)
+    changed = frame.copy()
+    changed.iloc[7, 2:] *= 1e6
+    rows = changed.iloc[:, 2:].to_numpy()
+    found = classifier.familiar(changed)
+    assert found.dtype == np.bool_
+    np.testing.assert_array_equal(found, expected.are_familiar(rows))
+    assert not found[7]
+    assert found.mean() > 0.9
+    np.testing.assert_array_equal(classifier.familiar(rows), found)
+    assert [bool(classifier.familiar(row[np.newaxis])[0]) for row in rows[:9]] == (
+        found[:9].tolist()
+    )
+    with pytest.raises(ValueError, match="column O1/alpha: the column is missing"):
+        classifier.familiar(frame.drop(columns=" O1/alpha"))
+
+
+def test_a_model_that_cannot_tell_says_so(classifier: Classifier, frame: pd.DataFrame) -> None:
+    cannot = replace(classifier, familiarity=None)
+    with pytest.raises(ValueError, match=f"model {classifier.tag} cannot tell which rows"):
+        cannot.familiar(frame)
 
 
 @pytest.mark.usefixtures("store")

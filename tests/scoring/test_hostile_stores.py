@@ -27,7 +27,13 @@ from hypothesis import strategies as st
 from eeg_letters.errors import StoreError
 from eeg_letters.models import LDA, MLP
 from eeg_letters.scoring.scorer import Scorer
-from eeg_letters.scoring.store import DESCRIPTION_FILE, PIPELINE_FILE, SCORER_FILE, load_model
+from eeg_letters.scoring.store import (
+    DESCRIPTION_FILE,
+    FAMILIARITY_FILE,
+    PIPELINE_FILE,
+    SCORER_FILE,
+    load_model,
+)
 from tests.conftest import ROOT, environment, flip_a_bit, latest_entry
 from tests.serving.test_starting import failing_start
 
@@ -71,6 +77,30 @@ def arrays_of(entry: Path) -> dict[str, Any]:
 def forge_arrays(entry: Path, **changes: Any) -> Path:
     np.savez(entry / SCORER_FILE, **{**arrays_of(entry), **changes})
     return forge(entry)
+
+
+def forge_familiarity(**changes: Any) -> Callable[[Path], Path]:
+    """Put other arrays into what tells unfamiliar rows; a change may be a number to fill with."""
+
+    def damage(entry: Path) -> Path:
+        with np.load(entry / FAMILIARITY_FILE) as file:
+            arrays = dict(file)
+        for name, change in changes.items():
+            if change is None:
+                del arrays[name]
+                continue
+            filling = isinstance(change, float) and arrays[name].ndim
+            arrays[name] = np.full_like(arrays[name], change) if filling else change
+        np.savez(entry / FAMILIARITY_FILE, allow_pickle=True, **arrays)
+        return forge(entry)
+
+    return damage
+
+
+def without_familiarity(entry: Path) -> Path:
+    """As of a training that could not tell which rows are unfamiliar."""
+    (entry / FAMILIARITY_FILE).unlink()
+    return forge(entry, lambda metadata: metadata["files"].pop(FAMILIARITY_FILE))
 
 
 def filled(entry: Path, name: str, value: float) -> np.ndarray:
@@ -118,11 +148,15 @@ def without_memory(entry: Path) -> None:
     forge(entry)
 
 
-def large(entry: Path) -> None:
+def large(name: str) -> Callable[[Path], None]:
     """A sparse file: 100 GB that take no space."""
-    forge(entry)
-    with (entry / SCORER_FILE).open("r+b") as file:
-        file.truncate(100 << 30)
+
+    def damage(entry: Path) -> None:
+        forge(entry)
+        with (entry / name).open("r+b") as file:
+            file.truncate(100 << 30)
+
+    return damage
 
 
 def link(name: str) -> Callable[[Path], None]:
@@ -202,9 +236,9 @@ def edit_a_score(entry: Path) -> None:
     (entry / DESCRIPTION_FILE).write_text(text.replace("temperature: ", "temperature: 1"))
 
 
-def replace_scorer(content: bytes) -> Callable[[Path], Path]:
+def replace_file(name: str, content: bytes) -> Callable[[Path], Path]:
     def damage(entry: Path) -> Path:
-        (entry / SCORER_FILE).write_bytes(content)
+        (entry / name).write_bytes(content)
         return forge(entry)
 
     return damage
@@ -230,6 +264,11 @@ SERVED_BEFORE: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "zip bomb": (bomb, [SCORER_FILE, "compressed"]),
     "scorer a link": (link(SCORER_FILE), [SCORER_FILE, "a symbolic link"]),
     "scorer a pipe": (pipe(SCORER_FILE), [SCORER_FILE, "only a regular file is read"]),
+    "familiarity NaN": (
+        forge_familiarity(whitening=np.nan),
+        [FAMILIARITY_FILE, "whitening", "no finite number"],
+    ),
+    "familiarity a pipe": (pipe(FAMILIARITY_FILE), [FAMILIARITY_FILE, "only a regular file"]),
     "changed metadata": (edit_a_score, [DESCRIPTION_FILE, "digest", "is not the version"]),
 }
 OTHERS: dict[str, tuple[Callable[[Path], object], list[str]]] = {
@@ -279,7 +318,7 @@ OTHERS: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         ["there is no preprocessing 'zscore'"],
     ),
     "more memory than there is": (without_memory, ["weight_0", "(100000, 100000)"]),
-    "a large file": (large, [SCORER_FILE, "bytes"]),
+    "a large file": (large(SCORER_FILE), [SCORER_FILE, "bytes"]),
     "pipeline a link": (link(PIPELINE_FILE), [PIPELINE_FILE, "a symbolic link"]),
     "pipeline a pipe": (pipe(PIPELINE_FILE), [PIPELINE_FILE, "only a regular file is read"]),
     "description a link": (link(DESCRIPTION_FILE), [DESCRIPTION_FILE, "a symbolic link"]),
@@ -288,9 +327,65 @@ OTHERS: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "scorer a device": (device, [SCORER_FILE, "only a regular file is read"]),
     "scorer a socket": (listener, [SCORER_FILE, "only a regular file is read"]),
     "scorer a folder": (folder, [SCORER_FILE, "only a regular file is read"]),
-    "no archive": (replace_scorer(b"PK\x03\x04 cut"), [SCORER_FILE, "zip file"]),
-    "empty": (replace_scorer(b""), [SCORER_FILE, "zip file"]),
+    "no archive": (replace_file(SCORER_FILE, b"PK\x03\x04 cut"), [SCORER_FILE, "zip file"]),
+    "empty": (replace_file(SCORER_FILE, b""), [SCORER_FILE, "zip file"]),
     "a pickle": (pickled, ["weight_0", "pickle"]),
+    "familiarity changed": (
+        lambda entry: flip_a_bit(entry / FAMILIARITY_FILE),
+        [FAMILIARITY_FILE, "checksum"],
+    ),
+    "familiarity missing": (
+        lambda entry: (entry / FAMILIARITY_FILE).unlink(),
+        [FAMILIARITY_FILE, "No such file"],
+    ),
+    "familiarity a link": (link(FAMILIARITY_FILE), [FAMILIARITY_FILE, "a symbolic link"]),
+    "familiarity large": (large(FAMILIARITY_FILE), [FAMILIARITY_FILE, "bytes"]),
+    "familiarity no archive": (replace_file(FAMILIARITY_FILE, b"{}"), [FAMILIARITY_FILE, "zip"]),
+    "familiarity empty": (replace_file(FAMILIARITY_FILE, b""), [FAMILIARITY_FILE, "zip"]),
+    "familiarity a pickle": (
+        forge_familiarity(centres=np.array([[{}]], dtype=object)),
+        [FAMILIARITY_FILE, "centres", "pickle"],
+    ),
+    "familiarity of other features": (
+        forge_familiarity(whitening=np.eye(159)),
+        [FAMILIARITY_FILE, "(159, 159)", "160 features"],
+    ),
+    "familiarity of no class": (
+        forge_familiarity(centres=np.empty((0, 160))),
+        [FAMILIARITY_FILE, "centres"],
+    ),
+    "familiarity of single precision": (
+        forge_familiarity(shift=np.zeros(160, np.float32)),
+        [FAMILIARITY_FILE, "shift", "float32"],
+    ),
+    "familiarity huge": (
+        forge_familiarity(centres=1e200),
+        [FAMILIARITY_FILE, "no longer finite"],
+    ),
+    "familiarity infinite": (
+        forge_familiarity(limit=np.array(np.inf)),
+        [FAMILIARITY_FILE, "limit", "no finite number"],
+    ),
+    "familiarity with a negative limit": (
+        forge_familiarity(limit=np.array(-1.0)),
+        [FAMILIARITY_FILE, "limit is -1.0"],
+    ),
+    "familiarity without a limit": (
+        forge_familiarity(limit=None),
+        [FAMILIARITY_FILE, "it has the arrays"],
+    ),
+    "familiarity by another preprocessing": (
+        forge_familiarity(preprocessing=np.array("l2")),
+        [FAMILIARITY_FILE, "preprocessing is 'l2'"],
+    ),
+    "familiarity by no factor": (
+        forge_familiarity(factor=np.array(0.0)),
+        [FAMILIARITY_FILE, "factor is 0.0"],
+    ),
+    "scorer by no factor": (
+        lambda entry: forge_scorer(entry, factor=1e200),
+        [SCORER_FILE, "factor is 1e+200"],
+    ),
     "aliases": (aliases, [DESCRIPTION_FILE, "aliases"]),
     "another model's name": (edit_description(name=LDA.name), ["it is of another model"]),
     "another version": (edit_description(version="0" * 16), ["it is of another model"]),
@@ -335,10 +430,10 @@ def test_the_service_does_not_start(home: Path, name: str) -> None:
 CHECK = """
 import resource, sys
 from eeg_letters.errors import StoreError
-from eeg_letters.scoring.store import load_scorer
+from eeg_letters.scoring.store import load_entry
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
-    said = load_scorer(sys.argv[1])[0].tag
+    said = load_entry(sys.argv[1]).description.tag
 except StoreError as error:
     said = error
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
@@ -410,7 +505,8 @@ def lead_the_pointer_astray(entry: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "change", [forge, drop_the_pipeline, drop_the_pointer, lead_the_pointer_astray]
+    "change",
+    [forge, without_familiarity, drop_the_pipeline, drop_the_pointer, lead_the_pointer_astray],
 )
 def test_what_serving_does_not_need_may_be_missing(
     home: Path, change: Callable[[Path], Path]
@@ -428,7 +524,7 @@ def test_a_version_is_found_by_its_first_digits_where_they_are_one_version_s(hom
 
 def saved() -> bytes:
     scorer = Scorer(
-        "l2", np.arange(3), (np.ones((4, 2)), np.ones((2, 3))), (np.ones(2), np.ones(3))
+        "l2", 1.0, np.arange(3), (np.ones((4, 2)), np.ones((2, 3))), (np.ones(2), np.ones(3))
     )
     file = io.BytesIO()
     scorer.save(file)

@@ -157,7 +157,7 @@ def rows_close_to_boundaries(scorer: Scorer) -> Floats:
 
 def in_single(scorer: Scorer, rows: Floats) -> NDArray[np.int64]:
     """Labels by float32 alone."""
-    signal = PREPROCESSING[scorer.preprocessing](rows).astype(np.float32)
+    signal = PREPROCESSING[scorer.preprocessing](rows, scorer.factor).astype(np.float32)
     for layer, (weight, bias) in enumerate(zip(scorer.weights, scorer.biases, strict=True)):
         signal = (np.maximum(signal, 0) if layer else signal) @ weight.astype(np.float32)
         signal += bias.astype(np.float32)
@@ -218,7 +218,8 @@ def test_a_served_row_close_to_a_boundary_has_one_label_however_it_is_asked_for(
 
 def test_of_a_recording_float32_names_nearly_every_row(perceptron: Scorer) -> None:
     rounding = Rounding(perceptron.weights, perceptron.biases)
-    inputs = PREPROCESSING[perceptron.preprocessing](read_recording(DATA / "test.json").features)
+    rows = read_recording(DATA / "test.json").features
+    inputs = PREPROCESSING[perceptron.preprocessing](rows, perceptron.factor)
     named = sum(rounding.best(row) is not None for row in inputs)
     assert named > 0.95 * len(inputs)
 
@@ -241,7 +242,7 @@ def test_what_might_overflow_in_float32_is_left_to_float64(
     rng = np.random.default_rng(0)
     weights = [rng.normal(size=shape) for shape in ((4, 5), (5, 3))]
     weights = [weight * factor for weight, factor in zip(weights, factors, strict=True)]
-    scorer = Scorer("standardise", np.arange(3), weights, [np.zeros(5), np.arange(3.0)])
+    scorer = Scorer("standardise", 1.0, np.arange(3), weights, [np.zeros(5), np.arange(3.0)])
     inputs = np.full(4, row)
     assert Rounding(scorer.weights, scorer.biases).best(inputs) is None
     assert scorer.predict(inputs) == scorer.logits(inputs).argmax()

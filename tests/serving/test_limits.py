@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from eeg_letters.models import MODELS
 from eeg_letters.recordings.recording import read_recording
 from eeg_letters.serving.api.routes import LINE_BYTES
 from eeg_letters.settings import DATA, Settings
@@ -72,7 +73,9 @@ def test_many_rows_get_the_answers_of_single_rows(client: httpx.Client, named: b
     assert len(together) == len(rows)
     for number in (0, 71, 72, 500, len(rows) - 1):
         (alone,) = client.post("/predict", json={"rows": [rows[number]]}).json()["predictions"]
-        for title, answer in alone.items():
+        assert alone["familiar"] == together[number]["familiar"]
+        for title in (model.title for model in MODELS):
+            answer = alone[title]
             assert answer["label"] == together[number][title]["label"]
             assert answer["probabilities"] == pytest.approx(
                 together[number][title]["probabilities"], abs=1e-9

@@ -18,7 +18,8 @@ def as_json(
 ) -> bytes:
     """For each row an object of label and probabilities by the model's title.
 
-    Where labels are letters, the letter is there as well.
+    Where labels are letters, the letter is there as well. After the models there is whether the row
+    is familiar, where the first of them tells.
 
     Parameters
     ----------
@@ -50,6 +51,10 @@ def as_json(
                     "probabilities": probabilities,
                 }
             )
+    familiar = predictions[0].familiar
+    if familiar is not None:
+        for row, is_familiar in zip(rows, familiar.tolist(), strict=True):
+            row["familiar"] = is_familiar
     if besides is not None:
         for row, more in zip(rows, besides, strict=True):
             row |= more

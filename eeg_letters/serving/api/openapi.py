@@ -291,7 +291,8 @@ def _predictions(example: Example) -> dict[str, Any]:
         **({"letter": labels.names[example.place]} if labels.are_letters else {}),
         "probabilities": example.probabilities,
     }
-    return {"predictions": [{model.title: answer for model in MODELS}]}
+    by_model = {model.title: answer for model in MODELS}
+    return {"predictions": [{**by_model, "familiar": True}]}
 
 
 def _models(example: Example) -> list[dict[str, Any]]:

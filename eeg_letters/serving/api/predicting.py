@@ -107,8 +107,9 @@ def build_answer(
 
     def answer(part: Part) -> bytes:
         rows = inference.to_powers(part.rows)
-        predictions = inference.predict(rows)
+        predictions = inference.predict(rows, judge=True)
         metrics.count_predictions(prediction.classes for prediction in predictions)
+        metrics.count_judged(predictions[0].familiar)
         besides = part.facts and (
             {"values": values, **fact} for values, fact in zip(rows, part.facts, strict=True)
         )

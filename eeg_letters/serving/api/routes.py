@@ -85,8 +85,9 @@ def build_routes(
         raise Problem(HTTPStatus.NOT_FOUND, NO_ROWS)
 
     def answer(rows: Floats) -> bytes:
-        predictions = inference.predict(inference.to_powers(rows))
+        predictions = inference.predict(inference.to_powers(rows), judge=True)
         metrics.count_predictions(prediction.classes for prediction in predictions)
+        metrics.count_judged(predictions[0].familiar)
         return as_json(predictions, labels) if len(rows) else b""
 
     answer_in_parts = build_answer(inference, metrics, scheduler)

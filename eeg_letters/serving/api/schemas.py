@@ -60,7 +60,22 @@ def schemas(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
     label_list = {"type": "array", "items": label}
     reference = {"type": "string", "format": "uri-reference"}
     or_null = {"type": "array", "items": {"type": ["string", "null"]}}
-    recording = exactly({"sha256": string, "rows": {"type": "integer", "minimum": 0}})
+    content = exactly({"sha256": string, "rows": {"type": "integer", "minimum": 0}})
+    recording = {
+        **content,
+        "properties": {
+            **content["properties"],
+            "recordings": {
+                "description": "Each of them.",
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {"name": string, **content["properties"]},
+                    "required": ["name", "sha256", "rows"],
+                },
+            },
+        },
+    }
     stored_model = {
         "type": "object",
         "properties": {
@@ -124,6 +139,11 @@ def schemas(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
     prediction = exactly(by_model)
     prediction["properties"] = {
         **by_model,
+        "familiar": {
+            "description": "Whether the row is as near to a class as nearly all rows of the"
+            " training are. Missing where the training could not tell.",
+            "type": "boolean",
+        },
         "values": {
             "description": "With `values=true`: the features, in order, as they were read.",
             "type": "array",

@@ -10,7 +10,11 @@ import orjson
 from eeg_letters.labels import LabelKind, Labels
 from eeg_letters.serving.bodies import Header
 from eeg_letters.serving.inference import Prediction
-from eeg_letters.serving.open_inference.requests import HEADER_LENGTH, InferenceRequest
+from eeg_letters.serving.open_inference.requests import (
+    HEADER_LENGTH,
+    ON_REQUEST,
+    InferenceRequest,
+)
 from eeg_letters.serving.routing import Response
 
 BINARY = b"application/octet-stream"
@@ -63,12 +67,18 @@ class Answer:
         JSON members of the model: name and version.
     outputs : iterable of (Output, bool)
         What is asked for, and whether in binary.
+
+    Attributes
+    ----------
+    judges : bool
+        Whether it tells if rows are familiar.
     """
 
     def __init__(self, head: bytes, outputs: Iterable[tuple[Output, bool]]) -> None:
         outputs = list(outputs)
         self._head = head
         self._forms = [(output.form(binary), binary) for output, binary in outputs]
+        self.judges = any(output.name == ON_REQUEST for output, _ in outputs)
         self._any_binary = any(binary for _, binary in outputs)
         self._write = [
             (output.as_binary if binary else output.as_json, output.model)
@@ -147,6 +157,18 @@ def outputs_of(model: int, labels: Labels, prefix: str = "") -> list[Output]:
             _probabilities_binary,
         ),
     ]
+
+
+def familiar_output() -> Output:
+    """The tensor of whether rows are like those of the training, as the first model tells it."""
+
+    def as_json(prediction: Prediction) -> bytes:
+        return orjson.dumps(prediction.familiar, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+
+    def as_binary(prediction: Prediction) -> bytes:
+        return b"" if prediction.familiar is None else prediction.familiar.tobytes()
+
+    return Output(ON_REQUEST, "BOOL", None, 0, as_json, as_binary)
 
 
 def _numbers(name: str, model: int, labels: Labels) -> Output:

@@ -11,6 +11,7 @@ from eeg_letters.serving.api.openapi import Example
 from eeg_letters.serving.api.schemas import any_of, exactly, feature_schema
 from eeg_letters.serving.open_inference.answers import BINARY
 from eeg_letters.serving.open_inference.inputs import INPUT
+from eeg_letters.serving.open_inference.requests import ON_REQUEST
 from eeg_letters.serving.open_inference.tensors import DATATYPES
 
 _TAG = "Open Inference Protocol"
@@ -108,8 +109,8 @@ def schemas(schema: Schema) -> dict[str, Any]:
         "shape": {"type": "array", "items": whole},
         "parameters": {"type": "object", "additionalProperties": scalar},
     }
-    # Labels are whole numbers or text, letters text, probabilities numbers.
-    value = {"type": ["number", "string"]}
+    # Labels are whole numbers or text, letters text, probabilities numbers, familiar a truth value.
+    value = {"type": ["number", "string", "boolean"]}
     number, width = feature_schema(schema), len(schema.features)
     number = {**number, "type": ["number", "boolean"]}
     row = {"type": "array", "items": number, "minItems": width, "maxItems": width}
@@ -159,7 +160,8 @@ def schemas(schema: Schema) -> dict[str, Any]:
                     },
                 },
                 "outputs": {
-                    "description": "All of the model's outputs where it is missing or empty.",
+                    "description": "Where it is missing or empty: all of the model's outputs but"
+                    f" {ON_REQUEST}, which must be named.",
                     "type": ["array", "null"],
                     "items": {
                         "type": "object",

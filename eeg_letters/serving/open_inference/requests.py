@@ -38,6 +38,9 @@ _MISSING_HEADER = (
     " binary data come after it"
 )
 
+# The output that is not in an answer unless it is named.
+ON_REQUEST = "familiar"
+
 # Names of tensors, and whether in binary.
 Outputs = tuple[tuple[str, bool], ...]
 
@@ -191,13 +194,14 @@ def _check_end(body: bytes, length: int, inputs: Inputs, has_header: bool) -> No
 
 
 @cache
-def _everything(names: tuple[str, ...], binary: bool) -> Outputs:
-    return tuple((name, binary) for name in names)
+def everything(names: tuple[str, ...], binary: bool) -> Outputs:
+    """What is asked for where no output is named."""
+    return tuple((name, binary) for name in names if name != ON_REQUEST)
 
 
 def _requested(asked: Any, names: tuple[str, ...], all_binary: bool) -> Outputs:
     if asked is None or asked == []:
-        return _everything(names, all_binary)
+        return everything(names, all_binary)
     if not isinstance(asked, list):
         raise refused('The member "outputs" must be a list of tensors.')
     requested: dict[str, bool] = {}

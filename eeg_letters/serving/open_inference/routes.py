@@ -19,12 +19,19 @@ from eeg_letters.scoring.store import StoredModel
 from eeg_letters.serving.api.limits import RowLimit, row_limit
 from eeg_letters.serving.api.rows import RowParser
 from eeg_letters.serving.inference import Inference
-from eeg_letters.serving.open_inference.answers import Answer, Output, outputs_of
+from eeg_letters.serving.open_inference.answers import (
+    Answer,
+    Output,
+    familiar_output,
+    outputs_of,
+)
 from eeg_letters.serving.open_inference.inputs import INPUT
 from eeg_letters.serving.open_inference.requests import (
     HEADER_LENGTH,
+    ON_REQUEST,
     InferenceRequest,
     Outputs,
+    everything,
     parse_request,
     parse_small_request,
 )
@@ -55,13 +62,13 @@ class _Served:
     places: list[int | None]
     metadata: Response
 
-    # What most requests ask for: everything, in JSON or in binary.
+    # What most requests ask for: all that needs no name, in JSON or in binary.
     answers: dict[Outputs, Answer] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for binary in (False, True):
-            everything = tuple((name, binary) for name in self.outputs)
-            self.answers[everything] = self._make(everything)
+            asked = everything((*self.outputs,), binary)
+            self.answers[asked] = self._make(asked)
 
     def answer_to(self, asked: Outputs) -> Answer:
         return self.answers.get(asked) or self._make(asked)
@@ -104,10 +111,11 @@ def build_routes(
     def predict(model: _Served, answer: Answer, rows: Floats) -> list[list[bytes]]:
         if not len(rows):
             return []
-        predictions = model.inference.predict(model.inference.to_powers(rows))
+        predictions = model.inference.predict(model.inference.to_powers(rows), answer.judges)
         metrics.count_predictions(
             () if place is None else predictions[place].classes for place in model.places
         )
+        metrics.count_judged(predictions[0].familiar)
         return [answer.write(predictions)]
 
     async def infer_in_parts(
@@ -183,7 +191,7 @@ def _all_served(inference: Inference, settings: Settings) -> list[_Served]:
 def _single(inference: Inference, place: int, settings: Settings) -> _Served:
     stored = inference.models[place]
     labels = stored.schema.labels
-    outputs = outputs_of(0, labels)
+    outputs = [*outputs_of(0, labels), *_on_request(stored)]
     return _Served(
         stored.model.name,
         stored.version,
@@ -211,6 +219,7 @@ def _ensemble(inference: Inference, settings: Settings) -> _Served:
         outputs += outputs_of(place, labels, prefix)
         of_model = {"version": stored.version, **_parameters(stored)}
         parameters |= {prefix + name: value for name, value in of_model.items()}
+    outputs += _on_request(inference.models[0])
     versions = " ".join(stored.version for stored in inference.models)
     version = hashlib.sha256(versions.encode()).hexdigest()[:16]
     return _Served(
@@ -222,6 +231,10 @@ def _ensemble(inference: Inference, settings: Settings) -> _Served:
         [*range(len(inference.models))],
         _metadata(ENSEMBLE, version, ENSEMBLE_PLATFORM, inference.schema, outputs, parameters),
     )
+
+
+def _on_request(stored: StoredModel) -> list[Output]:
+    return [] if stored.familiarity is None else [familiar_output()]
 
 
 def _parameters(stored: StoredModel) -> dict[str, str | float]:
@@ -256,6 +269,8 @@ def _metadata(
             tensor["parameters"] = {"class_names": names}
             if schema.labels.are_letters:
                 tensor["parameters"]["letters"] = ",".join(schema.labels.names)
+        if output.name == ON_REQUEST:
+            tensor["parameters"] = {"on_request": True}
         tensors.append(tensor)
     rows = {
         "name": INPUT,

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain
 from operator import add
 
+import numpy as np
+from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -55,6 +57,9 @@ class Metrics(Collector):
         For each model, how often it gave each class.
     rows_scored : int
         Rows that were labelled, by one model or all of them.
+    rows_judged, rows_unfamiliar : int
+        Rows of clients of which it was found out whether they are like those of the training, and
+        those of them that are not.
     """
 
     def __init__(self, versions: Mapping[str, str], labels: Labels) -> None:
@@ -74,6 +79,8 @@ class Metrics(Collector):
         self.in_flight = 0
         self.predictions = [[0] * len(labels.names) for _ in versions]
         self.rows_scored = 0
+        self.rows_judged = 0
+        self.rows_unfamiliar = 0
 
     def observe(self, labels: Answered, seconds: float) -> None:
         """Count an answer and how long it took."""
@@ -96,6 +103,12 @@ class Metrics(Collector):
             counts[place] += 1
         self.rows_scored += 1
 
+    def count_judged(self, familiar: NDArray[np.bool_] | None) -> None:
+        """Count rows by whether they are familiar; none where that is not known."""
+        if familiar is not None:
+            self.rows_judged += len(familiar)
+            self.rows_unfamiliar += len(familiar) - int(np.count_nonzero(familiar))
+
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
         lines = [*self._requests(), *self._predictions(), ""]
@@ -113,6 +126,12 @@ class Metrics(Collector):
         )
         yield CounterMetricFamily(
             "eeg_rows_scored", "Rows labelled, by one model or all.", self.rows_scored
+        )
+        yield CounterMetricFamily(
+            "eeg_rows_judged", "Rows compared with those of the training.", self.rows_judged
+        )
+        yield CounterMetricFamily(
+            "eeg_rows_unfamiliar", "Those that are unlike any of them.", self.rows_unfamiliar
         )
 
     def _requests(self) -> Iterator[str]:

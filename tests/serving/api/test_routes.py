@@ -24,6 +24,7 @@ from tests.shipped import FEATURES, LETTERS
 
 BOTH_WAYS = True
 
+TITLES = [model.title for model in MODELS]
 ROW = [1.0 + 0.01 * number for number in range(len(FEATURES))]
 UNKNOWN_LINE = 99_999
 
@@ -115,8 +116,9 @@ def test_predict_answers_label_letter_and_probabilities(
     assert len(predictions) == len(rows)
     for line, prediction in enumerate(predictions):
         by_line = client.get(f"/prediction/{line}").json()
-        assert set(prediction) == {model.title for model in MODELS}
-        for title, answer in prediction.items():
+        assert set(prediction) == {*TITLES, "familiar"}
+        for title in TITLES:
+            answer = prediction[title]
             assert answer["label"] == by_line[f"prediction {title}"]
             assert answer["letter"] == LETTERS[answer["label"]]
             assert len(answer["probabilities"]) == 26
@@ -140,7 +142,7 @@ def test_stored_rows_can_be_sent_as_they_are_answered(client: httpx.Client) -> N
     for rows, asked in ((stored, lines), (stored[-1:], lines[-1:])):
         answers = client.post("/predict", json={"rows": rows}).json()["predictions"]
         assert [
-            {f"prediction {title}": a["label"] for title, a in row.items()} for row in answers
+            {f"prediction {title}": row[title]["label"] for title in TITLES} for row in answers
         ] == [client.get(f"/prediction/{line}").json() for line in asked]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from eeg_letters.models import MODELS
 from eeg_letters.settings import DATA
 from tests.conftest import serve
 from tests.shipped import FEATURES
@@ -41,7 +42,7 @@ def test_rows_with_other_columns_are_predicted(client: httpx.Client, lines: list
     answers = client.post("/predict", json={"rows": rows}).json()["predictions"]
     for line, answer in zip(lines, answers, strict=True):
         stored = client.get(f"/prediction/{line}").json()
-        assert {f"prediction {title}": a["label"] for title, a in answer.items()} == stored
+        assert {f"prediction {m.title}": answer[m.title]["label"] for m in MODELS} == stored
 
 
 def test_a_feature_in_two_spellings_is_refused(client: httpx.Client) -> None:

@@ -194,7 +194,7 @@ def test_metadata_are_full(
     }
     assert [(t["name"], t["datatype"], t["shape"]) for t in metadata["outputs"]] == [
         (output, *types[kind]) for output, (_, kind) in NAMES[name].items()
-    ]
+    ] + [("familiar", "BOOL", [-1])]
     for model in MODELS if name == ENSEMBLE else [m for m in MODELS if m.name == name]:
         prefix = f"{model.name}." if name == ENSEMBLE else ""
         stored = stored_metadata(trained_home, model)
@@ -213,7 +213,7 @@ def test_the_ensembles_version_is_that_of_its_models() -> None:
 
     def version(*versions: str) -> str:
         models = [
-            StoredModel(model, given, None, SCHEMA, {})  # type: ignore[arg-type]
+            StoredModel(model, given, None, None, SCHEMA, {})  # type: ignore[arg-type]
             for model, given in zip(MODELS, versions, strict=True)
         ]
         inference = Inference(models, (), (), None, {}, {}, np.array([]), {}, "none")

@@ -20,6 +20,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from eeg_letters.labels import LabelKind, Labels
+from eeg_letters.models import MODELS
 from eeg_letters.serving.telemetry.metrics import Metrics
 from tests.conftest import ROOT, free_port, full_memory, samples, serve
 from tests.serving.telemetry.traceparents import INVALID_TRACEPARENTS, TRACEPARENT
@@ -65,8 +66,9 @@ def test_predictions_are_counted_by_model_and_letter(client: httpx.Client) -> No
     before = samples(client)
     (prediction,) = client.post("/predict", json={"rows": [ROW]}).json()["predictions"]
     after = samples(client)
-    for model, answer in prediction.items():
-        labels = frozenset({("model", model), ("letter", answer["letter"])})
+    for model in MODELS:
+        letter = prediction[model.title]["letter"]
+        labels = frozenset({("model", model.title), ("letter", letter)})
         key = ("eeg_predictions_total", labels)
         assert after[key] == before[key] + 1
     rows = ("eeg_rows_scored_total", frozenset[tuple[str, str]]())
@@ -285,8 +287,9 @@ def test_nothing_of_a_row_or_a_path_is_logged(client: httpx.Client, log: Path) -
 def test_every_line_of_the_worker_is_json(client: httpx.Client, log: Path) -> None:
     # Its squares overflow, which NumPy would tell on standard error.
     (answers,) = client.post("/predict", json={"rows": [[1e308] * 160]}).json()["predictions"]
-    for answer in answers.values():
-        assert sum(answer["probabilities"]) == pytest.approx(1)
+    for model in MODELS:
+        assert sum(answers[model.title]["probabilities"]) == pytest.approx(1)
+    assert answers["familiar"] is False
     client.get("/score")
     lines = log.read_text().splitlines()
     ready = next(number for number, line in enumerate(lines) if '"ready"' in line)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, FilePayload, Page, Request, Route, expect
@@ -184,6 +185,59 @@ def test_a_row_is_picked_by_pointer_and_by_keyboard(
     expect(page.locator(":focus")).to_have_attribute("aria-current", "true")
     expect(value).to_have_text(f"Oz {float(rows[LINE + 2]['Oz/theta']):.3g} µV²")
     expect(page.locator("#said")).to_contain_text("Row 3.")
+
+
+def in_another_unit(row: dict[str, str]) -> dict[str, str]:
+    return {**row, **{name: str(1e6 * float(row[name])) for name in FEATURES}}
+
+
+def test_rows_unlike_the_training_are_marked_in_words(
+    page: Page, client: httpx.Client, rows: dict[int, dict[str, str]]
+) -> None:
+    given = list(rows.values())
+    mixed = [given[0], in_another_unit(given[1]), given[2], in_another_unit(given[3])]
+    powers = [[float(row[name]) for name in FEATURES] for row in mixed]
+    answers = client.post("/predict", json={"rows": powers}).json()["predictions"]
+    familiar = [answer["familiar"] for answer in answers]
+    assert familiar[1::2] == [False, False]
+    predict(page, as_csv(mixed))
+    unlike = familiar.count(False)
+    told = page.locator("#own-unfamiliar")
+    expect(told).to_contain_text(f"{unlike} of 4 rows are unlike any row of the training")
+    expect(page.locator("#said")).to_contain_text("unlike any row of the training")
+    expect(page.locator("#own-list thead th").last).to_have_text("Familiar")
+    marks = page.locator("#own-list tbody td:last-child").all_inner_texts()
+    assert marks == ["yes" if is_familiar else "no" for is_familiar in familiar]
+    page.click("#own-list [data-place='1']")
+    sentence = page.locator("#own-reading .sentence")
+    expect(sentence).to_contain_text("This row is unlike any row of the training.")
+    page.click("#own-list [data-place='0']")
+    if familiar[0]:
+        expect(sentence).not_to_contain_text("unlike")
+
+
+def test_where_all_rows_are_familiar_nothing_is_said_of_it(
+    page: Page, client: httpx.Client, rows: dict[int, dict[str, str]]
+) -> None:
+    powers = [[float(row[name]) for name in FEATURES] for row in rows.values()]
+    answers = client.post("/predict", json={"rows": powers}).json()["predictions"]
+    usual = [row for row, answer in zip(rows.values(), answers, strict=True) if answer["familiar"]]
+    predict(page, as_csv([in_another_unit(usual[0])]))
+    expect(page.locator("#own-unfamiliar")).to_contain_text("1 of 1 row is unlike")
+    predict(page, as_csv(usual))
+    expect(page.locator("#own-list tbody tr")).to_have_count(len(usual))
+    expect(page.locator("#own-unfamiliar")).to_be_hidden()
+    expect(page.locator("#own-list thead th").last).to_have_text(TITLES[-1])
+
+
+def test_marked_rows_fit_on_a_telephone(
+    browser: Browser, server: str, rows: dict[int, dict[str, str]]
+) -> None:
+    with watched(browser, server, viewport={"width": 400, "height": 800}) as page:
+        predict(page, as_csv([in_another_unit(row) for row in rows.values()]))
+        expect(page.locator("#own-list tbody td.unlike")).to_have_count(len(rows))
+        for place in ("document.documentElement", "document.getElementById('own-list')"):
+            assert page.evaluate(f"{place}.scrollWidth <= {place}.clientWidth")
 
 
 def ask_for_the_stored_line(page: Page) -> Route:

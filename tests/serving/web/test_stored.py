@@ -37,7 +37,7 @@ def test_an_address_is_a_line_and_shows_both_answers_beside_the_truth(
     expected = [
         f"{title} {answer['letter']} "
         + verdict(truth, answer["label"], answer["probabilities"][answer["label"]])
-        for title, answer in said.items()
+        for title, answer in ((title, said[title]) for title in TITLES)
     ]
     assert shown == [expected[0], f"Truth {LETTERS[truth]}", expected[1]]
     page.click("#line-reading summary")

@@ -29,14 +29,18 @@ function showOwnScore(titles) {
   const right = titles.map((title) => `${title} ${whole(known.filter(({ answers, truth }) => answers[title].said === truth).length)}`);
   const parts = [`${plural(ownRows.length, "row")}; the models agree on ${whole(agree)}.`];
   if (known.length) parts.push(`Right, of ${whole(known.length)} whose ${SERVED.noun} is known: ${right.join(", ")}.`);
+  const unlike = ownRows.filter(({ familiar }) => familiar === false).length;
+  $("own-unfamiliar").hidden = unlike === 0;
+  $("own-unfamiliar").textContent = `${whole(unlike)} of ${plural(ownRows.length, "row")} ${unlike === 1 ? "is" : "are"} unlike any row of the training, as rows of another cap, unit or session are, or of a loose electrode. What the models say of such a row is not to be relied on.`;
   $("own-score").textContent = parts.join(" ");
-  say(parts.join(" "));
+  say([...parts, ...(unlike ? [$("own-unfamiliar").textContent] : [])].join(" "));
 }
 
 function showList(titles) {
   const from = ownPage * ROWS_A_PAGE;
   const hasLines = ownRows.some(({ line }) => line !== undefined);
-  const lines = ownRows.slice(from, from + ROWS_A_PAGE).map(({ answers, truth, line }, at) => make("tr", { "data-place": from + at },
+  const someUnlike = ownRows.some(({ familiar }) => familiar === false);
+  const lines = ownRows.slice(from, from + ROWS_A_PAGE).map(({ answers, truth, line, familiar }, at) => make("tr", { "data-place": from + at },
     make("td", {}, make("button", { type: "button", tabindex: from + at === ownPicked ? 0 : -1, "aria-label": `Row ${from + at + 1}` }, whole(from + at + 1))),
     ...(hasLines ? [make("td", { class: "number" }, line ?? "")] : []),
     make("td", {}, truth === undefined ? "–" : named(truth)),
@@ -45,8 +49,9 @@ function showList(titles) {
       if (truth === undefined) return make("td", {}, named(said));
       const right = said === truth;
       return make("td", { class: right ? "right" : "wrong" }, named(said), " ", make("span", { "aria-label": right ? "right" : "wrong", role: "img" }, right ? "✓" : "✗"));
-    })));
-  const heads = ["Row", ...(hasLines ? ["Line"] : []), "Truth", ...titles];
+    }),
+    ...(someUnlike ? [make("td", { class: familiar ? "quiet" : "unlike" }, familiar ? "yes" : "no")] : [])));
+  const heads = ["Row", ...(hasLines ? ["Line"] : []), "Truth", ...titles, ...(someUnlike ? ["Familiar"] : [])];
   $("own-list").replaceChildren(make("table", {}, make("thead", {}, make("tr", {}, ...heads.map((name) => make("th", { scope: "col" }, name)))), make("tbody", {}, ...lines)));
   const pages = Math.ceil(ownRows.length / ROWS_A_PAGE);
   const turn = (by) => () => { ownPage += by; pick(ownPage * ROWS_A_PAGE); };

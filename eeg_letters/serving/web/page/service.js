@@ -54,11 +54,12 @@ const parsed = (text) => JSON.parse(text.replace(/("line":)(-?\d{16,})/g, '$1"$2
 const ask = async (path, options) => (await respond(path, options)).answer;
 
 // The rows of a table: of each its features in the models' order, what each model answers by its title (the class and the
-// probabilities), and line and class where the table has them. And how the service has read the table, in words.
+// probabilities), line and class where the table has them, and whether it is like the rows of the training, where the models
+// can tell. And how the service has read the table, in words.
 async function predictTable(type, body, signal) {
   const { answer, headers } = await respond("predict?values=true", { body, type, signal });
-  const rows = answer.predictions.map(({ values, line, label, letter: _, ...answers }) => ({
-    values, line, truth: CLASSES.get(label),
+  const rows = answer.predictions.map(({ values, line, label, letter: _, familiar, ...answers }) => ({
+    values, line, truth: CLASSES.get(label), familiar,
     answers: Object.fromEntries(Object.entries(answers).map(([title, { label: said, probabilities }]) => [title, { said: CLASSES.get(said), probabilities }])),
   }));
   return { rows, readAs: decoded(headers.get("Read-As") ?? "") };
