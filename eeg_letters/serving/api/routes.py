@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -47,9 +47,12 @@ LINE_BYTES = 1024
 MOST_ANSWERS = 26 * 26
 # What `/models` tells of what training wrote down, where it is there.
 MODEL_FACTS = (
-    *("accuracy", "calibration_error", "preprocessing", "temperature"),
-    *("training", "test", "versions"),
+    *("accuracy", "interval", "commonest_class", "better_than_guessing", "balanced_accuracy"),
+    *("macro_f1", "calibration_error", "clock", "preprocessing", "shrinkage", "temperature"),
+    *("adapting_weight", "versions"),
 )
+# What it tells of these is without the names of files: they may tell of a person.
+_RECORDINGS = ("training", "test")
 NO_ROWS = (
     "The service has no stored rows: it was started without a recording that fits its models;"
     " EEG_TEST_DATA names one."
@@ -139,9 +142,22 @@ def _models(inference: Inference) -> list[dict[str, Any]]:
             "classes": [labels.values[place] for place in stored.scorer.classes.tolist()],
             "class_names": labels.names,
             **{name: stored.metadata[name] for name in MODEL_FACTS if name in stored.metadata},
+            **{
+                name: _without_names(stored.metadata[name])
+                for name in _RECORDINGS
+                if name in stored.metadata
+            },
         }
         for stored in inference.models
     ]
+
+
+def _without_names(described: Mapping[str, Any]) -> dict[str, Any]:
+    recordings = [
+        {name: value for name, value in recording.items() if name != "name"}
+        for recording in described.get("recordings", ())
+    ]
+    return {**described, "recordings": recordings}
 
 
 def _predictions(inference: Inference) -> Response:

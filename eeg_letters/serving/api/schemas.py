@@ -12,6 +12,8 @@ from eeg_letters.scales import Scale
 from eeg_letters.schema import Schema
 from eeg_letters.serving.api.names import other_columns
 
+# Figures of an evaluation that are shares.
+_SHARES = ("accuracy", "commonest_class", "balanced_accuracy", "macro_f1", "calibration_error")
 # The most classes that a schema lists.
 _MOST_LISTED = 100
 
@@ -61,17 +63,29 @@ def schemas(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
     reference = {"type": "string", "format": "uri-reference"}
     or_null = {"type": "array", "items": {"type": ["string", "null"]}}
     content = exactly({"sha256": string, "rows": {"type": "integer", "minimum": 0}})
+    interval = {"type": "array", "items": share, "minItems": 2, "maxItems": 2}
+    each = {
+        **content["properties"],
+        "adapting": {
+            "description": "It is of the session to come: its rows counted more.",
+            "const": True,
+        },
+        **dict.fromkeys(_SHARES, share),
+        "interval": interval,
+        "better_than_guessing": {"type": "boolean"},
+    }
     recording = {
         **content,
         "properties": {
             **content["properties"],
             "recordings": {
-                "description": "Each of them.",
+                "description": "Each of them; of several test recordings with figures.",
                 "type": "array",
                 "items": {
                     "type": "object",
-                    "properties": {"name": string, **content["properties"]},
-                    "required": ["name", "sha256", "rows"],
+                    "properties": each,
+                    "required": ["sha256", "rows"],
+                    "additionalProperties": False,
                 },
             },
         },
@@ -91,15 +105,45 @@ def schemas(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
             },
             "version": {**string, "description": "Digest of all that is stored of the model."},
             "accuracy": {
-                "description": "test: over the test recording of training. blocked: first half of"
-                f" each {labels.noun}'s rows of the training recording predicts the second half.",
-                "type": "object",
-                "properties": {"test": share, "blocked": share},
+                **_by_rows(share),
+                "description": "test: over the test recordings. recordings: over those of the"
+                " training, each labelled by models of the others. blocked: first half of each"
+                f" {labels.noun}'s rows of the training predicts the second half.",
             },
+            "interval": {
+                **_by_rows(interval),
+                "description": "Of the accuracy, 95 %: the wider of a bootstrap of blocks of rows"
+                f" and, from ten {labels.plural} on, of whole {labels.plural}.",
+            },
+            "commonest_class": {
+                **_by_rows(share),
+                "description": f"Share of the commonest {labels.noun}: what guessing gets.",
+            },
+            "better_than_guessing": {
+                **_by_rows({"type": "boolean"}),
+                "description": "Whether the whole interval is above it.",
+            },
+            "balanced_accuracy": {
+                **_by_rows(share),
+                "description": f"Mean share of right labels of a {labels.noun}.",
+            },
+            "macro_f1": {**_by_rows(share), "description": f"Mean F1 of a {labels.noun}."},
             "calibration_error": {
+                **_by_rows(share),
                 "description": "Expected calibration error, over the same rows.",
-                "type": "object",
-                "properties": {"test": share, "blocked": share},
+            },
+            "clock": {
+                **exactly({"accuracy": share, "tells_the_class": {"type": "boolean"}}),
+                "description": "How well elapsed time alone, as the features tell it, names the"
+                f" {labels.noun} of test rows, and whether that is well above guessing.",
+            },
+            "shrinkage": {
+                "description": "Whether the covariances of discriminant analysis were shrunk.",
+                "type": "boolean",
+            },
+            "adapting_weight": {
+                "description": "How often a row of the session to come counted.",
+                "type": "integer",
             },
             "classes": {**label_list, "description": "Labels that it was trained on."},
             "class_names": {
@@ -215,6 +259,12 @@ def schemas(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
             }
         ),
     }
+
+
+def _by_rows(figure: dict[str, Any]) -> dict[str, Any]:
+    # A figure for each set of rows that it may be of.
+    rows = ("test", "recordings", "blocked")
+    return {"type": "object", "properties": dict.fromkeys(rows, figure)}
 
 
 def any_of(names: Iterable[str]) -> str:

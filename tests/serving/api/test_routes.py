@@ -91,15 +91,21 @@ def test_models_are_those_of_the_store(client: httpx.Client, trained_home: Path)
     for answer, model in zip(answers, MODELS, strict=True):
         stored = stored_metadata(trained_home, model)
         assert answer["version"] == latest_entry(trained_home, model).name
-        assert set(answer) == {*NAMES, *MODEL_FACTS}
+        facts = {*MODEL_FACTS} - {"adapting_weight"}
+        assert set(answer) == {*NAMES, *facts, "training", "test"}
         assert answer["feature_names"] == list(FEATURES)
         assert answer["electrodes"] == [name.partition("/")[0] for name in FEATURES]
         assert answer["bands"] == [name.partition("/")[2] for name in FEATURES]
         assert answer["class_names"] == list(LETTERS)
         assert answer["classes"] == list(range(26))
         assert answer["labels"] == "letters"
-        for name in MODEL_FACTS:
+        for name in facts:
             assert answer[name] == stored[name]
+        # Names of files may tell of a person.
+        for name in ("training", "test"):
+            (recording,) = stored[name]["recordings"]
+            content = {"sha256": recording["sha256"], "rows": 1300}
+            assert answer[name] == {**content, "recordings": [content]}
 
 
 def test_head_is_get_without_the_body(client: httpx.Client) -> None:

@@ -62,14 +62,17 @@ function classNames(classes) {
 function factsTable(models) {
   const recording = (facts) => (facts ? [`${plural(facts.rows, "row")}, SHA-256 `, make("code", {}, facts.sha256)] : undefined);
   const share = (value) => (value === undefined ? undefined : [percent(value)]);
+  const withInterval = (value, ends) => (value !== undefined && ends ? [`${percent(value)} (95 % interval ${ends.map(percent).join(" to ")})`] : share(value));
   const facts = [
     ["Version", ({ name, version }) => [make("code", {}, `${name}:${version}`)]],
     ["Trained on", ({ training }) => recording(training)],
     ["Tested on", ({ test }) => recording(test)],
-    ["Accuracy in that test", ({ accuracy }) => share(accuracy?.test)],
-    ["Estimate from training alone", ({ accuracy }) => share(accuracy?.blocked)],
+    ["Accuracy in that test", ({ accuracy, interval }) => withInterval(accuracy?.test, interval?.test)],
+    [`Always saying the commonest ${SERVED.noun}`, ({ commonest_class: commonest }) => share(commonest?.test)],
+    ["A clock, by nothing but elapsed time", ({ clock }) => share(clock?.accuracy)],
+    ["Estimate from training alone", ({ accuracy }) => share(accuracy?.recordings ?? accuracy?.blocked)],
     [capital(SERVED.nouns), ({ classes }) => (classes ? [classNames(classes)] : undefined)],
-    ["Preprocessing", ({ preprocessing }) => (preprocessing === undefined ? undefined : [String(preprocessing)])],
+    ["Preprocessing", ({ preprocessing, shrinkage }) => (preprocessing === undefined ? undefined : [`${preprocessing}${shrinkage ? ", shrinkage" : ""}`])],
     ["Temperature", ({ temperature }) => (temperature === undefined ? undefined : [power(temperature)])],
     ["Trained with", ({ versions }) => (versions ? [Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(", ")] : undefined)],
   ];
