@@ -6,6 +6,7 @@ PORT ?= 3000
 HOST := 127.0.0.1
 TRAIN ?=
 TEST ?=
+ADAPT ?=
 LABEL ?=
 IMAGE ?= eeg-letters
 BASE_IMAGE ?=
@@ -51,8 +52,8 @@ models: $(VENV)/train.done
 	@$(BIN)/python -m eeg_letters.scoring.store; status=$$?; \
 	  if [ $$status -eq 3 ]; then $(MAKE) --no-print-directory train; else exit $$status; fi
 
-train: $(VENV)/train.done ## Train both models and report on them; TRAIN= and TEST= name recordings of your own, LABEL= the column of labels
-	$(BIN)/python train.py $(if $(value TRAIN),--train=$(call quote,TRAIN)) $(if $(value TEST),--test=$(call quote,TEST)) $(if $(value LABEL),--label=$(call quote,LABEL))
+train: $(VENV)/train.done ## Train both models and report on them; TRAIN= and TEST= name recordings of your own, or patterns of several, ADAPT= rows of the session to come, LABEL= the column of labels
+	$(BIN)/python train.py $(if $(value TRAIN),--train=$(call quote,TRAIN)) $(if $(value ADAPT),--adapt=$(call quote,ADAPT)) $(if $(value TEST),--test=$(call quote,TEST)) $(if $(value LABEL),--label=$(call quote,LABEL))
 
 report: train ## The same; prints where report.html is: accuracy, mistakes, calibration, scalp maps, learning curves
 

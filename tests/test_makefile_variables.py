@@ -74,8 +74,9 @@ def run(project: Path, target: str, *variables: str) -> list[tuple[list[str], di
 
 @pytest.mark.parametrize("value", NASTY)
 def test_training_gets_the_names_as_they_are(project: Path, value: str) -> None:
-    *_, (arguments, _) = run(project, "train", f"TRAIN={value}", f"TEST={value}", f"LABEL={value}")
-    assert arguments == ["train.py", f"--train={value}", f"--test={value}", f"--label={value}"]
+    names = ("TRAIN", "ADAPT", "TEST", "LABEL")
+    *_, (arguments, _) = run(project, "train", *(f"{name}={value}" for name in names))
+    assert arguments == ["train.py", *(f"--{name.lower()}={value}" for name in names)]
 
 
 @pytest.mark.parametrize("value", NASTY)

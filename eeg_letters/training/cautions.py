@@ -186,7 +186,7 @@ def clock_tells(clock: Told, labels: Labels) -> list[str]:
             f" ({_percent(clock.within.by_chance)} by chance)"
         )
     return [
-        f"The time of recording tells much of the {noun}: a clock that reads nothing but elapsed"
+        f"The time of recording tells much of the {noun}. A clock that reads nothing but elapsed"
         f" time from the features names the {noun} of {_percent(found.accuracy)} of the test rows"
         f" ({_percent(found.commonest)} by guessing){near}. How much of the models' accuracy is the"
         f" {noun} and how much the time, recordings of one {noun} after the other cannot tell."
