@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,8 @@ _MORE_ROUNDINGS = 16
 # Added to every magnitude. What float32 rounds to a subnormal number or to zero is less than
 # 2**-125 away, which is less than a rounding of this.
 _LEAST = 2.0**-100
+# A number, or one of each row.
+Some = TypeVar("Some", float, "Floats")
 # Rows of a larger norm, and layers with larger numbers, might overflow in float32.
 _LARGEST_NORM, _LARGEST_SUM = 1e6, 1e30
 
@@ -130,10 +132,9 @@ class SquareRounding:
         self._slope, self._offset = math.hypot(*lengths[:width]), math.hypot(*added[:width])
         self._least_slope = float(lengths[width:].max())
         self._least_offset = float(added[width:].max())
-        # Those of the square's own sum are at most as many.
+        # Those of the square's own sum are at most as many. The square in float64 is off, too.
         single, double = (math.expm1((width + _MORE_ROUNDINGS) * u) for u in (_SINGLE, _DOUBLE))
-        # The square in float64 is off, too, and so may be that of any other order of the sums.
-        self._single_error, self._double_error = single + 2 * double, 2 * double
+        self._error = single + 2 * double
         reach = self._slope * _LARGEST_NORM + self._offset
         largest = reach * reach + self._least_slope * _LARGEST_NORM + self._least_offset
         self._single: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
@@ -164,28 +165,48 @@ class SquareRounding:
         length = float(whitened.dot(whitened))
         # Of few numbers, argmin takes a third of the time of a reduction.
         beyond = length + rest.item(rest.argmin()) - most
-        return beyond <= 0 if abs(beyond) > self._margin(norm, length, self._single_error) else None
+        margin = self._margin(norm, length, math.sqrt(length))
+        return beyond <= 0 if abs(beyond) > margin else None
 
-    def margin(self, norm: float, most: float) -> float:
-        """How near to a number a square in float64 may be above it in one order of sums alone.
+    def are_within(
+        self, inputs: Floats, most: float
+    ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """As `is_within`, of many rows.
 
         Parameters
         ----------
-        norm : float
-            At least that of what the preprocessing makes of the row.
+        inputs : ndarray of float64, shape (n_rows, n_inputs)
+            What the preprocessing makes of rows.
         most : float
-            What the squares are compared with. One that is further from it than this is on the same
-            side of it in any order.
-        """
-        # The first part is the square less the second.
-        length = most + self._least_slope * norm + self._least_offset
-        return self._margin(norm, length, self._double_error)
+            The largest square.
 
-    def _margin(self, norm: float, length: float, error: float) -> float:
+        Returns
+        -------
+        ndarray of bool, shape (n_rows,)
+            Whether the square of each row is at most that.
+        ndarray of int64
+            Places of the rows of which float64 might find something else.
+        """
+        if self._single is None:
+            return np.zeros(len(inputs), np.bool_), np.arange(len(inputs))
+        matrix, bias = self._single
+        # What is too large for float32 is found by its norm.
+        with np.errstate(over="ignore", invalid="ignore"):
+            norms = np.sqrt(np.einsum("ij,ij->i", inputs, inputs))
+            signal = inputs.astype(np.float32).dot(matrix)
+            signal += bias
+            whitened, rest = signal[:, : self._width], signal[:, self._width :]
+            lengths = np.einsum("ij,ij->i", whitened, whitened).astype(np.float64)
+            beyond = lengths + rest.min(axis=1) - most
+            margins = self._margin(norms, lengths, np.sqrt(lengths))
+            sure = (np.abs(beyond) > margins) & (norms <= _LARGEST_NORM)
+        return beyond <= 0, np.flatnonzero(~sure)
+
+    def _margin(self, norm: Some, length: Some, root: Some) -> Some:
         # | |a|² - |b|² | <= |a - b| (|a| + |b|), and |b| <= |a| + |a - b|.
-        apart = error * (self._slope * norm + self._offset)
+        apart = self._error * (self._slope * norm + self._offset)
         summed = length + self._least_slope * norm + self._least_offset + _LEAST
-        return apart * (2 * math.sqrt(length) + apart) + error * summed
+        return apart * (2 * root + apart) + self._error * summed
 
 
 def _in_single(weight: Floats) -> NDArray[np.float32]:

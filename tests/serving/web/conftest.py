@@ -9,6 +9,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page
 
+from eeg_letters.recordings.recording import read_recording
+from eeg_letters.settings import DATA
 from tests.conftest import watched
 from tests.serving.web.views import LINE
 
@@ -21,8 +23,11 @@ def page(browser: Browser, server: str) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def predictions(client: httpx.Client) -> dict[str, Any]:
+    """What the service says of all stored rows, also whether they are familiar."""
     answer: dict[str, Any] = client.get("/predictions").json()
-    return answer
+    powers = read_recording(DATA / "test.json").features.tolist()
+    told = client.post("/predict", json={"rows": powers}).json()["predictions"]
+    return {**answer, "familiar": [row["familiar"] for row in told]}
 
 
 @pytest.fixture(scope="module")

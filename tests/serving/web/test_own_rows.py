@@ -91,6 +91,7 @@ def expect_answers(
     """The list has these stored lines, and no other rows."""
     listed = page.locator("#own-list tbody tr")
     expect(listed).to_have_count(len(lines))
+    some_unlike = not all(predictions["familiar"][line] for line in lines)
     for number, line in enumerate(lines):
         said = [LETTERS[predictions["labels"][title][line]] for title in TITLES]
         truth = LETTERS[predictions["truth"][line]]
@@ -98,6 +99,8 @@ def expect_answers(
             letter if not known else f"{letter} {'✓' if letter == truth else '✗'}"
             for letter in said
         ]
+        if some_unlike:
+            marks.append("yes" if predictions["familiar"][line] else "no")
         expected = [str(number + 1), *([str(line), truth] if known else ["–"]), *marks]
         assert listed.nth(number).locator("td").all_inner_texts() == expected
 
