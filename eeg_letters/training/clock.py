@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 from threadpoolctl import threadpool_limits
 
-from eeg_letters.scoring.scorer import Floats
+from eeg_letters.scoring.scorer import Floats, log1p_of
 from eeg_letters.training.dataset import Dataset
 from eeg_letters.training.evaluation import Evaluation, recorded_order
+from eeg_letters.training.holding_out import Fold, make_plan
+from eeg_letters.training.pipelines import find_factor
 from eeg_letters.training.resampling import Interval, widest_interval
 
 # Classes before and after that count as about the right time.
 WITHIN = 3
 _PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
-_MOST_FOLDS = 5
 # Farther from the mean, in standard deviations, a feature tells no more.
 _FARTHEST = 1e3
 
@@ -128,9 +129,8 @@ def wind(training: Dataset) -> Clock:
     """Make a clock: a ridge regression of elapsed time on the features.
 
     Band powers enter as the logarithm of one plus their ratio to the median of all that are above
-    0, other features standardised. The penalty is the one that tells held-out rows best: whole
-    recordings where there are several, otherwise the first and the second half of each class's
-    rows.
+    0, other features standardised. The penalty is the one that tells held-out rows best, as
+    `eeg_letters.training.holding_out.make_plan` holds them out; halves are held out both ways.
 
     Parameters
     ----------
@@ -151,8 +151,7 @@ def wind(training: Dataset) -> Clock:
 def _find_scale(training: Dataset) -> Callable[[Floats], Floats]:
     features = training.features
     if training.schema.features.are_powers:
-        powers = features[features > 0]
-        return partial(_log_powers, float(np.median(powers)) if powers.size else 1.0)
+        return partial(log1p_of, factor=find_factor(features))
     # Within -1 and 1 first: squares of large numbers would be too large.
     largest = np.abs(features).max(axis=0)
     largest[largest == 0] = 1
@@ -161,33 +160,25 @@ def _find_scale(training: Dataset) -> Callable[[Floats], Floats]:
     return partial(_standardised, largest, mean, deviation)
 
 
-def _log_powers(median: float, powers: Floats) -> Floats:
-    # The logarithm of 1 + powers / median, but for a constant.
-    logarithms: Floats = np.log(powers + median)
-    return logarithms
-
-
 def _standardised(largest: Floats, mean: Floats, deviation: Floats, features: Floats) -> Floats:
     with np.errstate(over="ignore"):
         return np.clip((features / largest - mean) / deviation, -_FARTHEST, _FARTHEST)
 
 
-def _folds(training: Dataset) -> NDArray[np.int64]:
-    if len(training.recordings) > 1:
-        return training.places % _MOST_FOLDS
-    folds = np.zeros(len(training), np.int64)
-    for label in training.classes:
-        rows = np.flatnonzero(training.labels == label)
-        folds[rows[(len(rows) + 1) // 2 :]] = 1
-    return folds
+def _folds(training: Dataset) -> Sequence[Fold]:
+    plan = make_plan(training, 1)
+    if plan.by_recording:
+        return plan.folds
+    # The second halves also tell the first ones.
+    return [*plan.folds, *(Fold(fold.held_out, fold.fitted) for fold in plan.folds)]
 
 
-def _choose_penalty(values: Floats, elapsed: Floats, folds: NDArray[np.int64]) -> float:
+def _choose_penalty(values: Floats, elapsed: Floats, folds: Sequence[Fold]) -> float:
     errors = np.zeros(len(_PENALTIES))
-    for fold in np.unique(folds):
-        held = folds == fold
+    for fold in folds:
+        fitted, held = fold.fitted, fold.held_out
         for place, penalty in enumerate(_PENALTIES):
-            ridge = Ridge(penalty).fit(values[~held], elapsed[~held])
+            ridge = Ridge(penalty).fit(values[fitted], elapsed[fitted])
             errors[place] += ((ridge.predict(values[held]) - elapsed[held]) ** 2).sum()
     return _PENALTIES[int(errors.argmin())]
 
