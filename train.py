@@ -80,7 +80,10 @@ def train_and_report(
         from eeg_letters.training.report.writing import write_report
         from eeg_letters.training.saving import make_entry, save_entries
 
-        weight = choose_weight(training, preprocessing) if training.n_adapting else 1
+        weight = 1
+        if training.n_adapting:
+            with counting(console, "Weights") as count:
+                weight = choose_weight(training, preprocessing, count)
         plan = make_plan(training, weight)
         estimates = begin_estimates(workers, training, preprocessing, plan)
         early = begin_early(workers, preprocessing, training)

@@ -105,6 +105,9 @@ def make_schema(
             ]
     if familiar:
         fields.append(Field(FAMILIAR_COLUMN, DataType.bool()))
+    for place, field in enumerate(fields):
+        if any(field.name == other.name for other in fields[:place]):
+            raise UserError(f"column {field.name}: the predictions have a column of that name")
     names = {field.name for field in fields}
     for field in kept:
         if field.name in names:

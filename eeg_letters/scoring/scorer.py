@@ -17,7 +17,7 @@ from eeg_letters.scoring.rounding import Rounding
 Floats = NDArray[np.float64]
 
 # Divided by a number and multiplied by it again it is no larger than the largest float.
-_LARGEST_PRODUCT = float(np.finfo(np.float64).max) * (1 - 2.0**-52)
+LARGEST_PRODUCT = float(np.finfo(np.float64).max) * (1 - 2.0**-52)
 # scikit-learn's Normalizer leaves a row of a smaller norm as it is.
 _SMALLEST_NORM = 10 * float(np.finfo(np.float64).eps)
 # With what is less, or more than one over it, products might overflow or vanish.
@@ -40,7 +40,7 @@ def _row_norms(rows: Floats) -> Floats:
 
 def log1p_of(rows: Floats, factor: float) -> Floats:
     """Logarithm of one plus each band power times a factor, or that of the largest float."""
-    scaled = rows * factor if factor <= 1 else np.minimum(rows, _LARGEST_PRODUCT / factor) * factor
+    scaled = rows * factor if factor <= 1 else np.minimum(rows, LARGEST_PRODUCT / factor) * factor
     logarithms: Floats = np.log1p(scaled, out=scaled)
     return logarithms
 

@@ -75,6 +75,80 @@ def unshared_classes(training: Dataset, test: Dataset, names: Sequence[str]) -> 
     return sentences
 
 
+def unshared_in_training(
+    training: Dataset, names: Sequence[str], files: Sequence[str]
+) -> list[str]:
+    """Classes that one of several training recordings alone has.
+
+    Parameters
+    ----------
+    training : Dataset
+        Rows of the session to come do not count.
+    names : sequence of str
+        Of each class of the schema.
+    files : sequence of str
+        Name of each training recording.
+    """
+    if len(training.earlier) < 2:
+        return []
+    labels = training.schema.labels
+    own = [np.unique(recording.labels) for recording in training.earlier]
+    classes, counts = np.unique(np.concatenate(own), return_counts=True)
+    sentences = []
+    for file, of_file in zip(files, own, strict=False):
+        if (lone := np.intersect1d(of_file, classes[counts == 1])).size:
+            sentences.append(
+                f"Of the training recordings only {file} has {_classes(labels, lone, names)}: an"
+                " estimate that holds out whole recordings says nothing of"
+                f" {'it' if lone.size == 1 else 'them'}."
+            )
+    return sentences
+
+
+def unadapted_classes(training: Dataset, names: Sequence[str]) -> list[str]:
+    """Classes that the session to come has no rows of, where it has some of others.
+
+    Parameters
+    ----------
+    training : Dataset
+        What the models were fitted to.
+    names : sequence of str
+        Of each class of the schema.
+    """
+    if not training.n_adapting:
+        return []
+    labels = training.schema.labels
+    missing = np.setdiff1d(training.classes, training.labels[training.are_adapting])
+    if not missing.size:
+        return []
+    return [
+        f"The rows to adapt by have none of {_classes(labels, missing, names)}: the models lean to"
+        f" the {labels.plural} that they have."
+    ]
+
+
+def worse_than_estimated(
+    evaluations: Mapping[str, tuple[Evaluation | None, Evaluation]], held_out: str
+) -> list[str]:
+    """Models that do worse on the test than was estimated, by more than lot explains.
+
+    Parameters
+    ----------
+    evaluations : dict of str to (Evaluation or None, Evaluation)
+        By a model's name, the estimate and the test.
+    held_out : str
+        What the estimate holds out.
+    """
+    return [
+        f"{title} does {100 * (estimate.accuracy - test.accuracy):.0f} points worse on the test"
+        f" than on held-out {held_out} of the training: what it learned holds only in part there."
+        for title, (estimate, test) in evaluations.items()
+        if estimate is not None
+        and estimate.accuracy > test.interval.high
+        and test.accuracy < estimate.interval.low
+    ]
+
+
 def exchanged_classes(
     evaluations: Mapping[str, Evaluation], names: Sequence[str], files: Sequence[str]
 ) -> list[str]:
@@ -126,7 +200,8 @@ def unlike_scales(training: Dataset, test: Dataset, files: Sequence[str]) -> lis
     if not training.schema.features.are_powers:
         return []
     recordings = (*training.recordings, *test.recordings)
-    medians = [float(np.median(recording.features)) for recording in recordings]
+    with np.errstate(over="ignore"):
+        medians = [float(np.median(recording.features)) for recording in recordings]
     groups: list[list[int]] = []
     for place in np.argsort(medians, kind="stable").tolist():
         if not groups or medians[place] > _SCALES_APART * medians[groups[-1][0]]:
@@ -140,7 +215,7 @@ def unlike_scales(training: Dataset, test: Dataset, files: Sequence[str]) -> lis
         return []
     return [
         f"The scales of the recordings differ more than {_SCALES_APART}-fold: the median of all"
-        f" band powers is {', '.join(told[:-1])} and {told[-1]}. Are they in one unit? 1 V² is"
+        f" band powers is {'; '.join(told[:-1])}; and {told[-1]}. Are they in one unit? 1 V² is"
         " 10^12 µV²."
     ]
 
@@ -158,9 +233,11 @@ def no_better_than_guessing(
         Of each class.
     """
     return [
-        f"{title} is no better than guessing: {found.accuracy:.2f} right (95 % interval"
-        f" {found.interval.low:.2f} to {found.interval.high:.2f}), and always saying"
-        f" {names[found.commonest_class]} would be {found.commonest:.2f} right."
+        f"{title} is no better than guessing: {found.accuracy:.3f} right (95 % interval"
+        f" {found.interval.low:.3f} to {found.interval.high:.3f}), and always saying"
+        f" {names[found.commonest_class]} would be {found.commonest:.3f} right. Its balanced"
+        f" accuracy is {found.balanced_accuracy:.3f}, that of guessing"
+        f" {1 / len(np.unique(found.truth)):.3f}."
         for title, found in evaluations.items()
         if not found.beats_guessing
     ]
@@ -198,6 +275,32 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
 
 
+def shared_rows(training: Dataset, files: Sequence[str]) -> list[str]:
+    """Rows that two training recordings have, with the same values and label.
+
+    Parameters
+    ----------
+    training : Dataset
+        What the models were fitted to.
+    files : sequence of str
+        Name of each training recording.
+    """
+    if len(training.recordings) < 2:
+        return []
+    digests = np.array(
+        [int.from_bytes(digest[:8], "little") for digest in _digests(training)], np.uint64
+    )
+    sentences = []
+    for place, file in enumerate(files):
+        own, others = training.places == place, training.places < place
+        if shared := int(np.isin(digests[own], digests[others]).sum()):
+            sentences.append(
+                f"{shared} of {own.sum()} rows of {file} are also in another training recording: an"
+                " estimate that holds out one of them knows the rows."
+            )
+    return sentences
+
+
 def _digests(dataset: Dataset) -> Iterator[bytes]:
     # A digest of each row: the rows themselves would take as much memory again.
     for features, label in zip(dataset.features, dataset.labels, strict=True):
@@ -218,7 +321,7 @@ def _exchanged(found: Evaluation) -> Iterator[tuple[int, int]]:
         rows = np.isin(found.truth, (one, other))
         truth = found.truth[rows]
         crosswise = found.labels[rows] == one + other - truth
-        units = blocks(truth, found.places[rows]).of_rows
+        units = blocks(found.places[rows]).of_rows
         sums, sizes = np.bincount(units, crosswise), np.bincount(units)
         if binom.sf((sums > sizes / 2).sum() - 1, len(sizes), lot) < _BY_LOT:
             yield one, other

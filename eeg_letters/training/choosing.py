@@ -9,13 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eeg_letters.errors import RecordingError
 from eeg_letters.models import LDA, MODELS, Model
 from eeg_letters.scoring.scorer import Floats, Scorer
 from eeg_letters.training.calibration import fit_temperature
 from eeg_letters.training.dataset import Dataset
 from eeg_letters.training.evaluation import Evaluation, evaluate_logits
-from eeg_letters.training.fitting import HeldOut, fit_fold
+from eeg_letters.training.fitting import CannotFit, HeldOut, fit_fold
 from eeg_letters.training.holding_out import Fold, Plan, make_plan
 from eeg_letters.training.recipes import Recipe, candidates
 from eeg_letters.training.workers import Workers, results
@@ -77,7 +76,7 @@ class Choice:
     by_recording: bool
 
 
-def choose_weight(training: Dataset, preprocessing: str) -> int:
+def choose_weight(training: Dataset, preprocessing: str, count: Count) -> int:
     """How often a row of the session to come counts, as does best among earlier recordings.
 
     Of each of them, as many rows are taken for those of a session to come. Discriminant analysis
@@ -89,6 +88,8 @@ def choose_weight(training: Dataset, preprocessing: str) -> int:
         With rows of the session to come.
     preprocessing : str
         What is asked for, one of `eeg_letters.training.recipes.PREPROCESSING_CHOICES`.
+    count : callable
+        Told how many weights of how many are tried.
     """
     recipe, *_ = candidates(LDA, training.schema.features, preprocessing)
     right = {}
@@ -101,6 +102,7 @@ def choose_weight(training: Dataset, preprocessing: str) -> int:
         if isinstance(joint, str):
             return DEFAULT_WEIGHT
         right[weight] = evaluate_held_out(training, plan, joint, 1.0).accuracy
+        count(len(right), len(_WEIGHTS))
     return max(right, key=lambda weight: right[weight])
 
 
@@ -173,7 +175,7 @@ def choose(
 
     Raises
     ------
-    RecordingError
+    CannotFit
         When no recipe could be fitted.
     """
     if not plan.folds:
@@ -198,7 +200,7 @@ def choose(
             )
         )
     if not ranked:
-        raise RecordingError(next(iter(dropped.values())))
+        raise CannotFit(training, model, next(iter(dropped.values())))
     # Stable: of equals, the simplest stays first.
     ranked.sort(key=lambda candidate: -_accuracy(candidate))
     return Choice(model, tuple(ranked), dropped, plan.by_recording)

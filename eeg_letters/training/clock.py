@@ -25,6 +25,8 @@ from eeg_letters.training.resampling import Interval, widest_interval
 
 # Classes before and after that count as about the right time.
 WITHIN = 3
+# Where no rows can be held out.
+_PENALTY = 1.0
 _PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 # Farther from the mean, in standard deviations, a feature tells no more.
 _FARTHEST = 1e3
@@ -174,6 +176,8 @@ def _folds(training: Dataset) -> Sequence[Fold]:
 
 
 def _choose_penalty(values: Floats, elapsed: Floats, folds: Sequence[Fold]) -> float:
+    if not folds:
+        return _PENALTY
     errors = np.zeros(len(_PENALTIES))
     for fold in folds:
         fitted, held = fold.fitted, fold.held_out

@@ -76,7 +76,7 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def first_rows(self, most: int | None = None) -> NDArray[np.bool_]:
+    def first_rows(self, most: int | NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
         """Mask of the first rows of each class in each recording.
 
         Neighbouring rows are nearly copies of each other, so that rows held out at random would be
@@ -84,19 +84,27 @@ class Dataset:
 
         Parameters
         ----------
-        most : int, optional
-            At most as many rows of a class in a recording; by default half of them, rounded up.
+        most : int or ndarray of int64, shape (n_classes,), optional
+            At most as many rows of a class in a recording, of any class or of each; by default half
+            of them, rounded up. Of classes beyond the end of the array there are none.
 
         Returns
         -------
         ndarray of bool, shape (n_rows,)
         """
         first = np.zeros(len(self), bool)
-        groups = self.places * (self.labels.max() + 1) + self.labels
+        n_classes = int(self.labels.max()) + 1
+        groups = self.places * n_classes + self.labels
+        of_classes = np.zeros(n_classes, np.int64)
+        if isinstance(most, np.ndarray):
+            of_classes[: len(most)] = most[:n_classes]
+        elif most is not None:
+            of_classes[:] = most
         order = np.argsort(groups, kind="stable")
         bounds = np.flatnonzero(np.diff(groups[order], prepend=-1, append=-1))
         for start, end in pairwise(bounds.tolist()):
-            count = (end - start + 1) // 2 if most is None else most
+            label = self.labels[order[start]]
+            count = (end - start + 1) // 2 if most is None else of_classes[label]
             first[order[start : min(start + count, end)]] = True
         return first
 

@@ -79,7 +79,7 @@ class Evaluation:
     @cached_property
     def by_blocks(self) -> Interval:
         """Interval of the accuracy, by a bootstrap of blocks of rows."""
-        return interval_of_mean(self.right.astype(np.int64), blocks(self.truth, self.places))
+        return interval_of_mean(self.right.astype(np.int64), blocks(self.places))
 
     @cached_property
     def by_classes(self) -> Interval | None:
@@ -354,7 +354,7 @@ def compare(first: Evaluation, second: Evaluation) -> Agreement:
         second_alone,
         neither,
         widest_interval(differences, first.truth, first.places),
-        exchange_p_value(differences, blocks(first.truth, first.places)),
+        exchange_p_value(differences, blocks(first.places)),
         None if whole is None else exchange_p_value(differences, whole),
     )
 

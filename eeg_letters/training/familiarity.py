@@ -19,7 +19,8 @@ from eeg_letters.training.pipelines import find_factor
 MOST_FEATURES = 1000
 # Share of the held-out rows of the training that are found familiar.
 USUAL = 0.99
-# Of the largest: less is rounding.
+# Of the largest value of a feature, and of the largest variance: less is rounding.
+_ROUNDING = 1e-9
 _LEAST_VARIANCE = 1e-12
 
 
@@ -56,15 +57,15 @@ def fit_familiarity(training: Dataset) -> Familiarity | None:
 
 def _fit(name: str, factor: float, rows: Floats, labels: NDArray[np.int64]) -> Familiarity:
     inputs = PREPROCESSING[name](rows, factor)
-    spreads = inputs.std(axis=0)
-    spreads[spreads == 0] = 1
-    centre = inputs.mean(axis=0)
+    spreads, centre = inputs.std(axis=0), inputs.mean(axis=0)
+    # A feature that does not differ, but for rounding, tells nothing.
+    spreads[spreads <= _ROUNDING * np.abs(inputs).max(axis=0)] = np.inf
     standardised = (inputs - centre) / spreads
     classes, places = np.unique(labels, return_inverse=True)
     means = np.array([standardised[labels == label].mean(axis=0) for label in classes])
     covariance, _ = ledoit_wolf(standardised - means[places], assume_centered=True)
     values, vectors = np.linalg.eigh(covariance)
-    # A feature that never differs within a class has no variance to divide by.
+    # What never differs within a class has no variance to divide by.
     scale = np.sqrt(np.maximum(values, max(float(values[-1]), 1.0) * _LEAST_VARIANCE))
     whitening = vectors / scale
     weights = whitening / spreads[:, np.newaxis]

@@ -10,7 +10,6 @@ from functools import partial
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 
-from eeg_letters.errors import RecordingError
 from eeg_letters.models import Model
 from eeg_letters.scoring.scorer import Scorer
 from eeg_letters.training.calibration import calibrate
@@ -18,7 +17,7 @@ from eeg_letters.training.choosing import DEFAULT_WEIGHT, Candidate, Choice, cho
 from eeg_letters.training.compiling import check_scorer, compile_pipeline
 from eeg_letters.training.dataset import Dataset
 from eeg_letters.training.evaluation import Evaluation, evaluate
-from eeg_letters.training.fitting import fit_fold, fit_pipeline
+from eeg_letters.training.fitting import CannotFit, fit_fold, fit_pipeline
 from eeg_letters.training.holding_out import everything, make_plan
 from eeg_letters.training.recipes import Recipe, candidates
 
@@ -69,6 +68,11 @@ class TrainedModel:
         return self.chosen.estimate
 
     @property
+    def held_out(self) -> str:
+        """What is held out of the training to estimate the accuracy."""
+        return "recordings" if self.by_recording else "blocks"
+
+    @property
     def evaluations(self) -> dict[str, Evaluation]:
         """Those of the test and of the estimate, by the names that they are stored under."""
         evaluations = {"test": self.test}
@@ -105,7 +109,7 @@ def finish(
 
     Raises
     ------
-    RecordingError
+    CannotFit
         When the model cannot be fitted to the rows.
     eeg_letters.errors.CompilationError
         When the compiled scorer differs from the pipeline on any row.
@@ -120,10 +124,10 @@ def finish(
         try:
             pipeline = fit_pipeline(model, candidate.recipe, training, rows, on_epoch)
             break
-        except RecordingError as error:
+        except CannotFit as error:
             if place == len(choice.ranked) - 1:
                 raise
-            dropped[candidate.recipe] = str(error)
+            dropped[candidate.recipe] = error.reason
     fit_seconds = time.thread_time() - started
     uncalibrated = _evaluate(compile_pipeline(pipeline, labels), test)
     calibrate(pipeline, candidate.temperature)

@@ -19,6 +19,20 @@ from eeg_letters.training.pipelines import build_pipeline, find_factor, fit, to_
 from eeg_letters.training.recipes import Recipe
 
 
+class CannotFit(RecordingError):
+    """A model that cannot be fitted to rows.
+
+    Attributes
+    ----------
+    reason : str
+        Why not, without the names of files.
+    """
+
+    def __init__(self, training: Dataset, model: Model, reason: str) -> None:
+        super().__init__(f"{training.named()}: {model.title} cannot be fitted: {reason}")
+        self.reason = reason
+
+
 @dataclass(frozen=True)
 class HeldOut:
     """A model fitted to some rows, and what it says of others.
@@ -64,7 +78,7 @@ def fit_pipeline(
 
     Raises
     ------
-    RecordingError
+    CannotFit
         When it cannot be fitted to the rows.
     """
     schema = training.schema
@@ -79,14 +93,11 @@ def fit_pipeline(
             raise IndexError("no weight")
         scorer.check(len(schema.features), len(schema.labels.values), schema.features.are_powers)
     except IndexError:  # scikit-learn's too, where discriminant analysis finds no variance
-        raise RecordingError(
-            f"{training.named()}: {model.title} cannot be fitted: the rows of a"
-            f" {schema.labels.noun} do not differ"
+        raise CannotFit(
+            training, model, f"the rows of a {schema.labels.noun} do not differ"
         ) from None
     except (ValueError, np.linalg.LinAlgError) as error:
-        raise RecordingError(
-            f"{training.named()}: {model.title} cannot be fitted to these rows: {error}"
-        ) from None
+        raise CannotFit(training, model, " ".join(str(error).split())) from None
     return pipeline
 
 
@@ -100,8 +111,8 @@ def fit_fold(training: Dataset, model: Model, recipe: Recipe, fold: Fold) -> Hel
     """Fit a model to some rows and score others; why it cannot be fitted, where it cannot."""
     try:
         scorer = fit_scorer(model, recipe, training, fold.fitted)
-    except RecordingError as error:
-        return str(error)
+    except CannotFit as error:
+        return error.reason
     logits = np.full((len(fold.held_out), len(training.schema.labels.values)), -np.inf)
     logits[:, scorer.classes] = scorer.logits(training.features[fold.held_out])
     return HeldOut(scorer, logits)

@@ -17,6 +17,14 @@ from eeg_letters.scales import Scale
 from eeg_letters.schema import Schema
 from eeg_letters.training.dataset import Dataset
 
+_KINDS = {
+    LabelKind.LETTERS: "letters",
+    LabelKind.NUMBERS: "whole numbers",
+    LabelKind.TEXT: "text",
+}
+# The store keeps a note of each.
+MOST_FILES = 200
+
 
 def find_files(option: str, patterns: Sequence[str]) -> list[Path]:
     """The files that an option names, in its order.
@@ -31,7 +39,7 @@ def find_files(option: str, patterns: Sequence[str]) -> list[Path]:
     Raises
     ------
     UserError
-        When no file fits a pattern, or one file is there twice.
+        When no file fits a pattern, one file is there twice, or there are too many.
     """
     found: list[Path] = []
     for pattern in patterns:
@@ -43,6 +51,8 @@ def find_files(option: str, patterns: Sequence[str]) -> list[Path]:
         if not files:
             raise UserError(f"{option} {display_name(pattern)}: no file fits this pattern")
         found += map(Path, files)
+    if len(found) > MOST_FILES:
+        raise UserError(f"{option}: {len(found)} recordings; {MOST_FILES} at most are taken")
     seen: dict[str, Path] = {}
     for path in found:
         other = seen.setdefault(os.path.realpath(path), path)
@@ -82,7 +92,7 @@ def read_training(
         first if path is paths[0] and schema == first.schema else read_any(path, schema)
         for path in paths
     ]
-    _check_distinct("--train", recordings)
+    _check_distinct("--train, --adapt" if adapting else "--train", recordings)
     return Dataset(tuple(recordings), len(adapting))
 
 
@@ -101,18 +111,19 @@ def read_test(files: Sequence[Path], schema: Schema) -> Dataset:
 
 def _all_labels(paths: Sequence[Path], schemas: Sequence[Schema]) -> Labels:
     every = [schema.labels for schema in schemas]
+    kind = every[0].kind
     for path, labels in zip(paths, every, strict=True):
-        if labels.are_letters:
+        if labels.kind is not kind:
             raise RecordingError(
-                f"{display_name(str(path))}: its labels are letters, those of"
-                f" {display_name(str(paths[0]))} are not"
+                f"{display_name(str(path))}: its labels are {_KINDS[labels.kind]}, those of"
+                f" {display_name(str(paths[0]))} are {_KINDS[kind]}"
             )
-    if all(labels.kind is LabelKind.NUMBERS for labels in every):
+    if kind is LabelKind.NUMBERS:
         numbers = {int(value) for labels in every for value in labels.values}
-        merged = Labels(LabelKind.NUMBERS, tuple(sorted(numbers)))
+        merged = Labels(kind, tuple(sorted(numbers)))
     else:
         names = {name for labels in every for name in labels.names}
-        merged = Labels(LabelKind.TEXT, tuple(sorted(names)))
+        merged = Labels(kind, tuple(sorted(names)))
     if len(merged.values) > MAX_CLASSES:
         raise RecordingError(
             f"{', '.join(display_name(str(path)) for path in paths)}: {len(merged.values)} classes;"

@@ -48,7 +48,8 @@ class Plan:
 def make_plan(training: Dataset, weight: int) -> Plan:
     """Plan an estimate; of two or more recordings, each is held out once.
 
-    Recordings are held out in at most `MOST_GROUPS` groups. Where there are rows of the session to
+    Recordings are held out in at most `MOST_GROUPS` groups, but for rows of classes that no other
+    recording has. Where there are rows of the session to
     come, the estimate is made as they will be used: as many rows of each class of what is held out
     are fitted to, with their weight.
 
@@ -80,16 +81,13 @@ def _hold_out(training: Dataset, recordings: NDArray[np.int64], weight: int) -> 
     fitted = ~held_out & ~training.are_adapting
     counts = fitted.astype(np.int64)
     if training.n_adapting:
-        some = held_out & training.first_rows(adapting_rows(training))
+        of_classes = np.bincount(training.labels[training.are_adapting])
+        some = held_out & training.first_rows(of_classes)
         counts[some] = weight
         held_out &= ~some
+    # A class that is in no other recording cannot be told: its rows would count as mistakes.
+    held_out &= np.isin(training.labels, training.labels[counts > 0])
     return Fold(np.repeat(np.arange(len(training)), counts), np.flatnonzero(held_out))
-
-
-def adapting_rows(training: Dataset) -> int:
-    """How many rows of a class of the session to come there are, on average, rounded up."""
-    labels = training.labels[training.are_adapting]
-    return -(-len(labels) // len(np.unique(labels)))
 
 
 def _hold_out_blocks(training: Dataset) -> Fold:

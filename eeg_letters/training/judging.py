@@ -17,8 +17,12 @@ from eeg_letters.training.cautions import (
     exchanged_classes,
     no_better_than_guessing,
     repeated_rows,
+    shared_rows,
+    unadapted_classes,
     unlike_scales,
     unshared_classes,
+    unshared_in_training,
+    worse_than_estimated,
 )
 from eeg_letters.training.clock import Told, wind
 from eeg_letters.training.dataset import Dataset
@@ -78,13 +82,20 @@ class Judgement:
             Gives the name of a recording's file, as it is told.
         """
         training, test = self.training, self.test
-        test_files = [*map(name_file, test.recordings)]
+        files, test_files = ([*map(name_file, dataset.recordings)] for dataset in (training, test))
         by_title = {model.model.title: model.test for model in self.trained}
         return [
             *repeated_rows(training, test, test_files),
+            *shared_rows(training, files),
             *unshared_classes(training, test, names),
+            *unshared_in_training(training, names, files),
+            *unadapted_classes(training, names),
             *exchanged_classes(by_title, names, test_files),
-            *unlike_scales(training, test, [*map(name_file, training.recordings), *test_files]),
+            *unlike_scales(training, test, [*files, *test_files]),
+            *worse_than_estimated(
+                {model.model.title: (model.estimate, model.test) for model in self.trained},
+                self.trained[0].held_out,
+            ),
         ]
 
 

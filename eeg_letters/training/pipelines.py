@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from eeg_letters.models import LDA, MLP, Model
 from eeg_letters.schema import Features
-from eeg_letters.scoring.scorer import SMALLEST_FACTOR, Floats
+from eeg_letters.scoring.scorer import LARGEST_PRODUCT, SMALLEST_FACTOR, Floats
 from eeg_letters.training.recipes import Recipe
 
 MAX_ITERATIONS = 1000
@@ -49,10 +49,12 @@ def build_pipeline(model: Model, recipe: Recipe, factor: float) -> Pipeline:
     sklearn.pipeline.Pipeline
     """
     # A function of NumPy, so that whatever opens the pipeline needs scikit-learn alone.
-    scale = FunctionTransformer(partial(np.multiply, factor), feature_names_out="one-to-one")
+    names = {"feature_names_out": "one-to-one"}
+    most = FunctionTransformer(partial(np.minimum, LARGEST_PRODUCT / max(factor, 1)), **names)
+    scale = FunctionTransformer(partial(np.multiply, factor), **names)
     steps: dict[str, list[Any]] = {
-        "log1p": [scale, FunctionTransformer(np.log1p, feature_names_out="one-to-one")],
-        "l2": [scale, Normalizer(norm="l2")],
+        "log1p": [most, scale, FunctionTransformer(np.log1p, **names)],
+        "l2": [most, scale, Normalizer(norm="l2")],
         "standardise": [StandardScaler()],
     }
     classifiers = {
@@ -73,7 +75,7 @@ def build_pipeline(model: Model, recipe: Recipe, factor: float) -> Pipeline:
     *first, last = steps[recipe.preprocessing]
     return Pipeline(
         [
-            *((SCALE, step) for step in first),
+            *zip(("most", SCALE), first, strict=False),
             (recipe.preprocessing, last),
             ("classify", classifiers[model]()),
         ]
@@ -101,7 +103,8 @@ def find_factor(powers: Floats) -> float:
         Of a training.
     """
     above = powers[powers > 0]
-    median = float(np.median(above)) if above.size else 1.0
+    with np.errstate(over="ignore"):
+        median = float(np.median(above)) if above.size else 1.0
     return 1 / min(max(median, 1 / _MOST_FACTOR), _MOST_FACTOR)
 
 

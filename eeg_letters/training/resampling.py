@@ -44,13 +44,13 @@ class Units:
     groups: NDArray[np.int64]
 
 
-def blocks(truth: NDArray[np.int64], places: NDArray[np.int64]) -> Units:
-    """Units of at most `BLOCK_ROWS` rows in a row, of one class and one recording."""
-    rows = np.arange(len(truth))
-    changes = (np.diff(truth, prepend=-1) != 0) | (np.diff(places, prepend=-1) != 0)
+def blocks(places: NDArray[np.int64]) -> Units:
+    """Units of at most `BLOCK_ROWS` rows in a row, of one recording."""
+    rows = np.arange(len(places))
+    changes = np.diff(places, prepend=-1) != 0
     run_starts = np.maximum.accumulate(np.where(changes, rows, 0))
     starts = (rows - run_starts) % BLOCK_ROWS == 0
-    return Units(np.cumsum(starts) - 1, np.zeros(starts.sum(), np.int64))
+    return Units(np.cumsum(starts) - 1, np.zeros(int(starts.sum()), np.int64))
 
 
 def classes(truth: NDArray[np.int64], places: NDArray[np.int64]) -> Units | None:
@@ -76,15 +76,21 @@ def interval_of_mean(values: NDArray[np.int64], units: Units) -> Interval:
         for start in range(0, _RESAMPLES, _RESAMPLES_AT_ONCE):
             times = rng.multinomial(n_units, counts / n_units, _RESAMPLES_AT_ONCE)
             drawn[start : start + _RESAMPLES_AT_ONCE] += times @ kinds
-    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975])
-    return Interval(float(low), float(high))
+    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975]).tolist()
+    # Where all values are the same, so are all draws: then it is as of as many throws of a coin.
+    rest = 1 - 0.025 ** (1 / len(sums))
+    if (sums == sizes).all():
+        low = 1 - rest
+    elif not sums.any():
+        high = rest
+    return Interval(low, high)
 
 
 def widest_interval(
     values: NDArray[np.int64], truth: NDArray[np.int64], places: NDArray[np.int64]
 ) -> Interval:
     """Interval of the mean of whole numbers: the wider of those by blocks and by classes."""
-    by_blocks, whole = interval_of_mean(values, blocks(truth, places)), classes(truth, places)
+    by_blocks, whole = interval_of_mean(values, blocks(places)), classes(truth, places)
     return by_blocks if whole is None else wider(by_blocks, interval_of_mean(values, whole))
 
 

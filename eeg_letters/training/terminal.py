@@ -72,7 +72,8 @@ def recordings_used(training: Dataset, test: Dataset) -> Text:
     for did, dataset in (("Trained", training), ("Tested", test)):
         for place, recording in enumerate(dataset.recordings):
             done = "Adapted" if place >= len(dataset.earlier) else did
-            classes = f"{np.unique(recording.labels).size} {schema.labels.plural}"
+            n_classes, labels = np.unique(recording.labels).size, schema.labels
+            classes = f"{n_classes} {labels.noun if n_classes == 1 else labels.plural}"
             told.append(f"{done} on {recording.path}: {len(recording)} rows of {classes}")
     told.append(f"Features: {schema.features.describe()}")
     told += [
@@ -111,7 +112,7 @@ def test_table(judgement: Judgement) -> Table:
         parts = [*range(len(test.recordings)), None]
     for part in parts:
         if len(parts) > 1:
-            name = "All together" if part is None else test.recordings[part].path.name
+            name = "All together" if part is None else str(test.recordings[part].path)
             table.add_section()
             table.add_row(Text(name), style="bold")
         found = {model.model.title: model.test for model in judgement.trained}
@@ -139,7 +140,10 @@ def training_table(trained: Sequence[TrainedModel], training: Dataset, weight: i
         else f"Estimate: first half of each {noun}'s rows predicts the second half."
     ]
     if training.n_adapting:
-        caption.append(f"A row of the session to come counts {weight} times.")
+        how = "as many of what is held out are" if trained[0].by_recording else "they are not"
+        caption.append(
+            f"Rows of the session to come count {weight}-fold; in the estimate {how} fitted to."
+        )
     caption += [
         f"Dropped: {model.model.title} with {recipe}: {reason}"
         for model in trained

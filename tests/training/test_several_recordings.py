@@ -13,10 +13,14 @@ import numpy as np
 import pytest
 
 from eeg_letters.errors import RecordingError, UserError
-from eeg_letters.labels import LabelKind
 from eeg_letters.models import LDA, MODELS
 from eeg_letters.recordings.recording import Recording, read_recording
 from eeg_letters.settings import DATA
+from eeg_letters.training.cautions import (
+    shared_rows,
+    unadapted_classes,
+    unshared_in_training,
+)
 from eeg_letters.training.choosing import DEFAULT_WEIGHT, choose_weight
 from eeg_letters.training.dataset import Dataset
 from eeg_letters.training.finishing import train
@@ -27,6 +31,10 @@ from eeg_letters.training.recipes import AUTO, Recipe, candidates
 from tests.conftest import run_train, select_rows, stored_metadata
 
 FEATURES = ("Cz/alpha", "Pz/alpha", "Oz/alpha")
+
+
+def silent(*_: object) -> None:
+    """A progress that nobody watches."""
 
 
 def write(path: Path, label: str, rows: Iterable[tuple[Any, Iterable[float]]]) -> Path:
@@ -104,10 +112,15 @@ def test_the_features_are_those_of_the_first_and_the_classes_those_of_all(tmp_pa
     assert names.tolist() == ["go"] * 12 + ["rest"] * 12 + ["stop"] * 12 + ["go"] * 12
 
 
-def test_whole_numbers_and_text_are_text_together(tmp_path: Path) -> None:
+def test_whole_numbers_and_text_do_not_go_together(tmp_path: Path) -> None:
     files = [session(tmp_path / "a.csv", (1, 2), 1), session(tmp_path / "b.csv", (2, "go"), 2)]
-    labels = read_training(files, [], None, None).schema.labels
-    assert (labels.kind, labels.values) == (LabelKind.TEXT, ("1", "2", "go"))
+    with pytest.raises(RecordingError, match=r"b.csv: its labels are text, those of .* whole num"):
+        read_training(files, [], None, None)
+
+
+def test_too_many_recordings_are_refused_before_any_is_read() -> None:
+    with pytest.raises(UserError, match="--test: 201 recordings; 200 at most are taken"):
+        find_files("--test", [f"{number}.csv" for number in range(201)])
 
 
 def test_recordings_that_do_not_fit_the_first_are_refused(tmp_path: Path) -> None:
@@ -155,7 +168,7 @@ def test_recordings_of_a_class_each_are_held_out_by_halves(tmp_path: Path) -> No
 
 def test_the_estimate_of_several_is_what_models_of_the_others_say(sessions: list[Path]) -> None:
     training = read_training(sessions, [], None, None)
-    trained = train(LDA, training, training, "log1p", lambda *_: None)
+    trained = train(LDA, training, training, "log1p", silent)
     right = []
     for place in range(3):
         others = np.flatnonzero(training.places != place)
@@ -168,18 +181,28 @@ def test_the_estimate_of_several_is_what_models_of_the_others_say(sessions: list
     assert trained.estimate.accuracy == np.concatenate(right).mean()
 
 
-def test_a_class_that_one_recording_has_counts_as_wrong_where_it_is_held_out(
-    tmp_path: Path,
-) -> None:
+def test_a_class_that_one_recording_has_is_not_held_out_and_told(tmp_path: Path) -> None:
     files = [
         session(tmp_path / "a.csv", ("go", "rest", "stop"), 1),
         session(tmp_path / "b.csv", ("go", "rest"), 2),
     ]
     training = read_training(files, [], None, None)
-    trained = train(LDA, training, training, "log1p", lambda *_: None)
+    trained = train(LDA, training, training, "log1p", silent)
+    assert trained.by_recording
     assert trained.estimate is not None
-    assert not trained.estimate.right[24:36].any()
-    assert np.isfinite(trained.chosen.temperature)
+    assert set(trained.estimate.truth) == {0, 1}
+    assert len(trained.estimate.truth) == 48
+    (told,) = unshared_in_training(training, training.schema.labels.names, ["a", "b"])
+    assert told.startswith("Of the training recordings only a has the class stop:")
+
+
+def test_recordings_of_one_class_each_calibrate_on_rows_that_can_be_told(tmp_path: Path) -> None:
+    files = [session(tmp_path / f"{name}.csv", (name,), 1) for name in ("go", "rest", "stop")]
+    training = read_training(files, [], None, None)
+    trained = train(LDA, training, training, "log1p", silent)
+    assert not trained.by_recording
+    assert trained.estimate is not None
+    assert trained.estimate.accuracy > 0.5
 
 
 def test_rows_of_the_session_to_come_count_as_often_as_their_weight(sessions: list[Path]) -> None:
@@ -204,6 +227,28 @@ def test_an_estimate_with_rows_of_the_session_to_come_is_made_as_they_are_used(
     np.testing.assert_array_equal(fold.held_out, 36 + np.flatnonzero(place >= 3))
 
 
+def test_rows_to_adapt_by_are_simulated_class_by_class(
+    tmp_path: Path, sessions: list[Path]
+) -> None:
+    some = session(tmp_path / "some.csv", ("rest",), 4, rows=5)
+    training = read_training(sessions, [some], None, None)
+    fold = make_plan(training, 10).folds[0]
+    again, counts = np.unique(fold.fitted, return_counts=True)
+    assert training.labels[again[counts == 10]].tolist() == [1] * 5
+    (told,) = unadapted_classes(training, training.schema.labels.names)
+    assert told.startswith("The rows to adapt by have none of the classes go, stop:")
+
+
+def test_rows_that_two_training_recordings_have_are_told(
+    tmp_path: Path, sessions: list[Path]
+) -> None:
+    part = tmp_path / "part.csv"
+    part.write_text("".join(sessions[0].read_text().splitlines(keepends=True)[:21]))
+    training = read_training([*sessions, part], [], None, None)
+    (told,) = shared_rows(training, ["1", "2", "3", "part"])
+    assert told.startswith("20 of 20 rows of part are also in another training recording:")
+
+
 def test_the_weight_is_what_does_best_among_recordings_and_the_default_of_one(
     tmp_path: Path,
 ) -> None:
@@ -219,13 +264,15 @@ def test_the_weight_is_what_does_best_among_recordings_and_the_default_of_one(
         ]
         files.append(write(tmp_path / f"{number}.csv", "label", drawn))
     some = session(tmp_path / "some.csv", ("go", "rest", "stop"), 1, rows=4)
-    assert choose_weight(read_training(files, [some], None, None), AUTO) > 1
-    assert choose_weight(read_training(files[:1], [some], None, None), AUTO) == DEFAULT_WEIGHT
+    assert choose_weight(read_training(files, [some], None, None), AUTO, silent) > 1
+    assert (
+        choose_weight(read_training(files[:1], [some], None, None), AUTO, silent) == DEFAULT_WEIGHT
+    )
     # Of sessions that are alike, the least is enough.
     alike = [session(tmp_path / f"a{n}.csv", ("go", "rest", "stop"), n) for n in range(3)]
     first, *others = (read_recording(path) for path in alike)
     easy = [replace(one, features=first.features) for one in (first, *others)]
-    assert choose_weight(Dataset((*easy, read_recording(some)), 1), AUTO) == 1
+    assert choose_weight(Dataset((*easy, read_recording(some)), 1), AUTO, silent) == 1
 
 
 def test_labelled_rows_of_a_session_help_with_the_rest_of_it() -> None:
@@ -266,8 +313,7 @@ def test_the_unit_does_not_count(unit: float) -> None:
     ]
     for model in MODELS:
         expected, found = (
-            train(model, training, test, AUTO, lambda *_: None)
-            for training, test in (datasets, scaled)
+            train(model, training, test, AUTO, silent) for training, test in (datasets, scaled)
         )
         assert found.chosen.recipe == expected.chosen.recipe
         assert found.test.accuracy == pytest.approx(expected.test.accuracy, abs=0.01)
@@ -279,7 +325,7 @@ def test_the_unit_does_not_count(unit: float) -> None:
 def test_shrinkage_is_tried_for_discriminant_analysis_and_chosen_where_rows_are_few() -> None:
     recording = read_recording(DATA / "train.csv")
     few = Dataset((some_rows(recording, np.arange(1300) % 50 < 14),))
-    trained = train(LDA, few, few, AUTO, lambda *_: None)
+    trained = train(LDA, few, few, AUTO, silent)
     assert trained.chosen.recipe.shrinkage
     tried = {each.recipe for each in trained.tried}
     assert tried == set(candidates(LDA, few.schema.features, AUTO))
@@ -290,7 +336,7 @@ def test_of_equal_recipes_the_simpler_is_chosen(sessions: list[Path]) -> None:
     (recording,) = read_training(sessions[:1], [], None, None).recordings
     apart = 1000.0 ** recording.labels[:, np.newaxis]
     easy = Dataset((replace(recording, features=recording.features * apart),))
-    trained = train(LDA, easy, easy, AUTO, lambda *_: None)
+    trained = train(LDA, easy, easy, AUTO, silent)
     accuracies = [each.raw.accuracy for each in trained.tried if each.raw]
     assert accuracies[:2] == [1, 1]
     assert trained.chosen.recipe == Recipe("log1p")
@@ -313,7 +359,7 @@ def test_a_recipe_that_cannot_be_fitted_is_dropped_and_told(tmp_path: Path) -> N
 def test_a_test_of_several_is_scored_by_each_and_together(sessions: list[Path]) -> None:
     training = read_training(sessions[:1], [], None, None)
     test = read_test(sessions[1:], training.schema)
-    trained = train(LDA, training, test, AUTO, lambda *_: None)
+    trained = train(LDA, training, test, AUTO, silent)
     each = [trained.test.of_recording(place) for place in range(2)]
     for place, found in enumerate(each):
         recording = test.recordings[place]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable
 from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -152,12 +152,11 @@ def _models(inference: Inference) -> list[dict[str, Any]]:
     ]
 
 
-def _without_names(described: Mapping[str, Any]) -> dict[str, Any]:
-    recordings = [
-        {name: value for name, value in recording.items() if name != "name"}
-        for recording in described.get("recordings", ())
-    ]
-    return {**described, "recordings": recordings}
+def _without_names(described: Any) -> Any:
+    # Of anyone's making: it need not be what training writes.
+    if isinstance(described, dict):
+        return {name: _without_names(of) for name, of in described.items() if name != "name"}
+    return [*map(_without_names, described)] if isinstance(described, list) else described
 
 
 def _predictions(inference: Inference) -> Response:

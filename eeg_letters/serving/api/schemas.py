@@ -68,7 +68,7 @@ def schemas(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
         **content["properties"],
         "adapting": {
             "description": "It is of the session to come: its rows counted more.",
-            "const": True,
+            "type": "boolean",
         },
         **dict.fromkeys(_SHARES, share),
         "interval": interval,

@@ -239,8 +239,11 @@ def _on_request(stored: StoredModel) -> list[Output]:
 
 def _parameters(stored: StoredModel) -> dict[str, str | float]:
     # The protocol's parameters are strings, numbers and booleans.
-    accuracy = stored.metadata.get("accuracy", {})
-    recordings = ((name, stored.metadata.get(name, {})) for name in ("training", "test"))
+    accuracy, training, test = (
+        found if isinstance(found := stored.metadata.get(name), dict) else {}
+        for name in ("accuracy", "training", "test")
+    )
+    recordings = (("training", training), ("test", test))
     settings = ("preprocessing", "temperature")
     return {
         **{name: stored.metadata[name] for name in settings if name in stored.metadata},

@@ -125,13 +125,13 @@ def begin(
     others = {model: name for model, name in chosen.items() if model not in kept}
     begun = kept | _begin(workers, others, training)
     for choice in choices:
-        half, size = choice.ranked[0].half, _largest(training, training.first_rows())
+        half, size = choice.ranked[0].half, _largest(training, _first(training))
         of = begun[choice.model]
         last: Future[LearningPoint | None] | None = None
         if half is not None:
             # The last point is the fit that the recipe was chosen by.
             last = workers.submit(_judge, size, half)
-        elif choice.by_recording and _is_enough(training, training.first_rows()):
+        elif choice.by_recording and _is_enough(training, _first(training)):
             last = workers.submit(_learn, choice.model, of.recipe, size)
         if last is not None:
             begun[choice.model] = replace(of, learning=[*of.learning, last])
@@ -203,7 +203,8 @@ def experiment(
         if points:
             points.sort(key=lambda point: point.rows_per_class)
             most = _largest(training, np.ones(len(training), bool))
-            learning[model.model] = [*points, LearningPoint(most, None, model.test)]
+            whole = [] if training.n_adapting else [LearningPoint(most, None, model.test)]
+            learning[model.model] = [*points, *whole]
         folds = [fold for fold in results(begun[model.model].folds) if fold]
         if len(folds) == FOLDS:
             folded[model.model] = _join(folds, training)
@@ -214,7 +215,7 @@ def _begin_learning(
     workers: Workers, model: Model, recipe: Recipe, training: Dataset
 ) -> Iterator[Future[LearningPoint | None]]:
     # Without the last point, which `begin` adds.
-    half = training.first_rows()
+    half = _first(training)
     if half.all():
         return
     largest = _largest(training, half)
@@ -231,9 +232,14 @@ def _learn(
     recipe: Recipe,
     size: int,
 ) -> LearningPoint | None:
-    rows = training.first_rows() & training.first_rows(size)
+    rows = _first(training) & training.first_rows(size)
     scorer = _fit(model, recipe, training, np.flatnonzero(rows))
     return None if scorer is None else _judge(training, test, size, scorer)
+
+
+def _first(training: Dataset) -> NDArray[np.bool_]:
+    # Rows of the session to come would make another curve.
+    return training.first_rows() & ~training.are_adapting
 
 
 def _largest(training: Dataset, rows: NDArray[np.bool_]) -> int:
@@ -247,12 +253,12 @@ def _is_enough(training: Dataset, rows: NDArray[np.bool_]) -> bool:
 
 
 def _judge(training: Dataset, test: Dataset, size: int, scorer: Scorer) -> LearningPoint:
-    half = training.first_rows()
+    second = ~training.first_rows() & ~training.are_adapting
     n_labels = len(training.schema.labels.values)
-    held_out = training.features[~half], training.labels[~half], n_labels
+    held_out = training.features[second], training.labels[second], n_labels
     return LearningPoint(
         size,
-        evaluate(scorer, *held_out, places=training.places[~half]),
+        evaluate(scorer, *held_out, places=training.places[second]),
         evaluate(scorer, test.features, test.labels, n_labels, places=test.places),
     )
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from eeg_letters.models import Model
 from eeg_letters.recordings.recording import Recording
+from eeg_letters.scales import Scale
 from eeg_letters.scoring.familiarity import Familiarity
 from eeg_letters.training.choosing import Count
 from eeg_letters.training.dataset import Dataset
@@ -97,7 +98,7 @@ class Findings:
     @property
     def held_out(self) -> str:
         """What is held out of the training to estimate the accuracy."""
-        return "recordings" if self.trained[0].by_recording else "blocks"
+        return self.trained[0].held_out
 
     @property
     def guess(self) -> float:
@@ -134,11 +135,12 @@ class Findings:
 
     @property
     def order(self) -> list[int]:
-        """Classes in the order in which they were first recorded for training.
+        """Classes in the order in which every training recording has them.
 
-        Empty where a class was recorded more than once.
+        Empty where one has a class more than once, or in another order.
         """
-        return recorded_order(self.training.recordings[0].labels)
+        first, *others = (recorded_order(each.labels) for each in self.training.earlier)
+        return first if all(order == first for order in others) else []
 
     @property
     def names(self) -> list[str]:
@@ -176,7 +178,12 @@ class Findings:
     def notes(self) -> list[str]:
         """Caveats, in sentences."""
         notes = self.judgement.cautions(self.names, file_name)
-        nouns = self.training.schema.labels.plural
+        noun, nouns = self.training.schema.labels.noun, self.training.schema.labels.plural
+        if self.order:
+            notes.append(
+                f"Each {noun} was recorded once, one after the other: {noun} and time cannot be"
+                " told apart, whatever the clock says."
+            )
         for model in self.trained:
             title = model.model.title
             if model.unsettled:
@@ -187,7 +194,7 @@ class Findings:
                 notes.append(
                     f"{title}: temperature scaling made the calibration error on the test recording"
                     f" larger: {after:.3f} with it, {before:.3f} without. It was found on"
-                    " held-out rows by a model that was fitted to half as many rows."
+                    " held-out rows by models that were fitted to fewer rows."
                 )
             nearby = nearby_mistakes(model.test, self.order)
             if nearby and nearby.rows >= _ENOUGH and nearby.share > 2 * nearby.by_chance:
@@ -195,13 +202,6 @@ class Findings:
                 notes.append(
                     f"{share:.0f} % of the mistakes of {title} are {nouns} recorded just before or"
                     f" after the right one; by chance it would be {by_chance:.0f} %."
-                )
-            if model.estimate and model.estimate.accuracy - model.test.accuracy > 0.05:
-                fall = 100 * (model.estimate.accuracy - model.test.accuracy)
-                notes.append(
-                    f"{title} does {fall:.0f} points worse on the test recording than on held-out"
-                    f" {self.held_out} of the training: what it learned holds only in part in"
-                    " another session."
                 )
         return notes
 
@@ -248,6 +248,8 @@ def investigate(
     command += ["--test", *map(file_name, test.recordings)]
     if training.schema.label_column is not None:
         command += ["--label", training.schema.label_column]
+    if training.schema.scale is not Scale.POWER:
+        command += ["--scale", training.schema.scale]
     return Findings(
         training_tag(entries),
         shlex.join([*command, "--preprocessing", preprocessing]),

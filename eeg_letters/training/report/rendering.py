@@ -35,6 +35,7 @@ def render(template: str, **context: Any) -> str:
         "size": size,
         "count": count,
         "code": code,
+        "plain": plain,
         "p_value": p_value,
         "printable": printable,
         "worst": worst,
@@ -90,6 +91,11 @@ def code(text: str) -> str:
     fence = "`" * (longest + 1)
     blank = " " if longest else ""
     return f"{fence}{blank}{text}{blank}{fence}"
+
+
+def plain(text: str) -> str:
+    """Text in which nothing is Markdown or HTML."""
+    return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", text)
 
 
 def worst(

@@ -11,6 +11,7 @@ from eeg_letters.recordings.recording import Recording
 from eeg_letters.scoring.familiarity import Familiarity
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.training.dataset import Dataset
+from eeg_letters.training.evaluation import Evaluation
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class Strangeness:
     def beyond(self, distances: Floats) -> float:
         """Share of rows beyond the limit."""
         return float((distances > self.limit).mean())
+
+    def accuracies(self, distances: Floats, of: Evaluation) -> list[float | None]:
+        """Accuracy over the rows within the limit and over those beyond; None where none are."""
+        within = distances <= self.limit
+        return [float(of.right[rows].mean()) if rows.any() else None for rows in (within, ~within)]
 
     def apart(self, distances: Floats) -> float:
         """Chance that a row is further than a held-out row of the training: the ROC's area."""
