@@ -215,7 +215,7 @@ def unlike_scales(training: Dataset, test: Dataset, files: Sequence[str]) -> lis
         return []
     return [
         f"The scales of the recordings differ more than {_SCALES_APART}-fold: the median of all"
-        f" band powers is {'; '.join(told[:-1])}; and {told[-1]}. Are they in one unit? 1 V² is"
+        f" band powers is {'; '.join(told[:-1])} and {told[-1]}. Are they in one unit? 1 V² is"
         " 10^12 µV²."
     ]
 

@@ -22,6 +22,8 @@ from rich.table import Table
 from rich.text import Text
 
 from eeg_letters.labels import listed
+from eeg_letters.recordings.recording import Recording
+from eeg_letters.recordings.sources import display_name
 from eeg_letters.training.dataset import Dataset
 
 if TYPE_CHECKING:
@@ -99,6 +101,7 @@ def how_read(*datasets: Dataset) -> Text:
 def test_table(judgement: Judgement) -> Table:
     """Accuracy and what goes with it, of both models and what they are measured against."""
     noun, test = judgement.training.schema.labels.noun, judgement.test
+    name_file = _namer(judgement)
     table = Table(
         caption=f"Clock: by nothing but elapsed time. Guessing: always the commonest {noun}.\n"
         "Interval: of 95 %. Calibration error: how far off probabilities are.",
@@ -112,7 +115,7 @@ def test_table(judgement: Judgement) -> Table:
         parts = [*range(len(test.recordings)), None]
     for part in parts:
         if len(parts) > 1:
-            name = "All together" if part is None else str(test.recordings[part].path)
+            name = "All together" if part is None else name_file(test.recordings[part])
             table.add_section()
             table.add_row(Text(name), style="bold")
         found = {model.model.title: model.test for model in judgement.trained}
@@ -174,6 +177,14 @@ def notes(judgement: Judgement) -> list[Text]:
     names = judgement.training.schema.labels.names
     told = [
         *judgement.headlines(names),
-        *judgement.cautions(names, lambda recording: str(recording.path)),
+        *judgement.cautions(names, _namer(judgement)),
     ]
     return [Text(f"Note: {sentence}") for sentence in told]
+
+
+def _namer(judgement: Judgement) -> Callable[[Recording], str]:
+    # Names of files alone, where they tell the recordings apart.
+    recordings = (*judgement.training.recordings, *judgement.test.recordings)
+    if len({recording.path.name for recording in recordings}) == len(recordings):
+        return lambda recording: display_name(recording.path.name)
+    return lambda recording: display_name(str(recording.path))

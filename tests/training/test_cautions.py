@@ -147,8 +147,9 @@ def test_noise_of_which_one_class_has_nine_tenths_is_no_better_than_guessing() -
     low, high = noise.interval.low, noise.interval.high
     assert noise.accuracy < 0.9
     assert sentence == (
-        f"LDA is no better than guessing: {noise.accuracy:.2f} right (95 % interval {low:.2f} to"
-        f" {high:.2f}), and always saying left would be 0.90 right."
+        f"LDA is no better than guessing: {noise.accuracy:.3f} right (95 % interval {low:.3f} to"
+        f" {high:.3f}), and always saying left would be 0.900 right. Its balanced accuracy is"
+        f" {noise.balanced_accuracy:.3f}, that of guessing 0.500."
     )
 
 

@@ -197,7 +197,11 @@ def test_a_class_that_one_recording_has_is_not_held_out_and_told(tmp_path: Path)
 
 
 def test_recordings_of_one_class_each_calibrate_on_rows_that_can_be_told(tmp_path: Path) -> None:
-    files = [session(tmp_path / f"{name}.csv", (name,), 1) for name in ("go", "rest", "stop")]
+    lines = session(tmp_path / "all.csv", ("go", "rest", "stop"), 1).read_text().splitlines()
+    files = [tmp_path / f"{name}.csv" for name in ("go", "rest", "stop")]
+    for path in files:
+        own = [line for line in lines[1:] if line.startswith(path.stem)]
+        path.write_text("\n".join([lines[0], *own]))
     training = read_training(files, [], None, None)
     trained = train(LDA, training, training, "log1p", silent)
     assert not trained.by_recording

@@ -28,7 +28,7 @@ from tests.shipped import ELECTRODES
 SECTIONS = (
     "Summary",
     "Data",
-    "Rows unlike the training",
+    "Rows far from the training",
     "Letters and mistakes",
     "Calibration",
     "Agreement",
@@ -105,24 +105,21 @@ def test_every_section_is_there(html: str, full: Path) -> None:
 def test_the_numbers_are_those_in_the_store(html: str, full: Path, trained_home: Path) -> None:
     card = (full / "model-card.md").read_text()
     metadata = [stored_metadata(trained_home, model) for model in MODELS]
-    for heading, card_heading, name, of in (
-        ("Accuracy, test recording", "Accuracy, test recording", "accuracy", "test"),
-        (
-            "Accuracy, held-out blocks (the estimate)",
-            "Accuracy, held-out blocks of the training recording",
-            "accuracy",
-            "blocked",
-        ),
-        (
-            "Calibration error, test recording",
-            "Calibration error, test recording",
-            "calibration_error",
-            "test",
-        ),
-    ):
-        numbers = [f"{found[name][of]:.4f}" for found in metadata]
-        assert row_of(html, heading) == numbers
-        assert f"| {card_heading} | {' | '.join(numbers)} |" in card
+    estimates = [f"{found['accuracy']['blocked']:.4f}" for found in metadata]
+    assert row_of(html, "Accuracy, held-out blocks (the estimate)") == estimates
+    assert f"| Accuracy, held-out blocks of the training | {' | '.join(estimates)} |" in card
+    for model, found in zip(MODELS, metadata, strict=True):
+        accuracy, balanced, f1, error = (
+            f"{found[name]['test']:.4f}"
+            for name in ("accuracy", "balanced_accuracy", "macro_f1", "calibration_error")
+        )
+        interval = " to ".join(f"{end:.4f}" for end in found["interval"]["test"])
+        told = row_of(html, model.title)
+        assert interval in told[1:3]
+        assert [told[0], *told[3:]] == [accuracy, balanced, f1, error]
+        assert f"| {model.title} | {accuracy} | {interval} | {balanced} | {f1} | {error} |" in card
+    assert row_of(html, "Clock")[0] == f"{metadata[0]['clock']['accuracy']:.4f}"
+    assert row_of(html, "Guessing")[0] == f"{metadata[0]['commonest_class']['test']:.4f}"
     assert row_of(html, "Preprocessing") == [found["preprocessing"] for found in metadata]
     assert row_of(html, "Temperature") == [f"{found['temperature']:.3f}" for found in metadata]
     for file, heading in (("train.csv", "Training"), ("test.json", "Test")):
