@@ -115,7 +115,7 @@ class Classifier:
         Returns
         -------
         ndarray of bool, shape (n_rows,)
-            What a model says of a row for which it is False is not to be relied on.
+            False where it is further from every class than nearly all held-out rows of the training.
 
         Raises
         ------

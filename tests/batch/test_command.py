@@ -220,7 +220,7 @@ def test_rows_unlike_the_training_are_told_where_asked(
     unlike = found.count(False)
     assert not any(found[95:100])
     assert printed.splitlines()[-1] == (
-        f"{unlike} of 700 rows ({unlike / 7:.1f} %) are unlike any row of the training"
+        f"{unlike} of 700 rows ({unlike / 7:.1f} %) are far from every class of the training"
     )
     succeed(trained_home, path, tmp_path / f"without.{target}", "--keep", "subject")
     without = read(tmp_path / f"without.{target}")

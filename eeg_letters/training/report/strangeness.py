@@ -21,7 +21,7 @@ class Strangeness:
     Attributes
     ----------
     limit : float
-        What is further is unlike any row of the training.
+        What is further is far from every class of the training.
     held_out : ndarray of float64, shape (n_held_out,)
         Of training rows that the distance was not fitted to.
     by_recording : tuple of (Recording, ndarray of float64 of shape (n_rows,))

@@ -206,14 +206,14 @@ def test_rows_unlike_the_training_are_marked_in_words(
     predict(page, as_csv(mixed))
     unlike = familiar.count(False)
     told = page.locator("#own-unfamiliar")
-    expect(told).to_contain_text(f"{unlike} of 4 rows are unlike any row of the training")
-    expect(page.locator("#said")).to_contain_text("unlike any row of the training")
+    expect(told).to_contain_text(f"{unlike} of 4 rows are far from every class of the training")
+    expect(page.locator("#said")).to_contain_text("far from every class of the training")
     expect(page.locator("#own-list thead th").last).to_have_text("Familiar")
     marks = page.locator("#own-list tbody td:last-child").all_inner_texts()
     assert marks == ["yes" if is_familiar else "no" for is_familiar in familiar]
     page.click("#own-list [data-place='1']")
     sentence = page.locator("#own-reading .sentence")
-    expect(sentence).to_contain_text("This row is unlike any row of the training.")
+    expect(sentence).to_contain_text("This row is far from every class of the training.")
     page.click("#own-list [data-place='0']")
     if familiar[0]:
         expect(sentence).not_to_contain_text("unlike")

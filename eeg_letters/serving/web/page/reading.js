@@ -88,7 +88,7 @@ function makeReading(host, { titles }) {
       element.classList.toggle("said", said.some(({ said: top }) => top === label));
     });
     SHOWN.forEach((place, at) => said.forEach(({ probabilities }, model) => { cells[at][model].textContent = percent(probabilities[place]); }));
-    const unlike = row.familiar === false ? [" This row is unlike any row of the training."] : [];
+    const unlike = row.familiar === false ? [" This row is far from every class of the training."] : [];
     sentence.replaceChildren(verdict(said.map(({ said: place }) => place)), ...unlike);
     chart.setAttribute("aria-label", titles.map((title, model) => `${title}: ${likeliest(said[model].probabilities)}`).join(". "));
     point();

@@ -31,7 +31,7 @@ function showOwnScore(titles) {
   if (known.length) parts.push(`Right, of ${whole(known.length)} whose ${SERVED.noun} is known: ${right.join(", ")}.`);
   const unlike = ownRows.filter(({ familiar }) => familiar === false).length;
   $("own-unfamiliar").hidden = unlike === 0;
-  $("own-unfamiliar").textContent = `${whole(unlike)} of ${plural(ownRows.length, "row")} ${unlike === 1 ? "is" : "are"} unlike any row of the training, as rows of another cap, unit or session are, or of a loose electrode. What the models say of such a row is not to be relied on.`;
+  $("own-unfamiliar").textContent = `${whole(unlike)} of ${plural(ownRows.length, "row")} ${unlike === 1 ? "is" : "are"} far from every class of the training. Another cap, another unit or a loose electrode makes such rows. How often the models are right there was not measured.`;
   $("own-score").textContent = parts.join(" ");
   say([...parts, ...(unlike ? [$("own-unfamiliar").textContent] : [])].join(" "));
 }
