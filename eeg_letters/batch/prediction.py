@@ -96,7 +96,8 @@ class Tally:
         if self.judged:
             yield (
                 f"{self.unfamiliar} of {self.judged} rows"
-                f" ({100 * self.unfamiliar / self.judged:.1f} %) are far from every class of the training"
+                f" ({100 * self.unfamiliar / self.judged:.1f} %) are far from every class of the"
+                " training"
             )
 
 

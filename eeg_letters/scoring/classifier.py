@@ -115,7 +115,8 @@ class Classifier:
         Returns
         -------
         ndarray of bool, shape (n_rows,)
-            False where it is further from every class than nearly all held-out rows of the training.
+            False where a row is further from every class than nearly all held-out rows of the
+            training.
 
         Raises
         ------
