@@ -111,9 +111,28 @@ class Scorer:
         -------
         ndarray of int64, shape (n_rows,), or int64 for a single row
         """
-        inputs = PREPROCESSING[self.preprocessing](rows, self.factor)
+        inputs = self.prepare(rows)
         if rows.ndim == 2:
             return self.choose(rows, total_norm(inputs), _below_largest(self._logits(inputs)))
+        return self.predict_prepared(inputs)
+
+    def prepare(self, rows: Floats) -> Floats:
+        """What the first layer takes of rows; the same for scorers with the same `recipe`."""
+        return PREPROCESSING[self.preprocessing](rows, self.factor)
+
+    @property
+    def recipe(self) -> tuple[str, float]:
+        """What `prepare` depends on."""
+        return self.preprocessing, self.factor
+
+    def predict_prepared(self, inputs: Floats) -> NDArray[np.int64]:
+        """Class of one row, as `predict` gives it.
+
+        Parameters
+        ----------
+        inputs : ndarray of float64, shape (n_features,)
+            What `prepare` makes of the row.
+        """
         # One layer takes no less time in float32.
         best = self._rounding.best(inputs) if len(self.weights) > 1 else None
         label: NDArray[np.int64] = self.classes[

@@ -21,7 +21,7 @@ from eeg_letters.errors import RecordingError, UserError
 from eeg_letters.recordings.recording import Recording, read_recording
 from eeg_letters.scales import Scale
 from eeg_letters.schema import Schema
-from eeg_letters.scoring.scorer import Floats
+from eeg_letters.scoring.scorer import Floats, Scorer
 from eeg_letters.scoring.store import StoredModel, load_models
 from eeg_letters.settings import SHIPPED, Settings, read_settings
 
@@ -119,8 +119,23 @@ class Inference:
         KeyError
             When no stored row has that line number.
         """
-        row = self.rows[line]
-        return [int(stored.scorer.predict(row)) for stored in self.models]
+        row = inputs = self.rows[line]
+        classes = []
+        for scorer, is_as_before in self._scorers:
+            if not is_as_before:
+                inputs = scorer.prepare(row)
+            classes.append(int(scorer.predict_prepared(inputs)))
+        return classes
+
+    @cached_property
+    def _scorers(self) -> list[tuple[Scorer, bool]]:
+        # Each with whether it prepares rows as the one before does.
+        scorers = [stored.scorer for stored in self.models]
+        before = [None, *(scorer.recipe for scorer in scorers)]
+        return [
+            (scorer, scorer.recipe == recipe)
+            for scorer, recipe in zip(scorers, before, strict=False)
+        ]
 
     @cached_property
     def _answers(self) -> list[tuple[str, tuple[int | str, ...]]]:
