@@ -226,7 +226,7 @@ def test_where_all_rows_are_familiar_nothing_is_said_of_it(
     answers = client.post("/predict", json={"rows": powers}).json()["predictions"]
     usual = [row for row, answer in zip(rows.values(), answers, strict=True) if answer["familiar"]]
     predict(page, as_csv([in_another_unit(usual[0])]))
-    expect(page.locator("#own-unfamiliar")).to_contain_text("1 of 1 row is unlike")
+    expect(page.locator("#own-unfamiliar")).to_contain_text("1 of 1 row is far from")
     predict(page, as_csv(usual))
     expect(page.locator("#own-list tbody tr")).to_have_count(len(usual))
     expect(page.locator("#own-unfamiliar")).to_be_hidden()
