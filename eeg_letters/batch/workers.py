@@ -11,15 +11,15 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from math import ceil
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
-from threading import Thread
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eeg_letters.errors import UserError
+from eeg_letters.orphans import end_with_parent
 from eeg_letters.recordings.chunks import SLOT_BYTES, Chunk, Parsed, Table
 from eeg_letters.scoring.bulk import BulkScorer, Scores, score
 from eeg_letters.scoring.familiarity import CANNOT_TELL, Familiarity
@@ -157,15 +157,8 @@ def _begin_work(work: _Work) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
     # A library that aborts may print the row that it had.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     _worker = work
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    assert parent is not None  # noqa: S101
-    parent.join()
-    os._exit(1)
 
 
 def _work(chunk: Chunk) -> Scored:

@@ -186,9 +186,7 @@ def choose(
         if isinstance(joint, str):
             dropped[recipe] = joint
             continue
-        held_out = _held_out(plan)
-        known = np.isfinite(joint[np.arange(len(joint)), training.labels[held_out]])
-        temperature = fit_temperature(joint[known], training.labels[held_out][known])
+        temperature = fit_temperature(joint, training.labels[_held_out(plan)])
         half = folds[0].scorer if not plan.by_recording and isinstance(folds[0], HeldOut) else None
         ranked.append(
             Candidate(

@@ -19,6 +19,7 @@ import joblib
 from threadpoolctl import threadpool_limits
 
 from eeg_letters.errors import OutputError
+from eeg_letters.orphans import end_with_parent
 from eeg_letters.training.dataset import Dataset
 
 # Fits to fewer rows take less time than starting other processes.
@@ -109,6 +110,7 @@ def results(futures: Iterable[Future[T]]) -> list[T]:
 
 def _begin(file: Path) -> None:
     global _shared
+    end_with_parent()
     _shared = joblib.load(file, mmap_mode="r")
     importlib.import_module(_FITTING)
 

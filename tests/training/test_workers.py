@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +15,7 @@ from eeg_letters.recordings.recording import read_recording
 from eeg_letters.settings import DATA
 from eeg_letters.training.dataset import Dataset
 from eeg_letters.training.workers import Workers, results
+from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +48,48 @@ def test_an_error_is_that_of_the_function(recording: Dataset) -> None:
         pytest.raises(RecordingError, match="no"),
     ):
         results([workers.submit(refuse)])
+
+
+ENDLESS = """
+import os, time
+from pathlib import Path
+from eeg_letters.recordings.recording import read_recording
+from eeg_letters.settings import DATA
+from eeg_letters.training.dataset import Dataset
+from eeg_letters.training.workers import Workers
+from tests.training.test_workers import last_for_ever
+if __name__ == "__main__":
+    recording = Dataset((read_recording(DATA / "train.csv"),))
+    with Workers(recording, recording) as workers:
+        jobs = [workers.submit(last_for_ever, {folder!r}) for _ in range(2)]
+        jobs[0].result()
+"""
+
+
+def last_for_ever(*arguments: object) -> None:
+    (Path(str(arguments[-1])) / str(os.getpid())).touch()
+    while True:
+        time.sleep(1)
+
+
+def test_no_process_outlives_one_that_is_killed(tmp_path: Path) -> None:
+    began = tmp_path / "began"
+    began.mkdir()
+    script = tmp_path / "endless.py"
+    script.write_text(ENDLESS.format(folder=str(began)))
+    with subprocess.Popen(
+        [sys.executable, script], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    ) as process:
+        try:
+            deadline = time.monotonic() + 60
+            while not (children := [int(path.name) for path in began.iterdir()]):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        finally:
+            process.kill()
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_process_that_is_killed_ends_in_one_sentence(recording: Dataset) -> None:
