@@ -143,9 +143,10 @@ def training_table(trained: Sequence[TrainedModel], training: Dataset, weight: i
         else f"Estimate: first half of each {noun}'s rows predicts the second half."
     ]
     if training.n_adapting:
+        times = "as others do" if weight == 1 else f"{weight}-fold"
         how = "as many of what is held out are" if trained[0].by_recording else "they are not"
         caption.append(
-            f"Rows of the session to come count {weight}-fold; in the estimate {how} fitted to."
+            f"Rows of the session to come count {times}; in the estimate {how} fitted to."
         )
     caption += [
         f"Dropped: {model.model.title} with {recipe}: {reason}"
