@@ -44,7 +44,7 @@ ANSWERS: dict[str, tuple[str, Any]] = {
     "/docs": ("text/html; charset=utf-8", "API reference"),
     "/line/232": ("application/json", {"Line": "232", "# Letter": "3", "Cz/theta": "0.5"}),
     "/prediction/232": ("application/json", {"prediction LDA": 3}),
-    "/predict": ("application/json", {"predictions": [{"LDA": {"label": 3}}]}),
+    "/predict": ("application/json", {"predictions": [{"LDA": {"label": 3}, "familiar": True}]}),
     "/score": ("application/json", {"Score LDA": 0.7}),
     "/docs.json": ("application/json", {"openapi": "3.1.0"}),
     "/schema.json": ("application/json", {"routes": []}),
