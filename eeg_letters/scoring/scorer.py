@@ -157,7 +157,7 @@ class Scorer:
 
     def classify(self, rows: Floats) -> tuple[NDArray[np.int64], Floats]:
         """What `predict` and `predict_proba` give, computed once."""
-        inputs = PREPROCESSING[self.preprocessing](rows, self.factor)
+        inputs = self.prepare(rows)
         below = _below_largest(self._logits(inputs))
         if rows.ndim == 2:
             return self.choose(rows, total_norm(inputs), below), _softmax(below)
@@ -176,7 +176,7 @@ class Scorer:
         -------
         ndarray of float64, shape (n_rows, n_classes) or (n_classes,)
         """
-        return self._logits(PREPROCESSING[self.preprocessing](rows, self.factor))
+        return self._logits(self.prepare(rows))
 
     def choose(self, rows: Floats, norm: float, below: Floats) -> NDArray[np.int64]:
         """Classes of rows whose logits are known, as `predict` gives them to each row by itself.
@@ -201,7 +201,7 @@ class Scorer:
         slope, offset = self._rounding.slope, self._rounding.offset
         # So many must be below: all but the largest of each row. What is not a number never is.
         if np.count_nonzero(below < -(slope * norm + offset)) != below.size - len(below):
-            inputs = PREPROCESSING[self.preprocessing](rows, self.factor)
+            inputs = self.prepare(rows)
             margins = slope * _row_norms(inputs) + offset
             far = np.count_nonzero(below < -margins[:, np.newaxis], axis=1)
             for row in np.flatnonzero(far != below.shape[1] - 1):

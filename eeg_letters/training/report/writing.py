@@ -15,6 +15,7 @@ from eeg_letters.schema import Features
 from eeg_letters.training.clock import WITHIN
 from eeg_letters.training.dataset import Dataset
 from eeg_letters.training.evaluation import CONFIDENCE_BINS, ClassScore
+from eeg_letters.training.holding_out import MOST_GROUPS
 from eeg_letters.training.report import figures
 from eeg_letters.training.report.confusion import (
     MOST_DRAWN,
@@ -94,6 +95,7 @@ def _facts(findings: Findings) -> dict[str, Any]:
         "folds": FOLDS,
         "block_rows": BLOCK_ROWS,
         "within": WITHIN,
+        "most_groups": MOST_GROUPS,
         "bins": CONFIDENCE_BINS,
         "many_rows": MANY_ROWS,
         "numbered": NUMBERED,
