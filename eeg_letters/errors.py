@@ -21,6 +21,10 @@ class StoreError(UserError):
     """A model store that cannot be read or written."""
 
 
+class DatabaseError(UserError):
+    """A database that cannot be used, or has not the tables that this version needs."""
+
+
 class OutputError(UserError):
     """An output that cannot be written."""
 

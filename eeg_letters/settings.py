@@ -6,12 +6,12 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from eeg_letters.errors import UserError
+from eeg_letters.errors import DatabaseError, UserError
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 # Folder of the Bento that this code is packed in: the code is in its folder `src`.
@@ -28,6 +28,9 @@ _OWN_PORT = re.compile(r"http://.*:80|https://.*:443")
 CELLS_A_ROW = 52
 # Of a probability in an answer, with all digits that a float can have.
 _CELL_BYTES = 24
+# Of a recording in the database: a segment of a path that needs no escapes.
+RECORDING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+RECORDING_NAMES = "letters and digits, with . _ or - between them, 100 characters at most"
 _HOST = re.compile(rb"([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]*)?")
 
 
@@ -70,6 +73,27 @@ class Settings:
         ``*`` alone for all.
     log_format : {"json", "text"}
         ``EEG_LOG_FORMAT``: one JSON object a line, or text for people.
+    database : str or None
+        ``EEG_DATABASE``: address of the database, ``sqlite:///FILE`` or ``postgresql://…``; it may
+        have a password. Without it, and without `database_file`, nothing is kept.
+    database_file : pathlib.Path or None
+        ``EEG_DATABASE_FILE``: a file that has the address in place of `database`; it is read for
+        each connection. Absolute.
+    database_max_mb : int
+        ``EEG_DATABASE_MAX_MB``: about how large an SQLite database may become: beyond that the
+        oldest predictions are deleted.
+    recording : str or None
+        ``EEG_RECORDING``: the recording in the database that routes without a name mean, in place
+        of `test_data`.
+    keep_predictions : bool
+        ``EEG_KEEP_PREDICTIONS``: whether what is answered is kept in the database.
+    keep_rows : bool
+        ``EEG_KEEP_ROWS``: whether a client's band powers are kept with it.
+    tokens_file : pathlib.Path or None
+        ``EEG_TOKENS_FILE``: digests of the tokens of those who may give feedback and read what was
+        kept. Absolute.
+    open_feedback : bool
+        ``EEG_OPEN_FEEDBACK``: whether anybody may.
     """
 
     test_data: Path | None = None
@@ -83,6 +107,19 @@ class Settings:
     allowed_hosts: frozenset[bytes] | None = None
     cors_origins: tuple[str, ...] = ()
     log_format: str = "json"
+    database: str | None = field(default=None, repr=False)
+    database_file: Path | None = None
+    database_max_mb: int = 512
+    recording: str | None = None
+    keep_predictions: bool = False
+    keep_rows: bool = True
+    tokens_file: Path | None = None
+    open_feedback: bool = False
+
+    @property
+    def has_database(self) -> bool:
+        """Whether there is a database to keep recordings and predictions in."""
+        return self.database is not None or self.database_file is not None
 
     @property
     def max_answer_bytes(self) -> int:
@@ -110,7 +147,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     """
     defaults = Settings()
     max_rows = _positive(environment, "EEG_MAX_ROWS", defaults.max_rows)
-    return Settings(
+    settings = Settings(
         test_data=_recording(environment),
         max_body_bytes=_positive(environment, "EEG_MAX_BODY_BYTES", defaults.max_body_bytes),
         body_timeout_seconds=_positive(
@@ -126,7 +163,100 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         allowed_hosts=_hosts(environment, "EEG_ALLOWED_HOSTS"),
         cors_origins=_origins(environment, "EEG_CORS_ORIGINS"),
         log_format=_choice(environment, "EEG_LOG_FORMAT", ("json", "text")),
+        database=_address(environment, "EEG_DATABASE"),
+        database_file=_file(environment, "EEG_DATABASE_FILE"),
+        database_max_mb=_positive(environment, "EEG_DATABASE_MAX_MB", defaults.database_max_mb),
+        recording=_name(environment, "EEG_RECORDING"),
+        keep_predictions=_flag(environment, "EEG_KEEP_PREDICTIONS", defaults.keep_predictions),
+        keep_rows=_flag(environment, "EEG_KEEP_ROWS", defaults.keep_rows),
+        tokens_file=_file(environment, "EEG_TOKENS_FILE"),
+        open_feedback=_flag(environment, "EEG_OPEN_FEEDBACK", defaults.open_feedback),
     )
+    _check_database(settings)
+    return settings
+
+
+def _check_database(settings: Settings) -> None:
+    if settings.database is not None and settings.database_file is not None:
+        raise UserError("EEG_DATABASE and EEG_DATABASE_FILE are both set; there is one database")
+    if settings.has_database:
+        if settings.open_feedback and settings.tokens_file is not None:
+            raise UserError(
+                "EEG_OPEN_FEEDBACK=true and EEG_TOKENS_FILE: either anybody may give feedback, or"
+                " those who have a token"
+            )
+        return
+    needs_one = {
+        "EEG_RECORDING": settings.recording is not None,
+        "EEG_KEEP_PREDICTIONS": settings.keep_predictions,
+        "EEG_TOKENS_FILE": settings.tokens_file is not None,
+        "EEG_OPEN_FEEDBACK": settings.open_feedback,
+    }
+    for name, is_set in needs_one.items():
+        if is_set:
+            raise UserError(f"{name} is set, and there is no database: set EEG_DATABASE")
+
+
+def database_address(settings: Settings) -> tuple[str, str]:
+    """The address of the database, after the name of what it is from.
+
+    Raises
+    ------
+    DatabaseError
+        When there is none, or the file that is to have it has not.
+    """
+    if settings.database is not None:
+        return "EEG_DATABASE", settings.database
+    if settings.database_file is None:
+        raise DatabaseError(
+            "there is no database: set EEG_DATABASE to an address such as"
+            " sqlite:///letters.sqlite or postgresql://user:password@host/name"
+        )
+    source = f"EEG_DATABASE_FILE={settings.database_file}"
+    try:
+        text = settings.database_file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise DatabaseError(f"{source}: {reason}") from None
+    return source, _checked_address(source, text)
+
+
+def _address(environment: Mapping[str, str], name: str) -> str | None:
+    text = environment.get(name)
+    return _checked_address(name, text) if text else None
+
+
+def _checked_address(source: str, text: str) -> str:
+    if text.startswith("postgresql://"):
+        return text
+    scheme = "sqlite:///"
+    if not text.startswith(scheme) or not text.removeprefix(scheme):
+        # Its value may have a password.
+        raise DatabaseError(
+            f"{source}: not an address of a database, such as sqlite:///letters.sqlite or"
+            " postgresql://user:password@host/name"
+        )
+    # A worker of a built Bento starts in the Bento's own folder.
+    return scheme + str(Path(text.removeprefix(scheme)).absolute())
+
+
+def _file(environment: Mapping[str, str], name: str) -> Path | None:
+    text = environment.get(name)
+    return Path(text).absolute() if text else None
+
+
+def _name(environment: Mapping[str, str], name: str) -> str | None:
+    text = environment.get(name)
+    if text and not RECORDING_NAME.fullmatch(text):
+        raise UserError(f"{name}={text}: not a name of a recording: {RECORDING_NAMES}")
+    return text or None
+
+
+def _flag(environment: Mapping[str, str], name: str, default: bool) -> bool:
+    text = environment.get(name) or str(default).lower()
+    if text not in ("true", "false"):
+        raise UserError(f"{name}={text}: neither true nor false")
+    return text == "true"
 
 
 def _recording(environment: Mapping[str, str]) -> Path | None:

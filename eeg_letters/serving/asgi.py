@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import re
@@ -96,6 +97,11 @@ class _Exchange:
         self.methods, self.parameters = match(path)
         self.route = self.methods.get(method) or next(iter(self.methods.values()), _UNMATCHED)
 
+    def request(self, body: bytes, query: bytes = b"") -> Request:
+        return Request(
+            self.headers, self.parameters, body, query, self.request_id, self.route.template
+        )
+
 
 def _not_found(_: Request) -> Response:
     raise Problem(HTTPStatus.NOT_FOUND, "There is nothing at this path.")
@@ -121,6 +127,8 @@ class Application:
         Told of every answer, where a collector is named.
     refusals : dict of str to callable
         How a problem is answered instead, by the path's first segment: another protocol's form.
+    close : callable, optional
+        What else there is to do when the process ends, while the last spans are sent.
 
     Attributes
     ----------
@@ -136,6 +144,7 @@ class Application:
         access_log: AccessLog,
         tracing: Tracing | None = None,
         refusals: Mapping[str, Refusal] = MappingProxyType({}),
+        close: Callable[[], None] | None = None,
     ) -> None:
         self._fixed: dict[str, dict[str, Route]] = {}
         # By the first segment of the path.
@@ -145,6 +154,7 @@ class Application:
         self._metrics = metrics
         self._access_log = access_log
         self._tracing = tracing
+        self._close = close
         self._refusals = refusals
         by_template: dict[str, dict[str, Route]] = {}
         for route in routes:
@@ -163,7 +173,7 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
-            await _answer_lifespan(receive, send, self._tracing)
+            await _answer_lifespan(receive, send, self._shut_down)
             return
         exchange = _Exchange(
             scope["method"],
@@ -196,18 +206,26 @@ class Application:
         self._record(exchange, status)
 
     def answer(
-        self, method: str, path: str, scheme: str, fields: Sequence[Header], body: bytes
+        self,
+        method: str,
+        path: str,
+        scheme: str,
+        fields: Sequence[Header],
+        body: bytes,
+        has_query: bool = False,
     ) -> Answer | None:
         """Answer a whole request at once, where that is little work.
 
         Parameters
         ----------
         method, path, scheme : str
-            As of ASGI's scope; a query is not looked at.
+            As of ASGI's scope.
         fields : sequence of (bytes, bytes)
             The request's headers; the body is not compressed.
         body : bytes
             All of it.
+        has_query : bool
+            Whether there is a query, which is not read here.
 
         Returns
         -------
@@ -218,13 +236,16 @@ class Application:
         route = exchange.route
         if not route.at_once or len(body) > self._limit(route):
             return None
+        # What is asked with a body may have a use for a query.
+        if has_query and (body or route.reads_query):
+            return None
         try:
             self._check(exchange)
             if route.body is Body.NONE:
                 body = b""
             elif route.body is Body.JSON:
                 _check_media(exchange.headers, route.media)
-            response = route.handler(Request(exchange.headers, exchange.parameters, body))
+            response = route.handler(exchange.request(body))
         except Exception as error:  # noqa: BLE001 A fault is logged.
             response = self._refusal(exchange, error)
         if not isinstance(response, Response):
@@ -257,8 +278,7 @@ class Application:
         return min(route.max_body_bytes, self._settings.max_body_bytes)
 
     async def _respond(self, exchange: _Exchange, body: bytes, query: bytes) -> Response:
-        request = Request(exchange.headers, exchange.parameters, body, query)
-        response = exchange.route.handler(request)
+        response = exchange.route.handler(exchange.request(body, query))
         return response if isinstance(response, Response) else await response
 
     def _refusal(self, exchange: _Exchange, error: Exception) -> Response:
@@ -272,6 +292,13 @@ class Application:
             error = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The fault is on this side.")
         room = exchange.path[1:].partition("/")[0]
         return self._refusals.get(room, _problem_response)(error)
+
+    async def _shut_down(self) -> None:
+        # At the same time: each has all that a pod has to spare.
+        closing = [self._close] if self._close is not None else []
+        if self._tracing is not None:
+            closing.append(self._tracing.shutdown)
+        await asyncio.gather(*map(asyncio.to_thread, closing))
 
     def _match(self, path: str) -> tuple[Mapping[str, Route], tuple[str, ...]]:
         if methods := self._fixed.get(path):
@@ -307,11 +334,13 @@ def _not_allowed(methods: Mapping[str, Route], method: str) -> Problem:
     )
 
 
-async def _answer_lifespan(receive: Receive, send: Send, tracing: Tracing | None) -> None:
+async def _answer_lifespan(
+    receive: Receive, send: Send, shut_down: Callable[[], Awaitable[None]]
+) -> None:
     while True:
         message = await receive()
-        if message["type"] == "lifespan.shutdown" and tracing is not None:
-            tracing.shutdown()
+        if message["type"] == "lifespan.shutdown":
+            await shut_down()
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return

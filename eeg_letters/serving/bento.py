@@ -17,7 +17,7 @@ from eeg_letters.errors import UserError
 from eeg_letters.scoring.store import load_schema
 from eeg_letters.serving import cors, openapi
 from eeg_letters.serving.inference import load_inference
-from eeg_letters.serving.start import OUT_OF_MEMORY, build_application, end
+from eeg_letters.serving.start import OUT_OF_MEMORY, build_application, check_database, end
 from eeg_letters.serving.telemetry.logs import configure_logging
 from eeg_letters.settings import Settings, read_settings
 
@@ -61,6 +61,12 @@ def check_start() -> None:
     # A worker of a built Bento starts in the Bento's own folder.
     if settings.test_data is not None:
         os.environ["EEG_TEST_DATA"] = str(settings.test_data)
+    if settings.database is not None:
+        os.environ["EEG_DATABASE"] = settings.database
+    for name in ("database_file", "tokens_file"):
+        path = getattr(settings, name)
+        if path is not None:
+            os.environ[f"EEG_{name.upper()}"] = str(path)
     child = get_context("fork").Process(target=_load, args=(settings,))
     child.start()
     child.join()
@@ -86,6 +92,7 @@ def _load(settings: Settings) -> None:
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     try:
         load_inference(settings)
+        check_database(settings)
     except UserError as error:
         end(error)
     except MemoryError:

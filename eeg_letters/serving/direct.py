@@ -106,11 +106,15 @@ class DirectProtocol(HttpToolsProtocol):
 
     def _answer_at_once(self, body: bytes) -> bool:
         method = self.parser.get_method()
-        # What is asked with a body may have a use for a query, which is not passed on here.
-        if method == b"HEAD" or (body and b"?" in self.url):
+        if method == b"HEAD":
             return False
         answer = self._application.answer(
-            method.decode("ascii"), self._path, self.scheme or "http", self.headers, body
+            method.decode("ascii"),
+            self._path,
+            self.scheme or "http",
+            self.headers,
+            body,
+            b"?" in self.url,
         )
         if answer is None:
             return False

@@ -68,6 +68,8 @@ class Inference:
         Each stored row by its line number, as JSON.
     rows : dict of int to ndarray of float64, shape (n_features,)
         The features of each stored row by its line number.
+    rows_sha256 : str
+        Checksum of the file that has them; empty where there are none.
     truth : ndarray of int64, shape (n_rows,)
         Index of the true class of each stored row, in the order of `rows`.
     classes : dict of str to ndarray of int64, shape (n_rows,)
@@ -82,6 +84,7 @@ class Inference:
     label_column: str | None
     lines: dict[int, bytes]
     rows: dict[int, Floats]
+    rows_sha256: str
     truth: NDArray[np.int64]
     classes: dict[str, NDArray[np.int64]]
     no_rows: str
@@ -220,7 +223,7 @@ def load_inference(settings: Settings) -> Inference:
     try:
         return _with_rows(models, read_recording(SHIPPED, schema))
     except RecordingError as error:
-        return Inference(models, (), (), None, {}, {}, np.empty(0, np.int64), {}, str(error))
+        return Inference(models, (), (), None, {}, {}, "", np.empty(0, np.int64), {}, str(error))
 
 
 def _with_rows(models: Sequence[StoredModel], recording: Recording) -> Inference:
@@ -231,6 +234,7 @@ def _with_rows(models: Sequence[StoredModel], recording: Recording) -> Inference
         recording.label_column,
         recording.rows,
         dict(zip(recording.rows, recording.features, strict=True)),
+        recording.sha256,
         recording.labels,
         {stored.model.title: stored.scorer.predict(recording.features) for stored in models},
         "",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
 
 from eeg_letters.serving.api import routes as api
 from eeg_letters.serving.inference import Inference
@@ -17,6 +18,9 @@ from eeg_letters.serving.web.index import build_index
 from eeg_letters.serving.web.page import page
 from eeg_letters.settings import Settings
 
+if TYPE_CHECKING:
+    from eeg_letters.serving.database.opening import Database
+
 
 def build_routes(
     inference: Inference,
@@ -24,6 +28,7 @@ def build_routes(
     settings: Settings,
     openapi: Mapping[str, Any],
     schema: Mapping[str, Any],
+    database: Database | None = None,
 ) -> list[Route]:
     """Every route of the service.
 
@@ -39,25 +44,42 @@ def build_routes(
         The OpenAPI document.
     schema : dict
         The description that BentoML's own client asks for.
+    database : Database, optional
+        Where what is answered is kept, and what is known of it.
 
     Returns
     -------
     list of Route
     """
     scheduler = FairScheduler()
+    keep = None if database is None else database.keep
 
     def exposition(_: Request) -> Response:
         return Response(metrics.exposition(), METRICS)
 
-    healthy = fixed(Response(b"\n", b"text/plain; charset=utf-8"))
+    text = b"text/plain; charset=utf-8"
+    healthy = Response(b"\n", text)
+
+    def ready(request: Request) -> Response:
+        if "verbose" not in parse_qs(request.query.decode("latin-1"), keep_blank_values=True):
+            return healthy
+        # In the form of Kubernetes' own servers. Without the database rows are still answered.
+        lines = ["[+]models ok"]
+        if inference.no_rows and settings.recording is None:
+            lines.append("[-]stored rows: there are none")
+        if database is not None:
+            lines.append("[+]database ok" if database.is_up else "[-]database: it does not answer")
+        return Response("\n".join([*lines, "readyz check passed", ""]).encode(), text)
+
     return [
         Route("/", ("GET",), build_index(page(inference), openapi)),
-        *api.build_routes(inference, metrics, settings, scheduler),
-        Route("/livez", ("GET",), healthy, internal=True, at_once=True),
-        Route("/readyz", ("GET",), healthy, internal=True, at_once=True),
+        *api.build_routes(inference, metrics, settings, scheduler, keep),
+        Route("/livez", ("GET",), fixed(healthy), internal=True, at_once=True),
+        Route("/readyz", ("GET",), ready, internal=True, at_once=True, reads_query=True),
         Route("/metrics", ("GET",), exposition, internal=True),
         Route("/docs.json", ("GET",), fixed(json_response(openapi))),
         Route("/schema.json", ("GET",), fixed(json_response(schema))),
         *reference.build_routes(),
-        *open_inference.build_routes(inference, metrics, settings, scheduler),
+        *open_inference.build_routes(inference, metrics, settings, scheduler, keep),
+        *(() if database is None else database.routes),
     ]

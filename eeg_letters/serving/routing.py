@@ -77,12 +77,18 @@ class Request(NamedTuple):
         Empty where the route takes none.
     query : bytes
         What follows the path's question mark.
+    request_id : bytes
+        The client's, or one of our own; the answer has it, too.
+    route : str
+        Template of the path.
     """
 
     headers: Mapping[bytes, bytes]
     parameters: tuple[str, ...]
     body: bytes
     query: bytes = b""
+    request_id: bytes = b""
+    route: str = ""
 
 
 # What is little work is answered at once; what is more, by a coroutine, between whose steps others
@@ -118,6 +124,8 @@ class Route:
         Logged and traced only when it fails: probes and metrics.
     at_once : bool
         Whether the handler's responses, apart from coroutines', are small: `Application.answer`.
+    reads_query : bool
+        Whether it reads the query of a request without a body.
     media : tuple of bytes
         Media types of the body, where it must be declared.
     """
@@ -129,4 +137,5 @@ class Route:
     max_body_bytes: int = sys.maxsize
     internal: bool = False
     at_once: bool = False
+    reads_query: bool = False
     media: tuple[bytes, ...] = (JSON,)

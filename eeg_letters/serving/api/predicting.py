@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote
 
 from eeg_letters.errors import Problem
+from eeg_letters.scoring.scorer import Floats
 from eeg_letters.serving.api import jsonlines
 from eeg_letters.serving.api.answers import as_json
 from eeg_letters.serving.api.facts import Batches, Facts, Part
@@ -20,7 +21,8 @@ from eeg_letters.serving.api.rows import RowParser
 from eeg_letters.serving.api.tables import Table
 from eeg_letters.serving.api.texts import Text
 from eeg_letters.serving.bodies import Header
-from eeg_letters.serving.inference import Inference
+from eeg_letters.serving.inference import Inference, Prediction
+from eeg_letters.serving.keeping import Keep
 from eeg_letters.serving.routing import JSON, Request, Response, media_type
 from eeg_letters.serving.scheduling import FairScheduler
 from eeg_letters.serving.telemetry.metrics import Metrics
@@ -52,12 +54,13 @@ def build_predict(
     settings: Settings,
     scheduler: FairScheduler,
     parser: RowParser,
+    keep: Keep | None,
 ) -> Predict:
     """A handler of rows in any form that is read.
 
     Parameters
     ----------
-    inference, metrics, settings, scheduler
+    inference, metrics, settings, scheduler, keep
         As of `eeg_letters.serving.api.routes.build_routes`.
     parser : RowParser
         Of JSON rows.
@@ -69,7 +72,7 @@ def build_predict(
         True: row_limit(settings, *sizes, len(schema.features)),
     }
     all_facts = Facts(schema)
-    answer_in_parts = build_answer(inference, metrics, scheduler)
+    answer_in_parts = build_answer(inference, metrics, scheduler, keep)
 
     def read(request: Request, with_values: bool) -> tuple[Iterator[Part], Sequence[str]]:
         limit, facts = limits[with_values], all_facts if with_values else None
@@ -89,7 +92,7 @@ def build_predict(
         with_values = _wants_values(request.query)
         found, notes = read(request, with_values)
         # Values or not, of the same batches.
-        response = await answer_in_parts(found, limits[False].part, True)
+        response = await answer_in_parts(request, found, limits[False].part, True)
         response.headers = _read_as(notes)
         return response
 
@@ -97,35 +100,43 @@ def build_predict(
 
 
 def build_answer(
-    inference: Inference, metrics: Metrics, scheduler: FairScheduler
-) -> Callable[[Iterable[Part], int, bool], Coroutine[Any, Any, Response]]:
+    inference: Inference, metrics: Metrics, scheduler: FairScheduler, keep: Keep | None
+) -> Callable[[Request, Iterable[Part], int, bool], Coroutine[Any, Any, Response]]:
     """A function that answers rows which are much work.
 
-    Parameters are those of `build_predict`. Those of the function are the rows, how many are
-    answered at a time, and whether to parse a part of them is much work, too.
+    Parameters are those of `build_predict`. Those of the function are the request, its rows, how
+    many are answered at a time, and whether to parse a part of them is much work, too.
     """
 
-    def answer(part: Part) -> bytes:
+    def answer(part: Part, kept: list[tuple[Floats, Sequence[Prediction]]]) -> bytes:
         rows = inference.to_powers(part.rows)
         predictions = inference.predict(rows, judge=True)
         metrics.count_predictions(prediction.classes for prediction in predictions)
         metrics.count_judged(predictions[0].familiar)
+        if keep is not None:
+            kept.append((rows, predictions))
         besides = part.facts and (
             {"values": values, **fact} for values, fact in zip(rows, part.facts, strict=True)
         )
         return as_json(predictions, inference.schema.labels, besides)
 
-    async def answer_in_parts(parsed: Iterable[Part], size: int, is_large: bool) -> Response:
+    async def answer_in_parts(
+        request: Request, parsed: Iterable[Part], size: int, is_large: bool
+    ) -> Response:
         answers: list[bytes] = []
+        # Until all are answered: a bad row refuses those before it.
+        kept: list[tuple[Floats, Sequence[Prediction]]] = []
         batches = Batches(size)
         for part in parsed:
             if is_large:
                 await scheduler.checkpoint()
             for batch in batches.add(part):
-                answers.append(answer(batch))
+                answers.append(answer(batch, kept))
                 await scheduler.checkpoint()
         if batches:
-            answers.append(answer(batches.rest()))
+            answers.append(answer(batches.rest(), kept))
+        if keep is not None and kept:
+            keep.rows(request, kept)
         return Response(b'{"predictions":[%b]}' % b",".join(answers))
 
     return answer_in_parts

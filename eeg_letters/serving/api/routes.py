@@ -22,6 +22,7 @@ from eeg_letters.serving.api.names import other_columns
 from eeg_letters.serving.api.predicting import MEDIA, build_answer, build_predict, is_usual
 from eeg_letters.serving.api.rows import RowParser, parse_member
 from eeg_letters.serving.inference import Inference
+from eeg_letters.serving.keeping import Keep
 from eeg_letters.serving.routing import (
     Body,
     Handler,
@@ -60,7 +61,11 @@ NO_ROWS = (
 
 
 def build_routes(
-    inference: Inference, metrics: Metrics, settings: Settings, scheduler: FairScheduler
+    inference: Inference,
+    metrics: Metrics,
+    settings: Settings,
+    scheduler: FairScheduler,
+    keep: Keep | None,
 ) -> list[Route]:
     """The routes of our own.
 
@@ -80,32 +85,40 @@ def build_routes(
         return json_response(inference.name(classes))
 
     def prediction(request: Request) -> Response:
-        classes = _stored(inference.classify, _line_of(request))
+        number = _line_of(request)
+        classes = _stored(inference.classify, number)
         metrics.count_prediction(classes)
+        if keep is not None:
+            keep.stored_row(request, int(number), classes)
         return named(*classes)
 
     def no_rows(_: Request) -> Response:
         raise Problem(HTTPStatus.NOT_FOUND, NO_ROWS)
 
-    def answer(rows: Floats) -> bytes:
-        predictions = inference.predict(inference.to_powers(rows), judge=True)
+    def answer(request: Request, rows: Floats) -> bytes:
+        powers = inference.to_powers(rows)
+        predictions = inference.predict(powers, judge=True)
         metrics.count_predictions(prediction.classes for prediction in predictions)
         metrics.count_judged(predictions[0].familiar)
-        return as_json(predictions, labels) if len(rows) else b""
+        if not len(rows):
+            return b""
+        if keep is not None:
+            keep.rows(request, [(powers, predictions)])
+        return as_json(predictions, labels)
 
-    answer_in_parts = build_answer(inference, metrics, scheduler)
-    predict_any = build_predict(inference, metrics, settings, scheduler, parser)
+    answer_in_parts = build_answer(inference, metrics, scheduler, keep)
+    predict_any = build_predict(inference, metrics, settings, scheduler, parser, keep)
 
     def predict(request: Request) -> Response | Coroutine[Any, Any, Response]:
         if request.query or not is_usual(request):
             return predict_any(request)
         parsed: Iterable[Floats] = parser.parse(request.body, limit)
         if len(request.body) > PART_BYTES:
-            return answer_in_parts(map(Part, parsed), limit.part, True)
+            return answer_in_parts(request, map(Part, parsed), limit.part, True)
         (rows,) = parsed
         if len(rows) > limit.few:
-            return answer_in_parts((Part(rows),), limit.part, False)
-        return Response(b'{"predictions":[%b]}' % answer(rows))
+            return answer_in_parts(request, (Part(rows),), limit.part, False)
+        return Response(b'{"predictions":[%b]}' % answer(request, rows))
 
     of_rows: dict[str, Handler] = {
         "line": line,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
@@ -18,7 +18,8 @@ from eeg_letters.scoring.scorer import Floats
 from eeg_letters.scoring.store import StoredModel
 from eeg_letters.serving.api.limits import RowLimit, row_limit
 from eeg_letters.serving.api.rows import RowParser
-from eeg_letters.serving.inference import Inference
+from eeg_letters.serving.inference import Inference, Prediction
+from eeg_letters.serving.keeping import Keep
 from eeg_letters.serving.open_inference.answers import (
     Answer,
     Output,
@@ -50,6 +51,10 @@ _MODEL = "/v2/models/{model}"
 _VERSION = _MODEL + "/versions/{version}"
 
 
+# Rows, and what each model gives them; nothing where it was not asked.
+_Kept = list[tuple[Floats, Sequence[Prediction | None]]]
+
+
 @dataclass(frozen=True)
 class _Served:
     # A model as the protocol has it: one of the stored ones, or both.
@@ -79,7 +84,11 @@ class _Served:
 
 
 def build_routes(
-    inference: Inference, metrics: Metrics, settings: Settings, scheduler: FairScheduler
+    inference: Inference,
+    metrics: Metrics,
+    settings: Settings,
+    scheduler: FairScheduler,
+    keep: Keep | None,
 ) -> list[Route]:
     """The routes of the protocol.
 
@@ -108,14 +117,18 @@ def build_routes(
     def ready(request: Request) -> Response:
         return json_response({"name": find(*request.parameters).name, "ready": True})
 
-    def predict(model: _Served, answer: Answer, rows: Floats) -> list[list[bytes]]:
+    def predict(model: _Served, answer: Answer, rows: Floats, kept: _Kept) -> list[list[bytes]]:
         if not len(rows):
             return []
-        predictions = model.inference.predict(model.inference.to_powers(rows), answer.judges)
+        powers = model.inference.to_powers(rows)
+        predictions = model.inference.predict(powers, answer.judges)
         metrics.count_predictions(
             () if place is None else predictions[place].classes for place in model.places
         )
         metrics.count_judged(predictions[0].familiar)
+        if keep is not None:
+            by_model = [None if place is None else predictions[place] for place in model.places]
+            kept.append((powers, by_model))
         return [answer.write(predictions)]
 
     async def infer_in_parts(
@@ -128,10 +141,13 @@ def build_routes(
             )
         answer = model.answer_to(asked.outputs)
         parts = []
+        kept: _Kept = []
         for rows in asked.rows:
-            parts += predict(model, answer, rows)
+            parts += predict(model, answer, rows, kept)
             if asked.in_parts:
                 await scheduler.checkpoint()
+        if keep is not None and kept:
+            keep.rows(request, kept)
         return answer.response(asked, parts)
 
     def infer(request: Request) -> Response | Coroutine[Any, Any, Response]:
@@ -141,7 +157,10 @@ def build_routes(
         if asked is None or not asked.is_little:
             return infer_in_parts(model, request, asked)
         answer = model.answer_to(asked.outputs)
-        parts = [part for rows in asked.rows for part in predict(model, answer, rows)]
+        kept: _Kept = []
+        parts = [part for rows in asked.rows for part in predict(model, answer, rows, kept)]
+        if keep is not None and kept:
+            keep.rows(request, kept)
         return answer.response(asked, parts)
 
     server = {"name": ENSEMBLE, "version": __version__, "extensions": EXTENSIONS}

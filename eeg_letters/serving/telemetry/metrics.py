@@ -82,6 +82,10 @@ class Metrics(Collector):
         self.rows_judged = 0
         self.rows_unfamiliar = 0
 
+    def add(self, collector: Collector) -> None:
+        """Ask another collector of few series, too."""
+        self._registry.register(collector)
+
     def observe(self, labels: Answered, seconds: float) -> None:
         """Count an answer and how long it took."""
         series = self._series[labels]

@@ -216,7 +216,7 @@ def test_the_ensembles_version_is_that_of_its_models() -> None:
             StoredModel(model, given, None, None, SCHEMA, {})  # type: ignore[arg-type]
             for model, given in zip(MODELS, versions, strict=True)
         ]
-        inference = Inference(models, (), (), None, {}, {}, np.array([]), {}, "none")
+        inference = Inference(models, (), (), None, {}, {}, "", np.array([]), {}, "none")
         return v2._ensemble(inference, Settings()).version
 
     assert version("a", "b") == version("a", "b")

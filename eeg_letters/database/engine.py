@@ -1,0 +1,139 @@
+"""Connections to the database: SQLite in one file, or PostgreSQL."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from eeg_letters.errors import DatabaseError
+from eeg_letters.settings import Settings, database_address
+
+# How long a connection may take, and data on their way, until the database counts as gone.
+CONNECT_SECONDS = 3
+# How long SQLite waits for another process that writes.
+_BUSY_SECONDS = 5
+# Of a process that serves; one more connection writes.
+MOST_READERS = 4
+_MOST_CONNECTIONS = MOST_READERS + 1
+
+
+def open_engine(settings: Settings) -> Engine:
+    """An engine of the database that the settings name; it connects when it is first used.
+
+    Raises
+    ------
+    DatabaseError
+        When what they name is no address of a database.
+    """
+    url = _url(settings)
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(
+            url,
+            pool_size=_MOST_CONNECTIONS,
+            connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
+        )
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    engine = create_engine(
+        url,
+        pool_size=_MOST_CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=CONNECT_SECONDS,
+        pool_pre_ping=True,
+    )
+
+    def connect(dialect: Dialect, _: Any, __: Any, parameters: dict[str, Any]) -> None:
+        # A mounted Secret changes when the password does.
+        _, named = dialect.create_connect_args(_url(settings))
+        parameters.clear()
+        parameters |= {**_POSTGRESQL, **named}
+
+    event.listen(engine, "do_connect", connect)
+    return engine
+
+
+_POSTGRESQL = {
+    "application_name": "eeg-letters",
+    "connect_timeout": CONNECT_SECONDS,
+    # PgBouncer in transaction mode gives every transaction another connection.
+    "prepare_threshold": None,
+    "tcp_user_timeout": CONNECT_SECONDS * 1000,
+}
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A connection in a transaction that writes, committed at the end unless an error ends it."""
+    with engine.execution_options(writes=True).begin() as connection:
+        yield connection
+
+
+@contextmanager
+def explained(engine: Engine) -> Iterator[None]:
+    """Turns what the driver raises into one sentence for the user of a command.
+
+    Raises
+    ------
+    DatabaseError
+    """
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise DatabaseError(f"{display_url(engine.url)}: {reason(error)}") from None
+
+
+def display_url(url: URL) -> str:
+    """An address without its password and without its parameters, which may have one."""
+    return url.set(password=None, query={}).render_as_string()
+
+
+def reason(error: SQLAlchemyError) -> str:
+    """What the driver says, in one line."""
+    told = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return " ".join(str(told).split())
+
+
+def _url(settings: Settings) -> URL:
+    source, address = database_address(settings)
+    try:
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        # Its value may have a password.
+        raise DatabaseError(f"{source}: not an address of a database") from None
+    if url.get_backend_name() == "sqlite":
+        if url.database in (None, "", ":memory:") or url.query:
+            raise DatabaseError(f"{source}: not a file such as sqlite:///letters.sqlite")
+        return url
+    return url.set(drivername="postgresql+psycopg")
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:
+    # Transactions begin where `_begin_sqlite` says, and not where the driver thinks.
+    connection.isolation_level = None
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = NORMAL",
+        "foreign_keys = ON",
+        # What is deleted is of a person.
+        "secure_delete = ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # Who reads first and writes later would be refused where another has written in between.
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def sqlite_file(engine: Engine) -> Path | None:
+    """The file of an SQLite database; None of another."""
+    is_file = engine.dialect.name == "sqlite" and engine.url.database is not None
+    return Path(engine.url.database or "") if is_file else None

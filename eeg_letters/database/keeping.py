@@ -1,0 +1,297 @@
+"""Keeping what is answered: a bounded queue, and a thread that writes it in batches."""
+
+from __future__ import annotations
+
+import logging
+import random
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from threading import Event, Thread
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+
+from eeg_letters.database import revisions
+from eeg_letters.database.answered import COLUMNS, COPIED_AS, Answered, Floats, Served
+from eeg_letters.database.engine import reason, writing
+from eeg_letters.database.pruning import shrink
+from eeg_letters.database.tables import writers
+from eeg_letters.errors import DatabaseError
+
+# What may wait; what comes then is dropped and counted.
+MOST_BYTES = 32 * 1024 * 1024
+# What is written in one transaction.
+_BATCH_ROWS = 2000
+# How long rows are gathered until they are written.
+_GATHER_SECONDS = 0.1
+# How often an idle database is asked whether it is there.
+_IDLE_SECONDS = 2.0
+_FIRST_WAIT_SECONDS = 0.1
+_LONGEST_WAIT_SECONDS = 5.0
+# Within what a pod has to spare after its drain: see k8s/base/deployment.yaml.
+FLUSH_SECONDS = 3
+
+_NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
+_INSERT = f"INSERT INTO predictions ({_NAMES}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
+_COPY = f"COPY predictions ({_NAMES}) FROM STDIN (FORMAT BINARY)"
+
+_logger = logging.getLogger("eeg_letters")
+
+
+class Scorers(Protocol):
+    """Finds out what an answer did not need; rows are band powers, shape (n_rows, n_features)."""
+
+    def probabilities(self, rows: Floats) -> Sequence[Floats]:
+        """Of each model, in the order of `eeg_letters.models.MODELS`."""
+
+    def familiar(self, rows: Floats) -> NDArray[np.bool_] | None:
+        """Whether each row is like those of the training; None where that cannot be told."""
+
+
+class Keeper:
+    """Writes what is answered, and knows whether the database is there.
+
+    A request only puts what it answered into a queue. While the database is away it is tried again
+    after a while, at most `_LONGEST_WAIT_SECONDS`; what waits is written when it is back. Each
+    batch is written once, even where its connection breaks while it is committed.
+
+    Parameters
+    ----------
+    engine : sqlalchemy.Engine
+        Of the database.
+    served : Served
+        What answers.
+    scorers : Scorers
+        Finds out what an answer with labels alone did not need.
+    keep_rows : bool
+        Whether the band powers of clients' rows are kept.
+    most_bytes : int or None
+        About how large an SQLite database may become.
+
+    Attributes
+    ----------
+    is_up : bool
+        Whether the database answered when it was last asked.
+    rows_kept, rows_dropped : int
+        Rows that were written, and those for which there was no room or no time.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        served: Served,
+        scorers: Scorers,
+        keep_rows: bool = True,
+        most_bytes: int | None = None,
+    ) -> None:
+        self.engine = engine
+        self._served = served
+        self._scorers = scorers
+        self._keep_rows = keep_rows
+        self._most_bytes = most_bytes
+        self._name = secrets.token_hex(16)
+        self._queue: deque[Answered] = deque()
+        # Each of these is counted up by one thread alone.
+        self._rows_put = self._bytes_put = 0
+        self._rows_done = self._bytes_done = 0
+        self.rows_kept = 0
+        self._dropped_put = self._dropped_later = 0
+        self.is_up = False
+        self._asked = Event()
+        self._stopping = Event()
+        self._batch = 0
+        self._served_id: int | None = None
+        self._thread = Thread(target=self._run, name="database", daemon=True)
+
+    @property
+    def rows_waiting(self) -> int:
+        """Rows that are not written yet."""
+        return self._rows_put - self._rows_done
+
+    @property
+    def rows_dropped(self) -> int:
+        """Rows that were not kept."""
+        return self._dropped_put + self._dropped_later
+
+    def start(self) -> None:
+        """Start to write.
+
+        Raises
+        ------
+        DatabaseError
+            When the database is there, and has not the tables that are needed.
+        """
+        try:
+            self._connect()
+        except SQLAlchemyError as error:
+            self._went_away(error)
+        self._thread.start()
+
+    def keep(self, answered: Answered) -> None:
+        """Put what was answered into the queue; it is counted where there is no room."""
+        n_rows, n_bytes = answered.n_rows, answered.n_bytes
+        if self._bytes_put - self._bytes_done + n_bytes > MOST_BYTES:
+            self._dropped_put += n_rows
+            return
+        self._rows_put += n_rows
+        self._bytes_put += n_bytes
+        self._queue.append(answered)
+        if not self._asked.is_set():
+            self._asked.set()
+
+    def suspect(self) -> None:
+        """Ask soon whether the database is there: somebody had no answer from it."""
+        self._asked.set()
+
+    def wait_until_written(self, seconds: float) -> bool:
+        """Wait until what was put before is written; whether it is. Not for the event loop."""
+        wanted, until = self._rows_put, time.monotonic() + seconds
+        while self._rows_done < wanted:
+            if time.monotonic() > until:
+                return False
+            time.sleep(_GATHER_SECONDS / 10)
+        return True
+
+    def close(self, seconds: float = FLUSH_SECONDS) -> None:
+        """Write what waits, for at most some seconds; what is left then is dropped and counted."""
+        self._stopping.set()
+        self._asked.set()
+        self._thread.join(seconds)
+        left = self.rows_waiting
+        if left:
+            self._dropped_put += left
+            _logger.warning("the database did not take the last %d rows in %g s", left, seconds)
+
+    def _run(self) -> None:
+        while True:
+            self._asked.wait(_IDLE_SECONDS)
+            self._stopping.wait(_GATHER_SECONDS)
+            self._asked.clear()
+            if not self._queue:
+                if self._stopping.is_set():
+                    return
+                self._insist(self._ask)
+            while self._queue:
+                batch = self._take()
+                if not self._insist(partial(self._write, batch)):
+                    return
+
+    def _take(self) -> list[Answered]:
+        batch: list[Answered] = []
+        n_rows = 0
+        while self._queue and n_rows < _BATCH_ROWS:
+            batch.append(self._queue.popleft())
+            n_rows += batch[-1].n_rows
+        self._complete(batch)
+        self._batch += 1
+        return batch
+
+    def _complete(self, batch: Sequence[Answered]) -> None:
+        # Together: one by one takes four times as long.
+        unscored = [each for each in batch if each.probabilities is None]
+        if unscored:
+            found = self._scorers.probabilities(np.concatenate([each.rows for each in unscored]))
+            for each, some in _slices(unscored):
+                each.probabilities = [
+                    None if classes is None else probabilities[some]
+                    for classes, probabilities in zip(each.classes, found, strict=True)
+                ]
+        unjudged = [each for each in batch if each.familiar is None]
+        if unjudged:
+            familiar = self._scorers.familiar(np.concatenate([each.rows for each in unjudged]))
+            if familiar is not None:
+                for each, some in _slices(unjudged):
+                    each.familiar = familiar[some]
+
+    def _insist(self, do: Callable[[], None]) -> bool:
+        # Whether it was done; not, where there is no more time.
+        wait = _FIRST_WAIT_SECONDS
+        while True:
+            try:
+                do()
+            except (SQLAlchemyError, DatabaseError, OSError) as error:
+                self._went_away(error)
+            else:
+                return True
+            if self._stopping.wait(wait * random.uniform(0.5, 1)):  # noqa: S311
+                return False
+            wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
+
+    def _went_away(self, error: Exception) -> None:
+        if self.is_up or self._served_id is None:
+            told = reason(error) if isinstance(error, SQLAlchemyError) else str(error)
+            _logger.warning("the database is away: %s", told)
+        self.is_up = False
+        # Not None: it was told.
+        self._served_id = -1
+
+    def _connect(self) -> None:
+        revisions.check(self.engine)
+        with writing(self.engine) as connection:
+            self._served_id = self._served.number(connection)
+        if not self.is_up:
+            _logger.info("the database is there")
+        self.is_up = True
+
+    def _ask(self) -> None:
+        if not self.is_up:
+            self._connect()
+            return
+        with self.engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def _write(self, batch: Sequence[Answered]) -> None:
+        if not self.is_up:
+            self._connect()
+        n_rows = sum(each.n_rows for each in batch)
+        try:
+            with writing(self.engine) as connection:
+                if not self._is_written(connection):
+                    self._insert(connection, batch)
+        except (DataError, IntegrityError) as error:
+            # Tried again, it would be refused again.
+            self._dropped_later += n_rows
+            _logger.error("the database refuses rows: %s", reason(error))
+        else:
+            self.rows_kept += n_rows
+        self._rows_done += n_rows
+        self._bytes_done += sum(each.n_bytes for each in batch)
+        if self._most_bytes is not None:
+            shrink(self.engine, self._most_bytes)
+
+    def _is_written(self, connection: Connection) -> bool:
+        mine = select(writers.c.batch).where(writers.c.name == self._name)
+        return bool(connection.execute(mine).scalar() == self._batch)
+
+    def _insert(self, connection: Connection, batch: Sequence[Answered]) -> None:
+        assert self._served_id is not None  # noqa: S101 `_connect` has set it.
+        served_id, keep_rows = self._served_id, self._keep_rows
+        records = (record for each in batch for record in each.records(served_id, keep_rows))
+        is_sqlite = connection.dialect.name == "sqlite"
+        driver: Any = connection.connection.driver_connection
+        # By the driver itself: SQLAlchemy's own way takes three times as long.
+        if is_sqlite:
+            driver.executemany(_INSERT, records)
+        else:
+            with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
+                copy.set_types(COPIED_AS)
+                for record in records:
+                    copy.write_row(record)
+        mine = {"name": self._name, "batch": self._batch, "at": time.time_ns() // 1000}
+        upsert = (sqlite if is_sqlite else postgresql).insert(writers).values(mine)
+        connection.execute(upsert.on_conflict_do_update(index_elements=["name"], set_=mine))
+
+
+def _slices(batch: Sequence[Answered]) -> Iterator[tuple[Answered, slice]]:
+    # Where the rows of each are among those of all.
+    start = 0
+    for each in batch:
+        yield each, slice(start, start + each.n_rows)
+        start += each.n_rows

@@ -1,0 +1,70 @@
+"""Deleting predictions: those that are old, those of a person, those for which there is no room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import ColumnElement, Engine, delete, func, select, text
+
+from eeg_letters.database.engine import writing
+from eeg_letters.database.tables import predictions, writers
+
+# Deleted in one transaction, so that nobody who writes waits for long.
+_SOME = 1000
+
+
+def shrink(engine: Engine, most_bytes: int) -> int:
+    """Delete the oldest predictions until an SQLite database is small enough; gives how many."""
+    deleted = 0
+    while _size(engine) > most_bytes:
+        oldest = select(predictions.c.id).order_by(predictions.c.id).limit(_SOME)
+        with writing(engine) as connection:
+            found = connection.execute(
+                delete(predictions).where(predictions.c.id.in_(oldest.scalar_subquery()))
+            ).rowcount
+        deleted += found
+        if not found:
+            # What is left are recordings.
+            break
+    return deleted
+
+
+def _size(engine: Engine) -> int:
+    # Without the pages that are free.
+    with engine.connect() as connection:
+        pages, free, size = (
+            int(connection.execute(text(f"PRAGMA {name}")).scalar_one())
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+    return (pages - free) * size
+
+
+def delete_older(engine: Engine, before: int) -> Iterator[int]:
+    """Delete predictions older than a time in microseconds; gives how many, some at a time."""
+    yield from _delete(engine, predictions.c.at < before)
+    with writing(engine) as connection:
+        connection.execute(delete(writers).where(writers.c.at < before))
+
+
+def delete_session(engine: Engine, session: str) -> Iterator[int]:
+    """Delete what was kept of a session; gives how many rows, some at a time."""
+    yield from _delete(engine, predictions.c.session == session)
+
+
+def _delete(engine: Engine, which: ColumnElement[bool]) -> Iterator[int]:
+    while True:
+        some = select(predictions.c.id).where(which).order_by(predictions.c.id).limit(_SOME)
+        with writing(engine) as connection:
+            found = connection.execute(
+                delete(predictions).where(predictions.c.id.in_(some.scalar_subquery()))
+            ).rowcount
+        if found:
+            yield found
+        if found < _SOME:
+            return
+
+
+def count(engine: Engine) -> int:
+    """How many predictions are kept."""
+    with engine.connect() as connection:
+        return int(connection.execute(select(func.count()).select_from(predictions)).scalar_one())

@@ -1,0 +1,124 @@
+"""Keeping what routes answer, as `eeg_letters.serving.keeping` has it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from http import HTTPStatus
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeg_letters.database.answered import Answered
+from eeg_letters.database.keeping import Keeper
+from eeg_letters.errors import Problem
+from eeg_letters.scoring.scorer import Floats
+from eeg_letters.serving.inference import Inference, Prediction
+from eeg_letters.serving.routing import Request
+
+SESSION_HEADER = b"x-session-id"
+SESSION = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+# What a database's whole numbers can be.
+_INT64 = range(-(2**63), 2**63)
+
+
+class KeepAnswers:
+    """Puts what is answered into a keeper's queue.
+
+    Parameters
+    ----------
+    keeper : Keeper
+        Writes it.
+    inference : Inference
+        Whose stored rows are answered.
+    """
+
+    def __init__(self, keeper: Keeper, inference: Inference) -> None:
+        self._keeper = keeper
+        self._inference = inference
+
+    def rows(  # noqa: D102
+        self, request: Request, answered: Sequence[tuple[Floats, Sequence[Prediction | None]]]
+    ) -> None:
+        session = _session(request)
+        if len(answered) == 1:
+            ((rows, predictions),) = answered
+            asked = next(each for each in predictions if each is not None)
+            self._put(
+                request,
+                session,
+                rows,
+                [None if each is None else each.classes for each in predictions],
+                [None if each is None else each.probabilities for each in predictions],
+                asked.familiar,
+            )
+            return
+        by_model = list(zip(*(predictions for _, predictions in answered), strict=True))
+        judged = [next(each for each in of if each).familiar for _, of in answered]
+        known = [familiar for familiar in judged if familiar is not None]
+        self._put(
+            request,
+            session,
+            np.concatenate([rows for rows, _ in answered]),
+            [[place for each in of if each for place in each.classes] or None for of in by_model],
+            [
+                None if of[0] is None else np.concatenate([each.probabilities for each in of])
+                for of in by_model
+            ],
+            np.concatenate(known) if known else None,
+        )
+
+    def stored_row(  # noqa: D102
+        self, request: Request, line: int, classes: Sequence[int]
+    ) -> None:
+        inference = self._inference
+        is_told = line in _INT64
+        self._put(
+            request,
+            _session(request),
+            inference.rows[line][np.newaxis],
+            [[place] for place in classes],
+            None,
+            None,
+            inference.rows_sha256 if is_told else None,
+            line if is_told else None,
+        )
+
+    def _put(
+        self,
+        request: Request,
+        session: str | None,
+        rows: Floats,
+        classes: Sequence[Sequence[int] | None],
+        probabilities: Sequence[Floats | None] | None,
+        familiar: NDArray[np.bool_] | None,
+        recording_sha256: str | None = None,
+        line: int | None = None,
+    ) -> None:
+        self._keeper.keep(
+            Answered(
+                time.time_ns() // 1000,
+                request.request_id.decode("ascii"),
+                request.route,
+                session,
+                rows,
+                classes,
+                probabilities,
+                familiar,
+                recording_sha256,
+                line,
+            )
+        )
+
+
+def _session(request: Request) -> str | None:
+    named = request.headers.get(SESSION_HEADER)
+    if named is None:
+        return None
+    if not SESSION.fullmatch(named):
+        raise Problem(
+            HTTPStatus.BAD_REQUEST,
+            "X-Session-ID is not 1 to 128 letters, digits, dots, hyphens and underscores.",
+        )
+    return named.decode("ascii")

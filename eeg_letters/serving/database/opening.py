@@ -1,0 +1,131 @@
+"""The database of a service: opened when it starts, closed when it ends."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
+
+from eeg_letters.database import revisions
+from eeg_letters.database.answered import Served
+from eeg_letters.database.engine import open_engine, reason, sqlite_file
+from eeg_letters.database.keeping import Keeper
+from eeg_letters.scoring.scorer import Floats
+from eeg_letters.serving.database.access import Access
+from eeg_letters.serving.database.keep import KeepAnswers
+from eeg_letters.serving.inference import Inference
+from eeg_letters.serving.keeping import Keep
+from eeg_letters.serving.routing import Route
+from eeg_letters.settings import Settings
+
+_logger = logging.getLogger("eeg_letters")
+
+
+@dataclass(frozen=True)
+class Database:
+    """What the service has of a database.
+
+    Attributes
+    ----------
+    keep : Keep or None
+        Keeps what is answered; None where nothing is to be kept.
+    routes : sequence of Route
+        Those that need a database.
+    collector : Collector
+        Of its metrics.
+    """
+
+    keep: Keep | None
+    routes: Sequence[Route]
+    collector: Collector
+    _access: Access
+    _keeper: Keeper
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the database answered when it was last asked."""
+        return self._keeper.is_up
+
+    def close(self) -> None:
+        """Write what waits, for a few seconds at most."""
+        self._keeper.close()
+        self._access.close()
+        self._access.engine.dispose()
+
+
+def open_database(settings: Settings, inference: Inference) -> Database:
+    """Open the database that the settings name; where it does not answer it is tried again later.
+
+    Raises
+    ------
+    eeg_letters.errors.DatabaseError
+        When it answers, and has not the tables that this version needs.
+    """
+    engine = open_engine(settings)
+    versions = {stored.model.name: stored.version for stored in inference.models}
+    is_file = sqlite_file(engine) is not None
+    keeper = Keeper(
+        engine,
+        Served(inference.schema, versions),
+        _Scorers(inference),
+        settings.keep_rows,
+        settings.database_max_mb * 1_000_000 if is_file else None,
+    )
+    keeper.start()
+    access = Access(engine, keeper)
+    keep = KeepAnswers(keeper, inference) if settings.keep_predictions else None
+    return Database(keep, (), _Collector(keeper), access, keeper)
+
+
+def check(settings: Settings) -> None:
+    """Make sure that the database has the tables that this version needs, if it answers.
+
+    Raises
+    ------
+    eeg_letters.errors.DatabaseError
+    """
+    engine = open_engine(settings)
+    try:
+        revisions.check(engine)
+    except SQLAlchemyError as error:
+        _logger.warning("the database is away: %s", reason(error))
+    finally:
+        engine.dispose()
+
+
+class _Scorers:
+    def __init__(self, inference: Inference) -> None:
+        self._inference = inference
+
+    def probabilities(self, rows: Floats) -> list[Floats]:
+        return [prediction.probabilities for prediction in self._inference.predict(rows)]
+
+    def familiar(self, rows: Floats) -> NDArray[np.bool_] | None:
+        return self._inference.familiar(rows)
+
+
+class _Collector(Collector):
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+
+    def collect(self) -> Iterator[Metric]:
+        keeper = self._keeper
+        yield GaugeMetricFamily(
+            "eeg_database_up", "Whether the database answered when last asked.", keeper.is_up
+        )
+        yield GaugeMetricFamily(
+            "eeg_database_rows_waiting", "Rows that are to be kept.", keeper.rows_waiting
+        )
+        yield CounterMetricFamily("eeg_rows_kept", "Rows kept in the database.", keeper.rows_kept)
+        yield CounterMetricFamily(
+            "eeg_rows_dropped",
+            "Rows that were answered and not kept: no room, or the database refused them.",
+            keeper.rows_dropped,
+        )

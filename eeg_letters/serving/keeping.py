@@ -1,0 +1,35 @@
+"""What routes tell of what they answered, where it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from eeg_letters.scoring.scorer import Floats
+from eeg_letters.serving.inference import Prediction
+from eeg_letters.serving.routing import Request
+
+
+class Keep(Protocol):
+    """Keeps what was answered: `eeg_letters.serving.database`, where there is a database.
+
+    Both methods cost a request a few microseconds a row, and raise `Problem` where the client names
+    a session in a way that cannot be kept.
+    """
+
+    def rows(
+        self, request: Request, answered: Sequence[tuple[Floats, Sequence[Prediction | None]]]
+    ) -> None:
+        """Keep a client's rows, all of a request.
+
+        Parameters
+        ----------
+        request : Request
+            Which asked.
+        answered : sequence of (ndarray of float64, sequence of (Prediction or None))
+            Band powers, shape (n_rows, n_features), at least one row each; and what each model
+            gives them, None where it was not asked.
+        """
+
+    def stored_row(self, request: Request, line: int, classes: Sequence[int]) -> None:
+        """Keep that a stored row was answered, and the class that each model gave it."""
