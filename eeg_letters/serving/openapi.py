@@ -10,12 +10,14 @@ from eeg_letters.schema import Schema
 from eeg_letters.serving.api import openapi as api
 from eeg_letters.serving.api.schemas import schemas
 from eeg_letters.serving.open_inference import openapi as open_inference
+from eeg_letters.serving.routing import Described
 
 
 def document(
     schema: Schema,
     columns: Sequence[str] = (),
     lda_version: str = open_inference.EXAMPLE_VERSION,
+    database: Described | None = None,
 ) -> dict[str, Any]:
     """OpenAPI 3.1 document, with an example of each body and answer.
 
@@ -28,11 +30,14 @@ def document(
     lda_version : str
         The example of a model's version, which a reader can try where it is that of the model that
         is served.
+    database : Described, optional
+        What there is besides, where there is a database.
 
     Returns
     -------
     dict
     """
+    of_database = database or Described({}, {}, {})
     return {
         "openapi": "3.1.0",
         "info": {
@@ -44,9 +49,21 @@ def document(
         },
         # Relative to the document's own address, whatever a proxy has put before it.
         "servers": [{"url": "."}],
-        "paths": {**api.paths(schema, columns), **open_inference.paths(schema, lda_version)},
+        "paths": {
+            **api.paths(schema, columns),
+            **of_database.paths,
+            **open_inference.paths(schema, lda_version),
+        },
         "components": {
-            "schemas": {**schemas(schema, columns), **open_inference.schemas(schema)},
-            "responses": {**api.responses(), **open_inference.responses()},
+            "schemas": {
+                **schemas(schema, columns),
+                **of_database.schemas,
+                **open_inference.schemas(schema),
+            },
+            "responses": {
+                **api.responses(),
+                **of_database.responses,
+                **open_inference.responses(),
+            },
         },
     }

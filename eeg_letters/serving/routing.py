@@ -139,3 +139,12 @@ class Route:
     at_once: bool = False
     reads_query: bool = False
     media: tuple[bytes, ...] = (JSON,)
+
+
+@dataclass(frozen=True)
+class Described:
+    """A part of the OpenAPI document: paths, and the schemas and responses that they name."""
+
+    paths: Mapping[str, Any]
+    schemas: Mapping[str, Any]
+    responses: Mapping[str, Any]

@@ -64,7 +64,12 @@ def build_application(
     metrics = Metrics(versions, inference.schema.labels)
     if database is not None:
         metrics.add(database.collector)
-    document = openapi.document(inference.schema, inference.columns, versions[LDA.title])
+    document = openapi.document(
+        inference.schema,
+        inference.columns,
+        versions[LDA.title],
+        None if database is None else database.described,
+    )
     routes = build_routes(inference, metrics, settings, document, description, database)
     application = Application(
         [*routes, *cors.build_routes(settings.cors_origins)],

@@ -22,7 +22,7 @@ from eeg_letters.serving.database.access import Access
 from eeg_letters.serving.database.keep import KeepAnswers
 from eeg_letters.serving.inference import Inference
 from eeg_letters.serving.keeping import Keep
-from eeg_letters.serving.routing import Route
+from eeg_letters.serving.routing import Described, Route
 from eeg_letters.settings import Settings
 
 _logger = logging.getLogger("eeg_letters")
@@ -38,12 +38,15 @@ class Database:
         Keeps what is answered; None where nothing is to be kept.
     routes : sequence of Route
         Those that need a database.
+    described : Described
+        The same in the OpenAPI document.
     collector : Collector
         Of its metrics.
     """
 
     keep: Keep | None
     routes: Sequence[Route]
+    described: Described
     collector: Collector
     _access: Access
     _keeper: Keeper
@@ -81,7 +84,7 @@ def open_database(settings: Settings, inference: Inference) -> Database:
     keeper.start()
     access = Access(engine, keeper)
     keep = KeepAnswers(keeper, inference) if settings.keep_predictions else None
-    return Database(keep, (), _Collector(keeper), access, keeper)
+    return Database(keep, (), Described({}, {}, {}), _Collector(keeper), access, keeper)
 
 
 def check(settings: Settings) -> None:
