@@ -40,12 +40,30 @@ BUILT = $(call quote,IMAGE):$(call quote,VERSION)
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-serve: models ## Serve on HOST=127.0.0.1 PORT=3000; trains first if the store has no model; TEST= names the rows to serve
-	EEG_TEST_DATA=$(call quote,$(if $(value TEST),TEST,EEG_TEST_DATA)) EEG_LOG_FORMAT="$${EEG_LOG_FORMAT:-text}" \
+serve: models ## Serve on HOST=127.0.0.1 PORT=3000; trains first if the store has no model; TEST= names the rows to serve; EEG_DATABASE= for one without a database
+	@$(if $(filter $(OWN_DATABASE),$(value EEG_DATABASE)),mkdir -m 700 -p database)
+	@$(if $(HAS_DATABASE),EEG_DATABASE=$(call quote,EEG_DATABASE) $(BIN)/python -m eeg_letters.database upgrade)
+	@# Not shown: the address may have a password.
+	@EEG_DATABASE=$(call quote,EEG_DATABASE) EEG_KEEP_PREDICTIONS=$(call quote,EEG_KEEP_PREDICTIONS) EEG_OPEN_FEEDBACK=$(call quote,EEG_OPEN_FEEDBACK) \
+	  EEG_TEST_DATA=$(call quote,$(if $(value TEST),TEST,EEG_TEST_DATA)) EEG_LOG_FORMAT="$${EEG_LOG_FORMAT:-text}" \
 	  EEG_ALLOWED_HOSTS=$(call quote,$(if $(value EEG_ALLOWED_HOSTS),EEG_ALLOWED_HOSTS,OWN_NAMES)) OPENBLAS_NUM_THREADS=1 \
 	  exec $(BIN)/bentoml serve service:EEGLetters --host $(call quote,ADDRESS) --port $(call quote,PORT)
 
+# What is kept is kept in a folder that git ignores. Anybody on this machine may give feedback, and
+# nobody else, unless there are tokens.
+OWN_DATABASE := sqlite:///database/letters.sqlite
 ADDRESS := $(or $(value HOST),127.0.0.1)
+ifeq ($(origin EEG_DATABASE),undefined)
+EEG_DATABASE := $(if $(value EEG_DATABASE_FILE),,$(OWN_DATABASE))
+endif
+HAS_DATABASE := $(if $(value EEG_DATABASE)$(value EEG_DATABASE_FILE),true)
+ifeq ($(origin EEG_KEEP_PREDICTIONS),undefined)
+EEG_KEEP_PREDICTIONS := $(HAS_DATABASE)
+endif
+ifeq ($(origin EEG_OPEN_FEEDBACK),undefined)
+EEG_OPEN_FEEDBACK := $(if $(value EEG_TOKENS_FILE),,$(if $(filter 127.0.0.1 localhost ::1,$(ADDRESS)),$(HAS_DATABASE)))
+endif
+
 OWN_NAMES := localhost,127.0.0.1,[::1],$(if $(findstring :,$(ADDRESS)),[$(ADDRESS)],$(ADDRESS))
 
 models: $(VENV)/train.done

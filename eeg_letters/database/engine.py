@@ -12,7 +12,7 @@ from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, m
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from eeg_letters.errors import DatabaseError
-from eeg_letters.settings import Settings, database_address
+from eeg_letters.settings import SQLITE, Settings, database_address
 
 # How long a connection may take, and data on their way, until the database counts as gone.
 CONNECT_SECONDS = 3
@@ -102,16 +102,14 @@ def reason(error: SQLAlchemyError) -> str:
 
 def _url(settings: Settings) -> URL:
     source, address = database_address(settings)
+    if address.startswith(SQLITE):
+        # A file's name may have what means something in an address.
+        return URL.create("sqlite", database=address.removeprefix(SQLITE))
     try:
-        url = make_url(address)
+        return make_url(address).set(drivername="postgresql+psycopg")
     except (ArgumentError, ValueError):
         # Its value may have a password.
         raise DatabaseError(f"{source}: not an address of a database") from None
-    if url.get_backend_name() == "sqlite":
-        if url.database in (None, "", ":memory:") or url.query:
-            raise DatabaseError(f"{source}: not a file such as sqlite:///letters.sqlite")
-        return url
-    return url.set(drivername="postgresql+psycopg")
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:
