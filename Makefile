@@ -35,7 +35,7 @@ ENGINE ?= $(shell for engine in docker podman; do $$engine info >/dev/null 2>&1 
 # The image that is built, as an engine names it.
 BUILT = $(call quote,IMAGE):$(call quote,VERSION)
 
-.PHONY: help serve models train report test lint bento image audit release-check test-manifests test-headsets test-attack test-image test-v2 test-speed deploy local-image undeploy e2e version bench soak stalls lock clean
+.PHONY: help serve models train report test lint bento image audit release-check test-manifests test-headsets test-attack test-faults test-image test-v2 test-speed deploy local-image undeploy e2e version bench soak stalls lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -117,6 +117,9 @@ test-headsets: $(VENV)/test.done ## Train, serve and ask models of other headset
 
 test-attack: $(VENV)/test.done ## Attack the service with clients that hold on (the memory cgroups need root)
 	$(BIN)/python -m pytest tests/attack
+
+test-faults: $(VENV)/test.done ## Kill, fill, hang and share the databases of a service under load (needs pgbouncer)
+	$(BIN)/python -m pytest tests/faults
 
 test-v2: $(VENV)/test.done ## Compare the Open Inference Protocol's answers with MLServer's, field by field
 	$(BIN)/python -m pytest tests/mlserver

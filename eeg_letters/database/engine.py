@@ -94,7 +94,7 @@ def display_url(url: URL) -> str:
     return url.set(password=None, query={}).render_as_string()
 
 
-def reason(error: SQLAlchemyError) -> str:
+def reason(error: Exception) -> str:
     """What the driver says, in one line."""
     told = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     return " ".join(str(told).split())
