@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, insert, select
 
-from eeg_letters.database.tables import class_column, predictions, probabilities_column, served
+from eeg_letters.database.tables import class_column, probabilities_column, served
 from eeg_letters.models import MODELS
 from eeg_letters.schema import Schema
 
@@ -23,15 +23,6 @@ COLUMNS = (
     *("at", "request_id", "row", "route", "session", "served_id", "recording_sha256", "line"),
     *("powers", "familiar"),
     *(name(model) for model in MODELS for name in (class_column, probabilities_column)),
-)
-# What PostgreSQL's binary copies call their types.
-COPIED_AS = tuple(
-    {"at": "int8", "row": "int4", "served_id": "int8", "line": "int8", "familiar": "bool"}.get(
-        name, "bytea" if predictions.c[name].type.python_type is bytes else "text"
-    )
-    if not name.endswith("_class")
-    else "int2"
-    for name in COLUMNS
 )
 # What a row takes in memory besides its arrays: measured, and rounded up.
 _ROW_BYTES = 400

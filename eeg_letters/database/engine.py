@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
-from eeg_letters.errors import DatabaseError
+from eeg_letters.errors import DatabaseError, DatabaseFailed
 from eeg_letters.settings import SQLITE, Settings, database_address
 
 # How long a connection may take, and data on their way, until the database counts as gone.
@@ -81,12 +81,12 @@ def explained(engine: Engine) -> Iterator[None]:
 
     Raises
     ------
-    DatabaseError
+    DatabaseFailed
     """
     try:
         yield
     except SQLAlchemyError as error:
-        raise DatabaseError(f"{display_url(engine.url)}: {reason(error)}") from None
+        raise DatabaseFailed(f"{display_url(engine.url)}: {reason(error)}") from None
 
 
 def display_url(url: URL) -> str:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from threading import Event, Thread
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from eeg_letters.database import revisions
-from eeg_letters.database.answered import COLUMNS, COPIED_AS, Answered, Floats, Served
+from eeg_letters.database.answered import COLUMNS, Answered, Floats, Served
+from eeg_letters.database.bulk import insert_many
 from eeg_letters.database.engine import reason, writing
 from eeg_letters.database.pruning import shrink
-from eeg_letters.database.tables import writers
+from eeg_letters.database.tables import predictions, writers
 from eeg_letters.errors import DatabaseError
 
 # What may wait; what comes then is dropped and counted.
@@ -39,10 +40,6 @@ _LONGEST_WAIT_SECONDS = 5.0
 _LATE_SECONDS = 5.0
 # Within what a pod has to spare after its drain: see k8s/base/deployment.yaml.
 FLUSH_SECONDS = 3
-
-_NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
-_INSERT = f"INSERT INTO predictions ({_NAMES}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
-_COPY = f"COPY predictions ({_NAMES}) FROM STDIN (FORMAT BINARY)"
 
 _logger = logging.getLogger("eeg_letters")
 
@@ -110,10 +107,6 @@ class Keeper:
         self._stopping = Event()
         self._batch = 0
         self._served_id: int | None = None
-        # What is written by the driver itself raises what the driver raises.
-        driver = engine.dialect.loaded_dbapi
-        self._refusals = (DataError, IntegrityError, driver.DataError, driver.IntegrityError)
-        self._failures = (SQLAlchemyError, DatabaseError, OSError, driver.Error)
         self._thread = Thread(target=self._run, name="database", daemon=True)
 
     @property
@@ -244,7 +237,7 @@ class Keeper:
             self._busy_since = time.monotonic()
             try:
                 do()
-            except self._failures as error:
+            except (SQLAlchemyError, DatabaseError, OSError) as error:
                 self._went_away(error)
             else:
                 return True
@@ -284,7 +277,7 @@ class Keeper:
             with writing(self.engine) as connection:
                 if not self._is_written(connection):
                     self._insert(connection, batch)
-        except self._refusals as error:
+        except (DataError, IntegrityError) as error:
             # Tried again, it would be refused again.
             self._drop(batch)
             _logger.error("the database refuses rows: %s", reason(error))
@@ -303,17 +296,9 @@ class Keeper:
         assert self._served_id is not None  # noqa: S101 `_connect` has set it.
         served_id, keep_rows = self._served_id, self._keep_rows
         records = (record for each in batch for record in each.records(served_id, keep_rows))
-        is_sqlite = connection.dialect.name == "sqlite"
-        driver: Any = connection.connection.driver_connection
-        # By the driver itself: SQLAlchemy's own way takes three times as long.
-        if is_sqlite:
-            driver.executemany(_INSERT, records)
-        else:
-            with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
-                copy.set_types(COPIED_AS)
-                for record in records:
-                    copy.write_row(record)
+        insert_many(connection, predictions, COLUMNS, records)
         mine = {"name": self._name, "batch": self._batch, "at": time.time_ns() // 1000}
+        is_sqlite = connection.dialect.name == "sqlite"
         upsert = (sqlite if is_sqlite else postgresql).insert(writers).values(mine)
         connection.execute(upsert.on_conflict_do_update(index_elements=["name"], set_=mine))
 
