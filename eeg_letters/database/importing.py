@@ -183,11 +183,10 @@ def _enter(connection: Connection, recording: Recording, name: str, replace: boo
         if (found.sha256, found.schema) == (values["sha256"], values["schema"]):
             return None
         if not replace:
-            what = (
-                "another" if found.sha256 != recording.sha256 else "the same file, read otherwise,"
-            )
+            is_other = found.sha256 != recording.sha256
+            what = "is another" if is_other else "is of this file, but was read in another way"
             raise UserError(
-                f"{display_name(str(recording.path))}: the recording {name} in the database is"
+                f"{display_name(str(recording.path))}: the recording {name} in the database"
                 f" {what}; --replace puts this one in its place"
             )
         connection.execute(delete(recordings).where(recordings.c.id == found.id))
