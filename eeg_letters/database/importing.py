@@ -31,8 +31,8 @@ _CHUNK_ROWS = 1000
 _LEVEL = 1
 _COLUMNS = ("recording_id", "line", "class", "powers", "document")
 
-# Told how many more rows were written.
-Progress = Callable[[int], None]
+# Told how many rows were written, and of how many.
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -203,4 +203,4 @@ def _records(
         for (line, document), class_, row in zip(lines[some], classes[some], powers, strict=True):
             yield number, line, class_, row, zlib.compress(document, _LEVEL)
         if progress is not None:
-            progress(len(powers))
+            progress(start + len(powers), len(lines))
