@@ -1,1 +1,0 @@
-"""The database: both kinds, and the command."""
