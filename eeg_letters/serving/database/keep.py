@@ -14,7 +14,7 @@ from eeg_letters.database.answered import Answered
 from eeg_letters.database.keeping import Keeper
 from eeg_letters.errors import Problem
 from eeg_letters.scoring.scorer import Floats
-from eeg_letters.serving.inference import Inference, Prediction
+from eeg_letters.serving.inference import Prediction
 from eeg_letters.serving.routing import Request
 
 SESSION_HEADER = b"x-session-id"
@@ -30,13 +30,10 @@ class KeepAnswers:
     ----------
     keeper : Keeper
         Writes it.
-    inference : Inference
-        Whose stored rows are answered.
     """
 
-    def __init__(self, keeper: Keeper, inference: Inference) -> None:
+    def __init__(self, keeper: Keeper) -> None:
         self._keeper = keeper
-        self._inference = inference
 
     def rows(  # noqa: D102
         self, request: Request, answered: Sequence[tuple[Floats, Sequence[Prediction | None]]]
@@ -70,18 +67,22 @@ class KeepAnswers:
         )
 
     def stored_row(  # noqa: D102
-        self, request: Request, line: int, classes: Sequence[int]
+        self,
+        request: Request,
+        recording_sha256: str,
+        line: int,
+        row: Floats,
+        classes: Sequence[int],
     ) -> None:
-        inference = self._inference
         is_told = line in _INT64
         self._put(
             request,
             _session(request),
-            inference.rows[line][np.newaxis],
+            row[np.newaxis],
             [[place] for place in classes],
             None,
             None,
-            inference.rows_sha256 if is_told else None,
+            recording_sha256 if is_told else None,
             line if is_told else None,
         )
 

@@ -83,7 +83,7 @@ def open_database(settings: Settings, inference: Inference) -> Database:
     )
     keeper.start()
     access = Access(engine, keeper)
-    keep = KeepAnswers(keeper, inference) if settings.keep_predictions else None
+    keep = KeepAnswers(keeper) if settings.keep_predictions else None
     return Database(keep, (), Described({}, {}, {}), _Collector(keeper), access, keeper)
 
 
