@@ -14,7 +14,9 @@ from eeg_letters.models import MODELS
 from eeg_letters.schema import LINE_COLUMN, Schema
 from eeg_letters.serving.api.media import JSON_LINES, TABLES
 from eeg_letters.serving.api.operations import (
+    BY_LINE,
     EXAMPLE_LINE,
+    LINE_BODY,
     answer,
     both,
     json_body,
@@ -87,17 +89,6 @@ def paths(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
         Columns of the stored rows; empty where they are not known.
     """
     example = Example(schema)
-    by_line = [
-        {
-            "name": "line",
-            "in": "path",
-            "required": True,
-            "description": f"The row's number in the column {LINE_COLUMN}.",
-            "schema": {"type": "integer", "format": "int64"},
-            "example": EXAMPLE_LINE,
-        }
-    ]
-    line_body = json_body({"$ref": "#/components/schemas/Line"}, {"line": EXAMPLE_LINE})
     row, prediction, score = (
         answer(description, name, example)
         for description, name, example in (
@@ -109,23 +100,23 @@ def paths(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
             (
                 f"One label a model{'; 0 is A' if schema.labels.are_letters else ''}",
                 "Prediction",
-                _by_model("prediction", example.label),
+                by_model("prediction", example.label),
             ),
             (
                 "Share of the stored rows labelled rightly, by model",
                 "Score",
-                _by_model("Score", 0.7),
+                by_model("Score", 0.7),
             ),
         )
     )
     return {
-        "/line/{line}": both("line", "A stored row", row, [400, 404], by_line),
+        "/line/{line}": both("line", "A stored row", row, [400, 404], [BY_LINE]),
         "/prediction/{line}": both(
             "prediction",
             "Predictions of both models for a stored row",
             prediction,
             [400, 404],
-            by_line,
+            [BY_LINE],
         ),
         "/score": both("score", "Accuracy over all stored rows", score, [404]),
         "/predict": {
@@ -160,7 +151,7 @@ def paths(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
                 answer(
                     "Line numbers, true labels, and labels by model, in the same order",
                     "StoredPredictions",
-                    _stored_predictions(example),
+                    stored_predictions(example),
                 ),
                 [],
             )
@@ -171,7 +162,7 @@ def paths(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
                 "A stored row, as BentoML's client asks for it",
                 row,
                 [400, 404, 408, 413, 415, 422],
-                body=line_body,
+                body=LINE_BODY,
             )
         },
         "/prediction": {
@@ -180,7 +171,7 @@ def paths(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
                 "Predictions of both models for a stored row, as BentoML's client asks for it",
                 prediction,
                 [400, 404, 408, 413, 415, 422],
-                body=line_body,
+                body=LINE_BODY,
             )
         },
         "/": _index(),
@@ -233,7 +224,8 @@ def _stored(example: Example, columns: Sequence[str]) -> dict[str, str]:
     return {name: row.get(name, "…") for name in columns or row}
 
 
-def _by_model(prefix: str, value: float | str) -> dict[str, float | str]:
+def by_model(prefix: str, value: float | str) -> dict[str, float | str]:
+    """An example of what each model says of a stored row, or of all."""
     return {f"{prefix} {model.title}": value for model in MODELS}
 
 
@@ -281,7 +273,8 @@ def _models(example: Example) -> list[dict[str, Any]]:
     ]
 
 
-def _stored_predictions(example: Example) -> dict[str, Any]:
+def stored_predictions(example: Example) -> dict[str, Any]:
+    """An example of predictions of stored rows by column."""
     return {
         "lines": [EXAMPLE_LINE],
         "truth": [example.label],

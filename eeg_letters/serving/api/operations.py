@@ -7,9 +7,19 @@ from http import HTTPStatus
 from typing import Any
 
 from eeg_letters.errors import Problem
+from eeg_letters.schema import LINE_COLUMN
 
 PREDICTIONS = "Predictions"
 EXAMPLE_LINE = 232
+# A parameter of the path.
+BY_LINE = {
+    "name": "line",
+    "in": "path",
+    "required": True,
+    "description": f"The row's number in the column {LINE_COLUMN}.",
+    "schema": {"type": "integer", "format": "int64"},
+    "example": EXAMPLE_LINE,
+}
 
 
 def both(
@@ -83,6 +93,9 @@ def json_body(schema: dict[str, Any], example: Any) -> dict[str, Any]:
         "required": True,
         "content": {"application/json": {"schema": schema, "example": example}},
     }
+
+
+LINE_BODY = json_body({"$ref": "#/components/schemas/Line"}, {"line": EXAMPLE_LINE})
 
 
 def answer(description: str, schema: str, example: Any) -> dict[str, Any]:

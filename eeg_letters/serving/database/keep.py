@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from eeg_letters.database.answered import Answered
 from eeg_letters.database.keeping import Keeper
+from eeg_letters.database.tables import INT64
 from eeg_letters.errors import Problem
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.serving.inference import Prediction
@@ -19,8 +20,6 @@ from eeg_letters.serving.routing import Request
 
 SESSION_HEADER = b"x-session-id"
 SESSION = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-# What a database's whole numbers can be.
-_INT64 = range(-(2**63), 2**63)
 
 
 class KeepAnswers:
@@ -74,7 +73,7 @@ class KeepAnswers:
         row: Floats,
         classes: Sequence[int],
     ) -> None:
-        is_told = line in _INT64
+        is_told = line in INT64
         self._put(
             request,
             _session(request),
