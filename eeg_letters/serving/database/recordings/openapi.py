@@ -69,6 +69,7 @@ def _paths(example: Example, is_named: bool) -> dict[str, Any]:
     # have anyway.
     prefix, tag = ("/recordings/{name}", _RECORDINGS) if is_named else ("", PREDICTIONS)
     of_all = [_BY_NAME] if is_named else []
+    shared = {"parameters": of_all} if is_named else {}
 
     def name(operation: str) -> str:
         return f"recording{operation[0].upper()}{operation[1:]}" if is_named else operation
@@ -102,16 +103,18 @@ def _paths(example: Example, is_named: bool) -> dict[str, Any]:
             name("score"), "Accuracy over a recording", score, [404, 409], of_all, tag
         ),
         f"{prefix}/predictions": {
+            **shared,
             "get": operation(
                 name("predictions"),
                 "Predictions of both models for the rows of a recording, by column",
                 predictions,
                 [404, 409, 422],
                 tag=tag,
-                parameters=[*of_all, _AFTER],
-            )
+                parameters=[_AFTER],
+            ),
         },
         f"{prefix}/line": {
+            **shared,
             "post": operation(
                 name("lineByBody"),
                 "A row of a recording, as BentoML's client asks for it",
@@ -119,10 +122,10 @@ def _paths(example: Example, is_named: bool) -> dict[str, Any]:
                 _OF_A_BODY,
                 body=LINE_BODY,
                 tag=tag,
-                parameters=of_all,
-            )
+            ),
         },
         f"{prefix}/prediction": {
+            **shared,
             "post": operation(
                 name("predictionByBody"),
                 "Predictions of both models for a row of a recording, as BentoML's client asks for"
@@ -131,8 +134,7 @@ def _paths(example: Example, is_named: bool) -> dict[str, Any]:
                 [*_OF_A_BODY, 409],
                 body=LINE_BODY,
                 tag=tag,
-                parameters=of_all,
-            )
+            ),
         },
     }
 

@@ -320,11 +320,9 @@ def _after(query: bytes) -> int | None:
     if named is None:
         return None
     try:
-        number = line_number(named[-1])
+        return _line_number(named[-1])
     except Problem:
         raise refused("The query's parameter after must be the number of a line.") from None
-    # What is larger than any line is followed by none.
-    return min(max(number, INT64[0]), INT64[-1])
 
 
 def _as_time(microseconds: int) -> str:
