@@ -132,10 +132,11 @@ def _keep(request: str, given: Given) -> Step:
     from eeg_letters.serving.routing import Request
 
     inference = given.inference
-    keep = KeepAnswers(_Forgets(), inference)  # type: ignore[arg-type]
+    keep = KeepAnswers(_Forgets())  # type: ignore[arg-type]
     asked = Request({}, (), b"", b"", b"0" * 32, "/predict")
     if request == GET:
-        return partial(keep.stored_row, asked, LINE, inference.classify(LINE))
+        classes = inference.classify(given.row)
+        return partial(keep.stored_row, asked, "0" * 64, LINE, given.row, classes)
     rows = given.rows if request == MANY else given.rows[:1]
     return partial(keep.rows, asked, [(rows, inference.predict(rows, judge=True))])
 

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import IO
 
 import psycopg
+
+from tests.conftest import free_port
 
 _START_SECONDS = 60
 
@@ -41,13 +44,6 @@ def _user() -> str | None:
     return "postgres" if "postgres" in names else "nobody"
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 class PostgreSQL:
     """A server with a folder of its own; it can be killed, and started again.
 
@@ -61,12 +57,14 @@ class PostgreSQL:
         self._folder = folder
         self._user = _user()
         self._bin = binaries()
-        self.port = _free_port()
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] = (folder / "log").open("wb")
         if self._user is not None:
             shutil.chown(folder, self._user)
-        self._run("initdb", "--auth=trust", "--username=eeg", "--no-sync")
+        self._run(
+            "initdb", "--auth=trust", "--username=eeg", "--encoding=UTF8", "--locale=C", "--no-sync"
+        )
         self.start()
 
     def _command(self, program: str, *arguments: str) -> list[str]:
@@ -130,12 +128,12 @@ class PostgreSQL:
         """Address of a database."""
         return f"postgresql://eeg@127.0.0.1:{self.port}/{database}"
 
-    def create(self, database: str) -> str:
-        """Make a database, in place of one of that name; its address."""
+    def create(self) -> str:
+        """Make a database; gives its address."""
+        name = f"letters_{uuid.uuid4().hex}"
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)'.encode())
-            connection.execute(f'CREATE DATABASE "{database}"'.encode())
-        return self.url(database)
+            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        return self.url(name)
 
 
 @contextmanager
@@ -151,16 +149,13 @@ def postgresql() -> Iterator[PostgreSQL]:
 
 
 @contextmanager
-def pgbouncer(server: PostgreSQL) -> Iterator[str]:
-    """PgBouncer in transaction mode before a server, until the block ends.
-
-    Yields the address of the database `name` with ``{name}`` in its place.
-    """
+def pgbouncer(server: PostgreSQL) -> Iterator[int]:
+    """PgBouncer in transaction mode before a server, until the block ends; yields its port."""
     program = shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
     assert program is not None
     with tempfile.TemporaryDirectory(prefix="eeg-pgbouncer-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        port = _free_port()
+        port = free_port()
         (folder / "users").write_text('"eeg" ""\n')
         (folder / "pgbouncer.ini").write_text(
             f"[databases]\n* = host=127.0.0.1 port={server.port}\n"
@@ -187,7 +182,7 @@ def pgbouncer(server: PostgreSQL) -> Iterator[str]:
                     assert process.poll() is None, (folder / "log").read_text()
                     assert time.monotonic() < deadline
                     time.sleep(0.05)
-                yield f"postgresql://eeg@127.0.0.1:{port}/{{name}}"
+                yield port
             finally:
                 process.terminate()
                 process.wait(30)

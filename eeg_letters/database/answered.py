@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -43,19 +44,26 @@ class Served:
     schema: Schema
     versions: Mapping[str, str]
 
-    def number(self, connection: Connection) -> int:
-        """Its number in the table `served`, where it is put if it is not there."""
-        values = {
+    @cached_property
+    def _values(self) -> dict[str, str]:
+        return {
             "schema": self.schema.to_metadata(),
             "versions": json.dumps(dict(self.versions), sort_keys=True),
         }
-        text = json.dumps(values, sort_keys=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        wanted = select(served.c.id).where(served.c.digest == digest)
+
+    @cached_property
+    def digest(self) -> str:
+        """What they are known by in the table `served`."""
+        text = json.dumps(self._values, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def number(self, connection: Connection) -> int:
+        """Its number in the table `served`, where it is put if it is not there."""
+        wanted = select(served.c.id).where(served.c.digest == self.digest)
         found = connection.execute(wanted).scalar()
         if found is None:
             found = connection.execute(
-                insert(served).values(digest=digest, **values).returning(served.c.id)
+                insert(served).values(digest=self.digest, **self._values).returning(served.c.id)
             ).scalar_one()
         return int(found)
 

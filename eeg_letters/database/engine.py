@@ -18,9 +18,9 @@ from eeg_letters.settings import SQLITE, Settings, database_address
 CONNECT_SECONDS = 3
 # How long SQLite waits for another process that writes.
 _BUSY_SECONDS = 5
-# Of a process that serves; one more connection writes.
+# Of a process that serves; one more connection writes, and one is for scores.
 MOST_READERS = 4
-_MOST_CONNECTIONS = MOST_READERS + 1
+_MOST_CONNECTIONS = MOST_READERS + 2
 
 
 def open_engine(settings: Settings) -> Engine:

@@ -27,6 +27,8 @@ from eeg_letters.models import MODELS, Model
 REVISIONS = ("0001",)
 
 metadata = MetaData()
+# What a column of whole numbers can have.
+INT64 = range(-(2**63), 2**63)
 # SQLite counts rows up in a column of this type alone.
 _Id = BigInteger().with_variant(Integer, "sqlite")
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +20,8 @@ from eeg_letters.database.keeping import Keeper
 from eeg_letters.serving.inference import Inference, load_inference
 from eeg_letters.settings import Settings
 from tests.conftest import ROOT, environment
-from tests.database.postgresql import fresh_database, postgresql
 
 KINDS = ("sqlite", "postgresql")
-_numbers = count()
-
-
-@pytest.fixture(scope="session")
-def postgresql_server() -> Iterator[str]:
-    """Address of a PostgreSQL of this process's own."""
-    with postgresql() as url:
-        yield url
 
 
 @pytest.fixture(params=KINDS)
@@ -40,9 +30,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'letters.sqlite'}"
         return
-    server = request.getfixturevalue("postgresql_server")
-    with fresh_database(server, f"letters{next(_numbers)}") as url:
-        yield url
+    yield request.getfixturevalue("postgresql_server").create()
 
 
 @pytest.fixture
@@ -143,7 +131,7 @@ class Keeping:
                 "/prediction/{n}",
                 None,
                 self.inference.rows[line][np.newaxis],
-                [[place] for place in self.inference.classify(line)],
+                [[place] for place in self.inference.classify(self.inference.rows[line])],
                 None,
                 None,
                 self.inference.rows_sha256,

@@ -25,9 +25,9 @@ def server() -> Iterator[PostgreSQL]:
 def test_killed_under_load_it_costs_no_answer_and_no_row(
     bento: Path, server: PostgreSQL, pooled: bool
 ) -> None:
-    direct = make_tables(server.create("letters"))
-    with pgbouncer(server) if pooled else nullcontext(server.url("{name}")) as template:
-        address = template.format(name="letters")
+    direct = make_tables(server.create())
+    with pgbouncer(server) if pooled else nullcontext(server.port) as port:
+        address = direct.replace(f":{server.port}/", f":{port}/")
         with keeping(bento, address) as (url, _), Load(url) as load:
             for _ in range(2):
                 load.more(200)
@@ -47,7 +47,7 @@ def test_killed_under_load_it_costs_no_answer_and_no_row(
 
 
 def test_away_at_the_start_it_is_used_once_it_is_there(bento: Path, server: PostgreSQL) -> None:
-    address = make_tables(server.create("letters"))
+    address = make_tables(server.create())
     server.kill()
     with (
         keeping(bento, address) as (url, _),
@@ -65,7 +65,7 @@ def test_away_at_the_start_it_is_used_once_it_is_there(bento: Path, server: Post
 def test_while_it_hangs_all_are_answered_and_what_is_too_much_is_counted(
     bento: Path, server: PostgreSQL
 ) -> None:
-    address = make_tables(server.create("letters"))
+    address = make_tables(server.create())
     body = {"rows": [[1.0] * 160] * 2000}
     with (
         keeping(bento, address) as (url, _),
@@ -88,7 +88,7 @@ def test_while_it_hangs_all_are_answered_and_what_is_too_much_is_counted(
 
 
 def test_sigterm_does_not_wait_for_long_where_it_is_away(bento: Path, server: PostgreSQL) -> None:
-    address = make_tables(server.create("letters"))
+    address = make_tables(server.create())
     with keeping(bento, address) as (url, process):
         server.kill()
         assert httpx.get(f"{url}/prediction/5").status_code == 200
