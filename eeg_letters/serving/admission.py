@@ -17,8 +17,8 @@ CONNECTION_BYTES = 64 * 1024
 # Of the image's process at rest (75 MB), and what it takes to read, score and answer the largest
 # bodies beside themselves and their answers (70 MB): measured, and rounded up.
 REST_BYTES = 200_000_000
-# What a database adds: its libraries (24 MB), the queue of rows that wait (34 MB at most), and what it
-# takes to write them and to answer from it: measured, and rounded up.
+# What a database adds: its libraries (24 MB), the queue of rows that wait (34 MB at most), and what
+# it takes to write them and to answer from it: measured, and rounded up.
 DATABASE_BYTES = 100_000_000
 # Files, pipes and sockets that are no connection: 30 at rest.
 REST_DESCRIPTORS = 64
