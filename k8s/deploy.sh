@@ -99,6 +99,11 @@ deployments=$(ours Deployment)
 echo "Deploying $overlay to $context"
 [ -n "$image" ] || load
 kustomization >"$directory/kustomization.yaml"
+# A Job cannot be changed, so that of `database` is made again. What it did is not done twice.
+while read -r namespace name component; do
+  [ "$component" = database ] || continue
+  kubectl --context "$context" --namespace "$namespace" delete --ignore-not-found job "$name" </dev/null
+done <<<"$(ours Job '{{index .metadata.labels "app.kubernetes.io/component"}}')"
 kubectl --context "$context" apply -k "$directory"
 while read -r namespace name; do
   kubectl --context "$context" --namespace "$namespace" rollout status "deployment/$name" --timeout 300s </dev/null

@@ -17,6 +17,9 @@ CONNECTION_BYTES = 64 * 1024
 # Of the image's process at rest (75 MB), and what it takes to read, score and answer the largest
 # bodies beside themselves and their answers (70 MB): measured, and rounded up.
 REST_BYTES = 200_000_000
+# What a database adds: its libraries (24 MB), the queue of rows that wait (34 MB at most), and what
+# it takes to write them and to answer from it: measured, and rounded up.
+DATABASE_BYTES = 100_000_000
 # Files, pipes and sockets that are no connection: 30 at rest.
 REST_DESCRIPTORS = 64
 # Even where memory or descriptors are too few: a service that takes none is of no use.
@@ -94,9 +97,11 @@ def most_connections(settings: Settings) -> int:
     """`Settings.max_connections`, or what memory and file descriptors allow."""
     if settings.max_connections is not None:
         return settings.max_connections
-    by_memory = (memory_limit() - REST_BYTES - settings.max_bytes_in_flight) // CONNECTION_BYTES
+    left = memory_limit() - REST_BYTES - settings.max_bytes_in_flight
+    if settings.has_database:
+        left -= DATABASE_BYTES
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(_FEWEST, min(by_memory, descriptors - REST_DESCRIPTORS))
+    return max(_FEWEST, min(left // CONNECTION_BYTES, descriptors - REST_DESCRIPTORS))
 
 
 def memory_limit() -> int:

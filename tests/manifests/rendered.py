@@ -88,6 +88,19 @@ def only(build: str, kind: str) -> Object:
     return item
 
 
+def named(build: str, kind: str, name: str) -> Object:
+    """The object of a kind and a name."""
+    (item,) = [item for item in of_kind(build, kind) if item["metadata"]["name"] == name]
+    return item
+
+
+def pod_templates(objects: list[Object]) -> list[Object]:
+    """The pod templates in objects, those of a CronJob's Jobs included."""
+    specs = [item.get("spec", {}) for item in objects]
+    specs += [spec["jobTemplate"]["spec"] for spec in specs if "jobTemplate" in spec]
+    return [spec["template"] for spec in specs if "template" in spec]
+
+
 def pod_template(build: str) -> Object:
     """The pod template of the Deployment."""
     template: Object = only(build, "Deployment")["spec"]["template"]

@@ -20,7 +20,7 @@ USER_ERROR = 2  # The exit status of `python -m eeg_letters.batch` for a mistake
 
 
 def job(build: str) -> dict[str, Any]:
-    spec: dict[str, Any] = rendered.only(build, "Job")["spec"]
+    spec: dict[str, Any] = rendered.named(build, "Job", "eeg-letters-batch")["spec"]
     return spec
 
 
@@ -143,7 +143,8 @@ def test_a_node_of_two_cores_has_room_for_it(tmp_path: Path) -> None:
 @BATCH_BUILD
 def test_gitops_makes_a_new_job_where_the_old_one_cannot_be_changed(build: str) -> None:
     # Under Argo CD a PostSync hook would wait for a volume that its own pods bind.
-    assert rendered.only(build, "Job")["metadata"]["annotations"] == {
+    job = rendered.named(build, "Job", "eeg-letters-batch")
+    assert job["metadata"]["annotations"] == {
         "argocd.argoproj.io/hook": "Sync",
         "argocd.argoproj.io/hook-delete-policy": "BeforeHookCreation",
         "kustomize.toolkit.fluxcd.io/force": "enabled",
@@ -160,10 +161,13 @@ def test_nothing_of_the_service_selects_its_pods(build: str) -> None:
     ]
     policies = {p["metadata"]["name"]: p["spec"] for p in rendered.of_kind(build, "NetworkPolicy")}
     batch = policies.pop("eeg-letters-batch")
+    of_others = policies.pop("eeg-letters-database-jobs", None)
     own += [policy["podSelector"]["matchLabels"] for policy in policies.values()]
     for selector in own:
         assert not selector.items() <= labels.items()
         assert selects(selector, build)
+    if of_others is not None:
+        assert not of_others["podSelector"]["matchLabels"].items() <= labels.items()
     assert batch["podSelector"]["matchLabels"].items() <= labels.items()
     assert set(batch) == {"podSelector", "policyTypes"}  # Nothing in, nothing out.
     assert batch["policyTypes"] == ["Ingress", "Egress"]

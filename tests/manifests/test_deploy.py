@@ -91,10 +91,12 @@ class Tools:
 
     @property
     def images(self) -> list[str]:
-        pods = [
-            i["spec"]["template"]["spec"] for i in self.given if i["kind"] in {"Deployment", "Job"}
+        pods = [template["spec"] for template in rendered.pod_templates(self.given)]
+        containers: list[Any] = [
+            container
+            for pod in pods
+            for container in [*pod.get("initContainers", []), *pod["containers"]]
         ]
-        containers: list[Any] = [container for pod in pods for container in pod["containers"]]
         return [container["image"] for container in containers]
 
 
@@ -167,6 +169,22 @@ def test_the_image_is_the_jobs_too_and_no_sidecars(tmp_path: Path) -> None:
     finished = tools.deploy("mine", __version__, "registry.test/eeg:1")
     assert finished.returncode == 0, finished.stderr
     assert sorted(tools.images) == ["proxy.test/eeg-letters:3"] + ["registry.test/eeg:1"] * 2
+
+
+def test_the_job_of_the_database_is_made_again_and_no_others(tmp_path: Path) -> None:
+    tools = Tools(tmp_path, "a-cluster")
+    listed = "components: [../../components/batch, ../../components/database]\n"
+    tools.overlay("mine", f"resources: [../../base]\n{listed}nameSuffix: -b\n")
+    finished = tools.deploy("mine", __version__, "registry.test/eeg:1")
+    assert finished.returncode == 0, finished.stderr
+    calls = tools.calls.splitlines()
+    place = "kubectl --context a-cluster --namespace eeg-letters"
+    deleted = f"{place} delete --ignore-not-found job eeg-letters-migrate-b"
+    assert [call for call in calls if " delete " in call] == [deleted]
+    (applied,) = [call for call in calls if " apply " in call]
+    assert calls.index(deleted) < calls.index(applied)
+    # Service, init container, two Jobs and the batch.
+    assert tools.images == ["registry.test/eeg:1"] * 5
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,7 @@ def second(tmp_path: Path, resource: str, component: str | None, apart: str) -> 
 
 
 def pods(objects: list[Object]) -> list[dict[str, str]]:
-    templates = [item["spec"]["template"] for item in objects if "template" in item.get("spec", {})]
-    return [template["metadata"]["labels"] for template in templates]
+    return [template["metadata"]["labels"] for template in rendered.pod_templates(objects)]
 
 
 def own_selectors(objects: list[Object]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -41,7 +40,7 @@ def own_selectors(objects: list[Object]) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def names(objects: list[Object]) -> set[str]:
-    """The names of objects, and of the Secrets that cert-manager makes."""
+    """The names of objects, and of the Secrets that others make."""
     found = {item["metadata"]["name"] for item in objects if item["kind"] != "Namespace"}
     for item in objects:
         spec = item.get("spec", {})
@@ -49,6 +48,9 @@ def names(objects: list[Object]) -> set[str]:
             found |= {tls["secretName"] for tls in spec.get("tls", [])}
         for listener in spec.get("listeners", []) if item["kind"] == "Gateway" else []:
             found |= {ref["name"] for ref in listener.get("tls", {}).get("certificateRefs", [])}
+    for template in rendered.pod_templates(objects):
+        volumes = template["spec"]["volumes"]
+        found |= {volume["secret"]["secretName"] for volume in volumes if "secret" in volume}
     return found
 
 
@@ -61,7 +63,7 @@ def mentioned(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(value, list):
         for inner in value:
             yield from mentioned(inner, path)
-    elif isinstance(value, str) and not path.endswith("/containers/name"):
+    elif isinstance(value, str) and not path.endswith(("/containers/name", "/initContainers/name")):
         yield path, value
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 import eeg_letters
-from eeg_letters.serving.admission import REST_BYTES
+from eeg_letters.database import keeping
+from eeg_letters.serving.admission import CONNECTION_BYTES, DATABASE_BYTES, REST_BYTES
+from eeg_letters.serving.telemetry import tracing
 from eeg_letters.settings import DRAIN_SECONDS, Settings, variables
 from image.measure import MEMORY_GOAL_MB
 
@@ -17,6 +19,7 @@ from .rendered import BUILDS
 
 CONTAINER_PORT = 3000
 USER = 1034
+DATABASE_AT_REST_BYTES = 24_000_000  # Measured: with and without one, as the image serves.
 VERSION_LABEL = "app.kubernetes.io/version"
 EVERY_BUILD = pytest.mark.parametrize("build", BUILDS)
 
@@ -75,7 +78,8 @@ def test_the_end_of_a_pod_fits_its_grace_period(build: str) -> None:
     sleep = rendered.container(build)["lifecycle"]["preStop"]["sleep"]["seconds"]
     grace = rendered.pod_template(build)["spec"]["terminationGracePeriodSeconds"]
     assert 0 < sleep < DRAIN_SECONDS < grace
-    assert sleep + DRAIN_SECONDS < grace
+    # At the same time: the last spans, and the last rows for a database.
+    assert sleep + DRAIN_SECONDS + max(tracing.FLUSH_SECONDS, keeping.FLUSH_SECONDS) < grace
 
 
 @EVERY_BUILD
@@ -101,10 +105,13 @@ def test_resources(build: str) -> None:
     else:
         assert set(limits) == {"memory"}  # No CPU limit.
     # At least what the image takes at rest; what many large bodies take is in the limit.
-    assert mebibytes(requests["memory"]) * 2**20 >= MEMORY_GOAL_MB * 1e6
+    has_database = rendered.has(build, "database")
+    at_rest = MEMORY_GOAL_MB * 1e6 + DATABASE_AT_REST_BYTES * has_database
+    assert mebibytes(requests["memory"]) * 2**20 >= at_rest
     assert mebibytes(requests["memory"]) < mebibytes(limits["memory"]) <= 1024
-    most = REST_BYTES + Settings().max_bytes_in_flight
-    assert most < mebibytes(limits["memory"]) * 2**20
+    most = REST_BYTES + Settings().max_bytes_in_flight + DATABASE_BYTES * has_database
+    left = mebibytes(limits["memory"]) * 2**20 - most
+    assert left // CONNECTION_BYTES >= 400
     assert 0 < millicores(requests["cpu"]) <= 1000  # A worker cannot use more than a core.
 
 
@@ -165,14 +172,14 @@ def assert_restricted(pod: dict[str, Any]) -> None:
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod)
-    for container in pod["containers"]:
+    for container in [*pod.get("initContainers", []), *pod["containers"]]:
         assert container["securityContext"] == {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         }
     for volume in pod["volumes"]:
-        assert set(volume) - {"name"} <= {"emptyDir", "persistentVolumeClaim"}
+        assert set(volume) - {"name"} <= {"emptyDir", "persistentVolumeClaim", "secret"}
 
 
 @EVERY_BUILD
@@ -201,7 +208,10 @@ def test_the_network_is_closed_but_for_http_in(build: str) -> None:
     assert server["policyTypes"] == ["Ingress", "Egress"]
     assert "egress" not in server
     outwards = {name for name, policy in own.items() if "egress" in policy}
-    assert outwards == ({"eeg-letters-egress"} if rendered.has(build, "egress") else set())
+    expected = {"eeg-letters-egress"} if rendered.has(build, "egress") else set()
+    if rendered.has(build, "database"):
+        expected |= {"eeg-letters-database", "eeg-letters-database-jobs"}
+    assert outwards == expected
     # Two policies of a namespace of our own are for its other pods: test_namespace.py.
     inwards = {name for name, policy in own.items() if "ingress" in policy}
     assert inwards == ({"acme-http01-solver"} if rendered.has(build, "namespace") else set())

@@ -16,7 +16,25 @@ PUBLIC = ["/", "/line/1", "/prediction/1", "/score", "/predict", "/models", "/pr
 PUBLIC += ["/v2", "/v2/models/eeg-lda/infer"]
 PUBLIC += ["/v2/health/ready", "/docs", "/docs/0a/swagger-ui.css", "/docs.json", "/schema.json"]
 INTERNAL = ["/metrics", "/metrics/", "/livez", "/readyz", "/healthz"]
-NO_SUCH = ["/line1", "/predictions/1", "/predict/more", "/v2x", "/v1", "/index.html"]
+OF_A_DATABASE = ["/recordings", "/recordings/session2/line/1", "/recordings/session2/predictions"]
+OF_A_DATABASE += [
+    "/predictions/log",
+    "/predictions/log/0a",
+    "/feedback",
+    "/accuracy",
+    "/sessions/a",
+]
+NO_SUCH = [
+    "/feedback/1",
+    "/accuracy/1",
+    "/predictions/logs",
+    "/line1",
+    "/predictions/1",
+    "/predict/more",
+    "/v2x",
+    "/v1",
+    "/index.html",
+]
 
 EVERY_BUILD = pytest.mark.parametrize("build", BUILDS)
 GATEWAY_BUILD = pytest.mark.parametrize("build", [build for build in BUILDS if "gateway" in build])
@@ -54,8 +72,9 @@ def leads(route: Route, path: str) -> bool:
 @EVERY_BUILD
 def test_the_public_paths_are_routed_and_no_others(build: str) -> None:
     known = list(routes(build))
-    paths = PUBLIC + INTERNAL + NO_SUCH
-    assert [path for path in paths if any(leads(route, path) for route in known)] == PUBLIC
+    paths = PUBLIC + OF_A_DATABASE + INTERNAL + NO_SUCH
+    public = PUBLIC + (OF_A_DATABASE if rendered.has(build, "database") else [])
+    assert [path for path in paths if any(leads(route, path) for route in known)] == public
 
 
 @EVERY_BUILD

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from eeg_letters.database.keeping import MOST_BYTES
 from eeg_letters.serving import admission
 from eeg_letters.serving.admission import (
     CONNECTION_BYTES,
+    DATABASE_BYTES,
     REST_BYTES,
     REST_DESCRIPTORS,
     Connections,
@@ -124,6 +126,15 @@ def test_by_default_memory_limits_the_connections(monkeypatch: pytest.MonkeyPatc
     assert most_connections(settings) == 100
     assert most_connections(Settings(max_concurrency=1)) > 1000
     assert most_connections(Settings(max_connections=7)) == 7
+    with_database = Settings(database="postgresql://localhost/letters")
+    assert most_connections(with_database) < 100
+    monkeypatch.setattr(admission, "memory_limit", lambda: memory + DATABASE_BYTES)
+    assert most_connections(with_database) == 100
+
+
+def test_the_memory_of_a_database_has_room_for_its_queue() -> None:
+    # Twice, since what is taken from it to be written makes room for more.
+    assert 2 * MOST_BYTES < DATABASE_BYTES
 
 
 def test_by_default_descriptors_limit_the_connections(tmp_path: Path) -> None:
