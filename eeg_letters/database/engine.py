@@ -91,12 +91,15 @@ def explained(engine: Engine) -> Iterator[None]:
 
 def display_url(url: URL) -> str:
     """An address without its password and without its parameters, which may have one."""
-    return url.set(password=None, query={}).render_as_string()
+    named = url.set(drivername=url.get_backend_name(), password=None, query={})
+    return named.render_as_string()
 
 
 def reason(error: SQLAlchemyError) -> str:
     """What the driver says, in one line."""
     told = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    if getattr(told, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+        return f"another process has been writing to it for {_BUSY_SECONDS} s"
     return " ".join(str(told).split())
 
 

@@ -31,8 +31,8 @@ _CHUNK_ROWS = 1000
 _LEVEL = 1
 _COLUMNS = ("recording_id", "line", "class", "powers", "document")
 
-# Told how many more rows were written.
-Progress = Callable[[int], None]
+# Told how many rows were written, and of how many.
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -183,11 +183,10 @@ def _enter(connection: Connection, recording: Recording, name: str, replace: boo
         if (found.sha256, found.schema) == (values["sha256"], values["schema"]):
             return None
         if not replace:
-            what = (
-                "another" if found.sha256 != recording.sha256 else "the same file, read otherwise,"
-            )
+            is_other = found.sha256 != recording.sha256
+            what = "is another" if is_other else "is of this file, but was read in another way"
             raise UserError(
-                f"{display_name(str(recording.path))}: the recording {name} in the database is"
+                f"{display_name(str(recording.path))}: the recording {name} in the database"
                 f" {what}; --replace puts this one in its place"
             )
         connection.execute(delete(recordings).where(recordings.c.id == found.id))
@@ -204,4 +203,4 @@ def _records(
         for (line, document), class_, row in zip(lines[some], classes[some], powers, strict=True):
             yield number, line, class_, row, zlib.compress(document, _LEVEL)
         if progress is not None:
-            progress(len(powers))
+            progress(start + len(powers), len(lines))

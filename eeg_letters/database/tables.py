@@ -51,6 +51,8 @@ recordings = Table(
     # Names, as a JSON list.
     Column("columns", Text, nullable=False),
     Column("label_column", Text, nullable=False),
+    # By its number a process knows a recording that it has looked at.
+    sqlite_autoincrement=True,
 )
 
 recording_rows = Table(
