@@ -143,7 +143,7 @@ class Keeping:
                 "/prediction/{n}",
                 None,
                 self.inference.rows[line][np.newaxis],
-                [[place] for place in self.inference.classify(line)],
+                [[place] for place in self.inference.classify(self.inference.rows[line])],
                 None,
                 None,
                 self.inference.rows_sha256,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from itertools import count
 from pathlib import Path
 
 import httpx
@@ -13,7 +15,9 @@ from eeg_letters.database.engine import open_engine
 from eeg_letters.database.revisions import upgrade
 from eeg_letters.settings import read_settings
 from tests.conftest import serve_process
-from tests.postgresql import new_database, postgresql
+from tests.database.postgresql import fresh_database, postgresql
+
+_numbers = count()
 
 
 @pytest.fixture(scope="session")
@@ -24,16 +28,22 @@ def postgresql_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+def database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """Address of a database of the module's own, with its tables."""
     if request.param == "sqlite":
-        address = f"sqlite:///{tmp_path_factory.mktemp('database') / 'letters.sqlite'}"
+        kind: AbstractContextManager[str] = nullcontext(
+            f"sqlite:///{tmp_path_factory.mktemp('database') / 'letters.sqlite'}"
+        )
     else:
-        address = new_database(request.getfixturevalue("postgresql_server"))
-    engine = engine_of(address)
-    upgrade(engine)
-    engine.dispose()
-    return address
+        server = request.getfixturevalue("postgresql_server")
+        kind = fresh_database(server, f"served{next(_numbers)}")
+    with kind as address:
+        engine = engine_of(address)
+        upgrade(engine)
+        engine.dispose()
+        yield address
 
 
 def engine_of(address: str) -> Engine:
