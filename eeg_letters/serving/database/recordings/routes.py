@@ -194,16 +194,18 @@ class _Recordings:
             return stored, known.fitting(name), self._scores.find(connection, stored)
 
         until = monotonic() + _PATIENCE_SECONDS
-        while True:
+        # Again, where it was worked out, or the recording was replaced meanwhile.
+        for is_last in (False, False, True):
             stored, fit, score = await self._access.read(find)
             if score is not None:
                 return json_response({f"{SCORE} {title}": share for title, share in score.items()})
             job = self._scores.work_out(stored, fit)
             left = until - monotonic()
-            if stored.n_rows > _FEW_ROWS or left < 0:
-                raise _not_yet(name, job)
+            if is_last or left < 0 or stored.n_rows > _FEW_ROWS:
+                break
             with suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(job.ended)), left)
+        raise _not_yet(name, job)
 
     async def predictions(self, asked: Asked, request: Request) -> Response:
         name, _ = _checked(asked, request)
