@@ -6,9 +6,12 @@ import json
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from struct import Struct
+from tempfile import TemporaryFile, gettempdir
+from typing import IO, Any
 
 from sqlalchemy import Connection, Engine, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -17,16 +20,17 @@ from eeg_letters.database.answered import to_bytes
 from eeg_letters.database.bulk import insert_many
 from eeg_letters.database.engine import explained, writing
 from eeg_letters.database.tables import recording_rows, recordings
-from eeg_letters.errors import RecordingError, UserError
-from eeg_letters.recordings.any_format import read_any
-from eeg_letters.recordings.recording import Recording
+from eeg_letters.errors import OutputError, RecordingError, UserError
 from eeg_letters.recordings.sources import display_name
+from eeg_letters.recordings.streamed import Chunk, StreamedRecording, open_streamed
 from eeg_letters.recordings.values import MOST_WHOLE_NUMBER
 from eeg_letters.scales import Scale
 from eeg_letters.settings import RECORDING_NAME, RECORDING_NAMES
 
-# Rows that are made ready at a time.
-_CHUNK_ROWS = 1000
+# After so many rows it is told how many were written.
+_TOLD_ROWS = 1000
+# Before each row in the file of rows: line, class, and lengths of band powers and of the document.
+_HEAD = Struct("<qhII")
 # Of zlib: higher ones save a tenth and take twice as long.
 _LEVEL = 1
 _COLUMNS = ("recording_id", "line", "class", "powers", "document")
@@ -96,24 +100,31 @@ def add_recording(
         When the name is none, or another recording has it.
     RecordingError
         When the file cannot be read; names file, line and column.
+    OutputError
+        When there is no room for a temporary file of its rows.
     DatabaseError
         When the database fails.
     """
     check_name(name)
-    recording = read_any(path, None, label, scale)
-    _check_lines(recording)
-    with explained(engine), writing(engine) as connection:
-        number = _enter(connection, recording, name, replace)
-        if number is not None:
-            records = _records(recording, number, progress)
-            insert_many(connection, recording_rows, _COLUMNS, records)
+    recording = open_streamed(path, label, scale)
+    with explained(engine):
+        with engine.connect() as connection:
+            is_there = _is_there(connection, recording, name, replace)
+        if not is_there:
+            # Made ready first: nobody else can write to SQLite while this is written.
+            with _temporary_file() as file:
+                for chunk in recording.chunks():
+                    _check_lines(recording, chunk)
+                    _put(file, chunk)
+                file.seek(0)
+                is_there = not _write(engine, recording, name, replace, file, progress)
     return Imported(
         name,
-        len(recording),
+        recording.n_rows,
         recording.sha256,
-        number is not None,
+        not is_there,
         recording.notes,
-        recording.unused,
+        recording.layout.unused,
     )
 
 
@@ -145,8 +156,19 @@ def check_name(name: str) -> None:
         raise UserError(f"{name!r} is no name of a recording: {RECORDING_NAMES}")
 
 
-def _check_lines(recording: Recording) -> None:
-    largest = max(recording.rows)
+@contextmanager
+def _temporary_file() -> Iterator[IO[bytes]]:
+    try:
+        with TemporaryFile() as file:
+            yield file
+    except OSError as error:
+        raise OutputError(
+            f"{gettempdir()}: rows cannot be put into a temporary file: {error.strerror}"
+        ) from None
+
+
+def _check_lines(recording: StreamedRecording, chunk: Chunk) -> None:
+    largest = max(chunk.lines)
     if largest > MOST_WHOLE_NUMBER:
         raise RecordingError(
             f"{display_name(str(recording.path))}, line {largest}: a line number in the database"
@@ -154,53 +176,87 @@ def _check_lines(recording: Recording) -> None:
         )
 
 
-def _enter(connection: Connection, recording: Recording, name: str, replace: bool) -> int | None:
-    """Give a recording its number; None where it is there already."""
-    values: dict[str, Any] = {
+def _is_there(
+    connection: Connection, recording: StreamedRecording, name: str, replace: bool
+) -> bool:
+    """Whether a recording is there already; where another is in its place, that must go.
+
+    Raises
+    ------
+    UserError
+        When it may not.
+    """
+    found = connection.execute(select(recordings).where(recordings.c.name == name)).first()
+    if found is None:
+        return False
+    is_other = found.sha256 != recording.sha256
+    if not is_other and found.schema == recording.layout.schema.to_metadata():
+        return True
+    if not replace:
+        what = "is another" if is_other else "is of this file, but was read in another way"
+        raise UserError(
+            f"{display_name(str(recording.path))}: the recording {name} in the database {what};"
+            " --replace puts this one in its place"
+        )
+    return False
+
+
+def _put(file: IO[bytes], chunk: Chunk) -> None:
+    for line, class_, powers, document in zip(
+        chunk.lines, chunk.labels.tolist(), to_bytes(chunk.features), chunk.documents, strict=True
+    ):
+        compressed = zlib.compress(document, _LEVEL)
+        file.write(_HEAD.pack(line, class_, len(powers), len(compressed)))
+        file.write(powers)
+        file.write(compressed)
+
+
+def _taken(
+    file: IO[bytes], number: int, n_rows: int, progress: Progress | None
+) -> Iterator[tuple[Any, ...]]:
+    for row in range(1, n_rows + 1):
+        line, class_, *lengths = _HEAD.unpack(file.read(_HEAD.size))
+        yield number, line, class_, *map(file.read, lengths)
+        if progress is not None and (row % _TOLD_ROWS == 0 or row == n_rows):
+            progress(row, n_rows)
+
+
+def _write(
+    engine: Engine,
+    recording: StreamedRecording,
+    name: str,
+    replace: bool,
+    file: IO[bytes],
+    progress: Progress | None,
+) -> bool:
+    """Write a recording whose rows are in a file; False where it is there already."""
+    with writing(engine) as connection:
+        number = _enter(connection, recording, name)
+        while number is None:
+            if _is_there(connection, recording, name, replace):
+                return False
+            connection.execute(delete(recordings).where(recordings.c.name == name))
+            number = _enter(connection, recording, name)
+        records = _taken(file, number, recording.n_rows, progress)
+        insert_many(connection, recording_rows, _COLUMNS, records)
+    return True
+
+
+def _enter(connection: Connection, recording: StreamedRecording, name: str) -> int | None:
+    """Give a recording its number; None where another has the name."""
+    layout = recording.layout
+    values = {
         "name": name,
         "sha256": recording.sha256,
         "imported_at": time.time_ns() // 1000,
-        "n_rows": len(recording),
-        "schema": recording.schema.to_metadata(),
-        "columns": json.dumps(recording.columns),
-        "label_column": recording.label_column,
+        "n_rows": recording.n_rows,
+        "schema": layout.schema.to_metadata(),
+        "columns": json.dumps(layout.columns),
+        "label_column": layout.label_column,
     }
     is_sqlite = connection.dialect.name == "sqlite"
     insert = (sqlite if is_sqlite else postgresql).insert(recordings).values(values)
     # Where another import of that name is under way, this one waits for its end.
     insert = insert.on_conflict_do_nothing(index_elements=["name"])
-    there = select(recordings.c.id, recordings.c.sha256, recordings.c.schema).where(
-        recordings.c.name == name
-    )
-    while True:
-        number = connection.execute(insert.returning(recordings.c.id)).scalar()
-        if number is not None:
-            return int(number)
-        found = connection.execute(there).first()
-        if found is None:
-            # It was removed in between.
-            continue
-        if (found.sha256, found.schema) == (values["sha256"], values["schema"]):
-            return None
-        if not replace:
-            is_other = found.sha256 != recording.sha256
-            what = "is another" if is_other else "is of this file, but was read in another way"
-            raise UserError(
-                f"{display_name(str(recording.path))}: the recording {name} in the database"
-                f" {what}; --replace puts this one in its place"
-            )
-        connection.execute(delete(recordings).where(recordings.c.id == found.id))
-
-
-def _records(
-    recording: Recording, number: int, progress: Progress | None
-) -> Iterator[tuple[Any, ...]]:
-    lines = list(recording.rows.items())
-    classes = recording.labels.tolist()
-    for start in range(0, len(lines), _CHUNK_ROWS):
-        some = slice(start, start + _CHUNK_ROWS)
-        powers = to_bytes(recording.features[some])
-        for (line, document), class_, row in zip(lines[some], classes[some], powers, strict=True):
-            yield number, line, class_, row, zlib.compress(document, _LEVEL)
-        if progress is not None:
-            progress(start + len(powers), len(lines))
+    number = connection.execute(insert.returning(recordings.c.id)).scalar()
+    return None if number is None else int(number)

@@ -176,8 +176,10 @@ class Keeper:
 
     def _run(self) -> None:
         while True:
-            self._asked.wait(_IDLE_SECONDS)
-            self._stopping.wait(_GATHER_SECONDS)
+            # Who stops it may have asked while the last rows were gathered.
+            if not self._stopping.is_set():
+                self._asked.wait(_IDLE_SECONDS)
+                self._stopping.wait(_GATHER_SECONDS)
             self._asked.clear()
             if not self._queue:
                 if self._stopping.is_set():

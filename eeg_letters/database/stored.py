@@ -23,7 +23,7 @@ class Stored(NamedTuple):
     Attributes
     ----------
     id : int
-        Its number; one that was removed may leave it to the next.
+        Its number, which no other has or will have.
     name : str
         Its name.
     sha256 : str
@@ -39,11 +39,6 @@ class Stored(NamedTuple):
     sha256: str
     imported_at: int
     n_rows: int
-
-    @property
-    def key(self) -> tuple[int, int]:
-        """What no other recording has, of that name or of that number."""
-        return self.id, self.imported_at
 
 
 @dataclass(frozen=True)
@@ -121,16 +116,11 @@ def find_recording(connection: Connection, name: str) -> Stored | None:
 def find_layout(connection: Connection, stored: Stored) -> Layout | None:
     """What rows of a recording have; None where it was removed or replaced meanwhile."""
     columns = (recordings.c.schema, recordings.c.columns, recordings.c.label_column)
-    found = connection.execute(select(*columns).where(is_still(stored))).first()
+    found = connection.execute(select(*columns).where(recordings.c.id == stored.id)).first()
     if found is None:
         return None
     schema, names, label_column = found
     return Layout(Schema.from_metadata(schema), tuple(json.loads(names)), label_column)
-
-
-def is_still(stored: Stored) -> Any:
-    """The condition that a row of the table of recordings is that which was found before."""
-    return and_(recordings.c.id == stored.id, recordings.c.imported_at == stored.imported_at)
 
 
 def find_document(
@@ -178,11 +168,9 @@ def rows_after(connection: Connection, stored: Stored, after: int | None, most: 
         None where none follow, or the recording was removed or replaced meanwhile.
     """
     columns = (recording_rows.c.line, recording_rows.c["class"], recording_rows.c.powers)
-    # One statement, as above.
     wanted: Select[Any] = (
         select(*columns)
-        .join(recordings, recordings.c.id == recording_rows.c.recording_id)
-        .where(recording_rows.c.recording_id == stored.id, is_still(stored))
+        .where(recording_rows.c.recording_id == stored.id)
         .order_by(recording_rows.c.line)
         .limit(most)
     )

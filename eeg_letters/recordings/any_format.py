@@ -1,4 +1,4 @@
-"""The rows of a recording in whichever format a file has, all of which is in memory."""
+"""The rows of a recording in whichever format a file has."""
 
 from __future__ import annotations
 
@@ -26,10 +26,17 @@ def read_any(
 
     Parameters, result and errors are those of `eeg_letters.recordings.recording.read_recording`.
     """
-    return read_recording(path, schema, label, scale, _any_rows)
+    return read_recording(path, schema, label, scale, any_rows)
 
 
-def _any_rows(source: Source, into: Reader) -> Iterator[tuple[str | None, Any]]:
+def any_rows(source: Source, into: Reader) -> Iterator[tuple[str | None, Any]]:
+    """What a reader makes of each row, with its key where the file has keys.
+
+    Raises
+    ------
+    RecordingError
+        When what is read is no row, or the reader refuses it.
+    """
     start = source.file.peek(8)
     if arrow_format(start):
         return _arrow_rows(source, into)

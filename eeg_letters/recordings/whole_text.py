@@ -1,10 +1,12 @@
-"""The rows of a recording in CSV or JSON, all of which is in memory."""
+"""The rows of a recording in CSV, as they come, or in JSON, all of which is in memory."""
 
 from __future__ import annotations
 
+import io
 import json
 import reprlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, Protocol
 
 import orjson
@@ -20,6 +22,9 @@ from eeg_letters.recordings.values import MOST_WHOLE_NUMBER, check_unique
 from eeg_letters.scales import Scale
 from eeg_letters.schema import LINE_COLUMN
 
+# So many have as many characters as tell the dialect.
+_HEAD_BYTES = 4 * HEAD_BYTES
+
 
 class Reader(Protocol):
     """Told of the columns once, then of each row; of what it made of the rows in the end."""
@@ -28,6 +33,8 @@ class Reader(Protocol):
     # The columns that are used, once they are known.
     used: list[str]
     notes: tuple[str, ...]
+    # Whether the rows are those of an export, once that is known.
+    is_export: bool
 
     def knows(self, name: str) -> bool:
         """Whether a column of a name is one that is looked for."""
@@ -49,32 +56,41 @@ def text_rows(source: Source, into: Reader) -> Iterator[tuple[str | None, Any]]:
     RecordingError
         When a line is no row, or the reader refuses it.
     """
-    content = source.file.read()
-    if not content.strip():
+    head = source.file.read(_HEAD_BYTES)
+    while head and not head.strip():
+        # Rows may begin after a page of nothing.
+        more = source.file.read(_HEAD_BYTES)
+        head = head + more if more else b""
+    if not head:
         raise RecordingError(f"{source.name}: the file is empty")
-    if kind := arrow_format(content):
+    if kind := arrow_format(head):
         raise RecordingError(f"{source.name}: {kind}, which is read by training and batch alone")
-    if content.lstrip()[:1] in (b"{", b"["):
-        return _json_rows(source.name, content, into)
-    return _csv_rows(source.name, content.decode(errors="replace"), into)
+    if head.lstrip()[:1] in (b"{", b"["):
+        return _json_rows(source.name, head + source.file.read(), into)
+    return _csv_rows(source.name, head, source.file, into)
 
 
-def _csv_rows(name: str, text: str, into: Reader) -> Iterator[tuple[None, Any]]:
-    is_whole = len(text) <= HEAD_BYTES
-    dialect = find_dialect(name, text[:HEAD_BYTES], is_whole, into.knows)
+def _csv_rows(
+    name: str, head: bytes, rest: io.BufferedReader, into: Reader
+) -> Iterator[tuple[None, Any]]:
+    beginning = head.decode(errors="replace")
+    is_whole = len(beginning) <= HEAD_BYTES and not rest.peek(1)
+    dialect = find_dialect(name, beginning[:HEAD_BYTES], is_whole, into.knows)
     where = f"{name}, line {dialect.header_line}"
     export = find_export(where, dialect, into.label_columns[0])
-    lines: Iterable[str] = text.split("\n")[dialect.header_line :]
+    lines: Iterator[bytes] = islice(_lines(head, rest), dialect.header_line, None)
     if export is None:
         names = dialect.names
         into.begin(where, names, dialect.notes, None)
     else:
         names = export.names
         into.begin(where, names, (*dialect.notes, *export.notes), export.export.scale)
-        lines = map(bytes.decode, map(export.converter(), map(str.encode, lines)))
+        as_text = (line.decode(errors="replace").encode() for line in lines)
+        lines = map(export.converter(), as_text)
     names = clean_names(where, names)
-    for number, line in enumerate(lines, dialect.header_line + 1):
+    for number, content in enumerate(lines, dialect.header_line + 1):
         where = f"{name}, line {number}"
+        line = content.decode(errors="replace")
         if "\0" in line:
             raise RecordingError(f"{where}, a NUL byte in the line")
         try:
@@ -90,6 +106,17 @@ def _csv_rows(name: str, text: str, into: Reader) -> Iterator[tuple[None, Any]]:
         if export is not None and export.has_labels and not row[MARKED]:
             continue
         yield None, into.convert(where, row)
+
+
+def _lines(head: bytes, rest: io.BufferedReader) -> Iterator[bytes]:
+    """Lines without their line feeds; what was read already is their beginning."""
+    *whole, last = head.split(b"\n")
+    yield from whole
+    last += rest.readline()
+    while last.endswith(b"\n"):
+        yield last[:-1]
+        last = rest.readline()
+    yield last
 
 
 def _json_rows(name: str, content: bytes, into: Reader) -> Iterator[tuple[str | None, Any]]:

@@ -265,5 +265,5 @@ def test_training_adapts_by_what_was_exported(
         tmp_path, "--train", train, "--adapt", output, "--test", test, "--preprocessing", "log1p"
     )
     assert finished.returncode == 0, finished.stderr
-    (told,) = stored_metadata(tmp_path, LDA)["recordings"][1:2]
+    told = stored_metadata(tmp_path, LDA)["training"]["recordings"][1]
     assert (told["rows"], told["adapting"]) == (15, True)

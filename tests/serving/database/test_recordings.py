@@ -165,15 +165,26 @@ def test_predictions_come_in_pages(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("after", "n_rows"), [(-1, 500), (-(2**63), 500), (1299, 0), (2**63 - 1, 0)]
+    ("after", "n_rows", "is_all"),
+    [
+        (-1, 500, False),
+        (-(2**63), 500, False),
+        (798, 500, False),
+        # Exactly as many as there may be.
+        (799, 500, True),
+        (1299, 0, True),
+        (2**63 - 1, 0, True),
+    ],
 )
-def test_predictions_begin_after_any_line(client: httpx.Client, after: int, n_rows: int) -> None:
+def test_predictions_begin_after_any_line(
+    client: httpx.Client, after: int, n_rows: int, is_all: bool
+) -> None:
     page = client.get(f"/recordings/{NAME}/predictions", params={"after": after}).json()
     assert [len(column) for column in (page["lines"], page["truth"])] == [n_rows, n_rows]
     assert {title: len(labels) for title, labels in page["labels"].items()} == dict.fromkeys(
         TITLES, n_rows
     )
-    assert ("next" in page) == (n_rows > 0)
+    assert ("next" not in page) == is_all
 
 
 @pytest.mark.parametrize("after", ["", "x", "1.5", "1 OR 1=1", str(2**63), "9" * 5000])

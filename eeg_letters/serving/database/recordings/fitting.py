@@ -107,21 +107,21 @@ class Memory:
     def __init__(self, models: Schema) -> None:
         self._models = models
         self._lock = Lock()
-        self._known: OrderedDict[tuple[int, int], Known] = OrderedDict()
+        self._known: OrderedDict[int, Known] = OrderedDict()
 
     def of(self, connection: Connection, stored: Stored) -> Known | None:
         """What is known of a recording; None where it was removed or replaced meanwhile."""
         with self._lock:
-            known = self._known.get(stored.key)
+            known = self._known.get(stored.id)
             if known is not None:
-                self._known.move_to_end(stored.key)
+                self._known.move_to_end(stored.id)
                 return known
         layout = find_layout(connection, stored)
         if layout is None:
             return None
         known = self._find_out(layout.schema)
         with self._lock:
-            self._known[stored.key] = known
+            self._known[stored.id] = known
             if len(self._known) > _MOST_REMEMBERED:
                 self._known.popitem(last=False)
         return known

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 from time import monotonic
@@ -27,6 +26,7 @@ from eeg_letters.database.stored import (
     rows_after,
 )
 from eeg_letters.database.tables import INT64
+from eeg_letters.database.times import to_iso
 from eeg_letters.errors import Problem
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.serving.api.limits import PART_ROWS
@@ -54,7 +54,6 @@ _PATIENCE_SECONDS = 1.0
 _FEW_ROWS = 10_000
 # What a client is told to wait at most for that of a larger one.
 _LONGEST_WAIT_SECONDS = 60
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Found = TypeVar("Found")
 # Name of the recording that a request asks for, and line or nothing.
@@ -195,16 +194,18 @@ class _Recordings:
             return stored, known.fitting(name), self._scores.find(connection, stored)
 
         until = monotonic() + _PATIENCE_SECONDS
-        while True:
+        # Again, where it was worked out, or the recording was replaced meanwhile.
+        for is_last in (False, False, True):
             stored, fit, score = await self._access.read(find)
             if score is not None:
                 return json_response({f"{SCORE} {title}": share for title, share in score.items()})
             job = self._scores.work_out(stored, fit)
             left = until - monotonic()
-            if stored.n_rows > _FEW_ROWS or left < 0:
-                raise _not_yet(name, job)
+            if is_last or left < 0 or stored.n_rows > _FEW_ROWS:
+                break
             with suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(job.ended)), left)
+        raise _not_yet(name, job)
 
     async def predictions(self, asked: Asked, request: Request) -> Response:
         name, _ = _checked(asked, request)
@@ -214,7 +215,7 @@ class _Recordings:
         while left > 0:
             read = partial(self._part, name=name, after=after, most=min(left, PART_ROWS))
             part = await self._access.read(read)
-            if parts and part.stored.key != parts[0].stored.key:
+            if parts and part.stored.id != parts[0].stored.id:
                 # It was replaced in the middle.
                 parts, left, after = [], self._max_rows, first
                 continue
@@ -240,7 +241,7 @@ class _Recordings:
                         "rows": stored.n_rows,
                         "classes": of.class_names,
                         "sha256": stored.sha256,
-                        "imported_at": _as_time(stored.imported_at),
+                        "imported_at": to_iso(stored.imported_at),
                     }
                     for stored, of in known
                 ]
@@ -323,11 +324,6 @@ def _after(query: bytes) -> int | None:
         return _line_number(named[-1])
     except Problem:
         raise refused("The query's parameter after must be the number of a line.") from None
-
-
-def _as_time(microseconds: int) -> str:
-    time = _EPOCH + timedelta(microseconds=microseconds)
-    return time.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _no_recording(name: str) -> Problem:

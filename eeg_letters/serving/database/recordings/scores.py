@@ -17,8 +17,8 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from eeg_letters.database.answered import Served
 from eeg_letters.database.engine import reason, writing
-from eeg_letters.database.stored import Stored, is_still, rows_after
-from eeg_letters.database.tables import recordings, scores, served
+from eeg_letters.database.stored import Stored, rows_after
+from eeg_letters.database.tables import scores, served
 from eeg_letters.serving.database.recordings.fitting import Fit
 from eeg_letters.serving.inference import Inference
 
@@ -86,7 +86,7 @@ class Scores:
         self._inference = inference
         self._suspect = suspect
         self._lock = Lock()
-        self._jobs: dict[tuple[int, int], Job] = {}
+        self._jobs: dict[int, Job] = {}
         self._queue: deque[Job] = deque()
         self._stopping = Event()
 
@@ -105,9 +105,9 @@ class Scores:
     def work_out(self, stored: Stored, fit: Fit) -> Job:
         """Begin to work out a score, unless that is under way."""
         with self._lock:
-            job = self._jobs.get(stored.key)
+            job = self._jobs.get(stored.id)
             if job is None:
-                job = self._jobs[stored.key] = Job(stored, fit)
+                job = self._jobs[stored.id] = Job(stored, fit)
                 self._queue.append(job)
                 if len(self._jobs) == 1:
                     Thread(target=self._run, name="scores", daemon=True).start()
@@ -130,7 +130,7 @@ class Scores:
     def _end(self, job: Job) -> bool:
         # Whether there is none left.
         with self._lock:
-            del self._jobs[job.stored.key]
+            del self._jobs[job.stored.id]
             is_last = not self._jobs
         job.ended.set_result(None)
         return is_last
@@ -153,8 +153,7 @@ class Scores:
             if job.n_done == job.stored.n_rows:
                 self._write(job)
         except IntegrityError:
-            # Its recording was removed a moment ago.
-            return False
+            _logger.info("%s was removed before its score was there", job.stored.name)
         except SQLAlchemyError as error:
             _logger.warning("the score of %s is not there: %s", job.stored.name, reason(error))
             self._suspect()
@@ -163,15 +162,11 @@ class Scores:
         return False
 
     def _write(self, job: Job) -> None:
-        stored = job.stored
         score = {title: n_right / job.n_done for title, n_right in job.right.items()}
-        still = select(recordings.c.id).where(is_still(stored)).with_for_update(read=True)
         with writing(self._engine) as connection:
-            if connection.execute(still).first() is None:
-                return
             insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
             values = {
-                "recording_id": stored.id,
+                "recording_id": job.stored.id,
                 "served_id": self._models.number(connection),
                 "score": json.dumps(score),
             }

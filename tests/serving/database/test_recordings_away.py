@@ -1,0 +1,83 @@
+"""Where the database is away, recordings are answered 503, and again when it is back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+from eeg_letters.database.importing import add_recording
+from eeg_letters.database.revisions import upgrade
+from eeg_letters.settings import DATA
+from tests.conftest import serve_process
+from tests.database.postgresql import fresh_database
+from tests.serving.database.conftest import engine_of
+
+NAME = "session-2"
+PATHS = (
+    "/recordings",
+    *(f"/recordings/{NAME}/{what}" for what in ("line/7", "prediction/7", "score", "predictions")),
+)
+
+
+@contextmanager
+def closed(server: str, database: str) -> Iterator[None]:
+    """Let nobody into a database, and put those out who are there, until the block ends."""
+    engine = create_engine(
+        make_url(server).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
+    )
+    name = make_url(database).database
+    allow = f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS'
+    with engine.connect() as connection:
+        connection.execute(text(f"{allow} false"))
+        ended = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
+        connection.execute(ended, {"name": name})
+        try:
+            yield
+        finally:
+            connection.execute(text(f"{allow} true"))
+    engine.dispose()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+
+
+@pytest.fixture(scope="module")
+def database(postgresql_server: str) -> Iterator[str]:
+    """Address of a PostgreSQL with the recording."""
+    with fresh_database(postgresql_server, "away") as address:
+        engine = engine_of(address)
+        upgrade(engine)
+        add_recording(engine, DATA / "test.json", NAME)
+        engine.dispose()
+        yield address
+
+
+def test_recordings_come_back_with_the_database(
+    bento: Path, postgresql_server: str, database: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    with (
+        serve_process(bento, log, EEG_DATABASE=database) as (url, _),
+        httpx.Client(base_url=url, timeout=30) as client,
+    ):
+        before = [client.get(path).content for path in PATHS]
+        with closed(postgresql_server, database):
+            for path in PATHS:
+                answer = client.get(path)
+                assert answer.status_code == 503
+                assert int(answer.headers["retry-after"]) > 0
+                assert "The database does not answer" in answer.json()["detail"]
+            assert client.get("/prediction/7").status_code == 200
+        until(lambda: client.get(PATHS[0]).status_code == 200)
+        assert [client.get(path).content for path in PATHS] == before
+    assert "Traceback" not in log.read_text()
