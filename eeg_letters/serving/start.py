@@ -62,8 +62,8 @@ def build_application(
     warnings.filterwarnings("ignore", "overflow encountered", RuntimeWarning)
     versions = {stored.model.title: stored.version for stored in inference.models}
     metrics = Metrics(versions, inference.schema.labels)
-    if database is not None:
-        metrics.add(database.collector)
+    for collector in () if database is None else database.collectors:
+        metrics.add(collector)
     document = openapi.document(
         inference.schema,
         inference.columns,
@@ -109,7 +109,7 @@ def _open_database(settings: Settings, inference: Inference) -> Database | None:
 
 
 def check_database(settings: Settings) -> None:
-    """Make sure that the database, if there is to be one, has the tables that are needed.
+    """Make sure that the database, if there is to be one, has what is needed to use it.
 
     Raises
     ------
