@@ -228,7 +228,8 @@ class Share:
         scale = 1 + _Z**2 / n
         middle = (p + _Z**2 / (2 * n)) / scale
         half = _Z * math.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2)) / scale
-        return max(0.0, middle - half), min(1.0, middle + half)
+        # Where all are right, or none, rounding would leave the accuracy out.
+        return min(p, max(0.0, middle - half)), max(p, min(1.0, middle + half))
 
 
 @dataclass(slots=True)

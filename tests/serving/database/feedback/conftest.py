@@ -45,16 +45,19 @@ def postgresql() -> Iterator[Any]:
 def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Address of an empty database."""
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('sqlite')}/letters.sqlite"
-    else:
-        server = request.getfixturevalue("postgresql")
-        name = f"letters_{secrets.token_hex(4)}"
-        server.psql(f"CREATE DATABASE {name}")
-        url = server.get_uri().replace("/postgres?", f"/{name}?")
-    engine = open_engine(Settings(database=url))
+        return with_tables(f"sqlite:///{tmp_path_factory.mktemp('sqlite')}/letters.sqlite")
+    server = request.getfixturevalue("postgresql")
+    name = f"letters_{secrets.token_hex(4)}"
+    server.psql(f"CREATE DATABASE {name}")
+    return with_tables(server.get_uri().replace("/postgres?", f"/{name}?"))
+
+
+def with_tables(address: str) -> str:
+    """The address of an empty database that has got its tables."""
+    engine = open_engine(Settings(database=address))
     upgrade(engine)
     engine.dispose()
-    return url
+    return address
 
 
 @dataclass(frozen=True)
