@@ -35,17 +35,35 @@ ENGINE ?= $(shell for engine in docker podman; do $$engine info >/dev/null 2>&1 
 # The image that is built, as an engine names it.
 BUILT = $(call quote,IMAGE):$(call quote,VERSION)
 
-.PHONY: help serve models train report test lint bento image audit release-check test-manifests test-headsets test-attack test-image test-v2 test-speed deploy local-image undeploy e2e version bench soak stalls lock clean
+.PHONY: help serve models train report test lint bento image audit release-check test-manifests test-headsets test-attack test-faults test-image test-v2 test-speed deploy local-image undeploy e2e version bench bench-keeping soak stalls lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-serve: models ## Serve on HOST=127.0.0.1 PORT=3000; trains first if the store has no model; TEST= names the rows to serve
-	EEG_TEST_DATA=$(call quote,$(if $(value TEST),TEST,EEG_TEST_DATA)) EEG_LOG_FORMAT="$${EEG_LOG_FORMAT:-text}" \
+serve: models ## Serve on HOST=127.0.0.1 PORT=3000; trains first if the store has no model; TEST= names the rows to serve; EEG_DATABASE= for one without a database
+	@$(if $(filter $(OWN_DATABASE),$(value EEG_DATABASE)),mkdir -m 700 -p database)
+	@$(if $(HAS_DATABASE),EEG_DATABASE=$(call quote,EEG_DATABASE) $(BIN)/python -m eeg_letters.database upgrade)
+	@# Not shown: the address may have a password.
+	@EEG_DATABASE=$(call quote,EEG_DATABASE) EEG_KEEP_PREDICTIONS=$(call quote,EEG_KEEP_PREDICTIONS) EEG_OPEN_FEEDBACK=$(call quote,EEG_OPEN_FEEDBACK) \
+	  EEG_TEST_DATA=$(call quote,$(if $(value TEST),TEST,EEG_TEST_DATA)) EEG_LOG_FORMAT="$${EEG_LOG_FORMAT:-text}" \
 	  EEG_ALLOWED_HOSTS=$(call quote,$(if $(value EEG_ALLOWED_HOSTS),EEG_ALLOWED_HOSTS,OWN_NAMES)) OPENBLAS_NUM_THREADS=1 \
 	  exec $(BIN)/bentoml serve service:EEGLetters --host $(call quote,ADDRESS) --port $(call quote,PORT)
 
+# What is kept is kept in a folder that git ignores. Anybody on this machine may give feedback, and
+# nobody else, unless there are tokens.
+OWN_DATABASE := sqlite:///database/letters.sqlite
 ADDRESS := $(or $(value HOST),127.0.0.1)
+ifeq ($(origin EEG_DATABASE),undefined)
+EEG_DATABASE := $(if $(value EEG_DATABASE_FILE),,$(OWN_DATABASE))
+endif
+HAS_DATABASE := $(if $(value EEG_DATABASE)$(value EEG_DATABASE_FILE),true)
+ifeq ($(origin EEG_KEEP_PREDICTIONS),undefined)
+EEG_KEEP_PREDICTIONS := $(HAS_DATABASE)
+endif
+ifeq ($(origin EEG_OPEN_FEEDBACK),undefined)
+EEG_OPEN_FEEDBACK := $(if $(value EEG_TOKENS_FILE),,$(if $(filter 127.0.0.1 localhost ::1,$(ADDRESS)),$(HAS_DATABASE)))
+endif
+
 OWN_NAMES := localhost,127.0.0.1,[::1],$(if $(findstring :,$(ADDRESS)),[$(ADDRESS)],$(ADDRESS))
 
 models: $(VENV)/train.done
@@ -100,6 +118,9 @@ test-headsets: $(VENV)/test.done ## Train, serve and ask models of other headset
 test-attack: $(VENV)/test.done ## Attack the service with clients that hold on (the memory cgroups need root)
 	$(BIN)/python -m pytest tests/attack
 
+test-faults: $(VENV)/test.done ## Kill, fill, hang and share the databases of a service under load (needs pgbouncer)
+	$(BIN)/python -m pytest tests/faults
+
 test-v2: $(VENV)/test.done ## Compare the Open Inference Protocol's answers with MLServer's, field by field
 	$(BIN)/python -m pytest tests/mlserver
 
@@ -128,6 +149,9 @@ version: ## Set the version, here and in the manifests: VERSION=1.2.3
 
 bench: $(VENV)/train.done .cache/bench/runner.done ## Compare with other ways to serve the models (needs wrk, two cores); QUICK=1 for a brief run
 	QUICK=$(call quote,QUICK) .cache/bench/runner/bin/python -m benchmarks.run
+
+bench-keeping: $(VENV)/train.done .cache/bench/runner.done ## Measure what a database costs each answer, beside BentoML's monitor (needs wrk, two cores)
+	.cache/bench/runner/bin/python -m benchmarks.keeping
 
 soak: $(VENV)/train.done .cache/bench/runner.done ## Serve at 70 % of capacity for SECONDS=600: nothing may fail, nothing may grow (needs two cores)
 	SECONDS=$(call quote,SECONDS) .cache/bench/runner/bin/python -m benchmarks.soak

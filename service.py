@@ -38,7 +38,7 @@ class EEGLetters:
     @bentoml.api
     def prediction(self, line: int) -> dict[str, int | str]:
         """Return the label that each model gives a stored row."""
-        return self.inference.name(self.inference.classify(line))
+        return self.inference.name(self.inference.classify(self.inference.rows[line]))
 
     @bentoml.api
     def score(self) -> dict[str, float]:

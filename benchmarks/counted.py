@@ -127,9 +127,29 @@ def _tell(given: Given) -> Step:
     return tell
 
 
-READ, LDA, MLP, WRITE, TELL = (
+def _keep(request: str, given: Given) -> Step:
+    from eeg_letters.serving.database.keep import KeepAnswers
+    from eeg_letters.serving.routing import Request
+
+    inference = given.inference
+    keep = KeepAnswers(_Forgets())  # type: ignore[arg-type]
+    asked = Request({}, (), b"", b"", b"0" * 32, "/predict")
+    if request == GET:
+        classes = inference.classify(given.row)
+        return partial(keep.stored_row, asked, "0" * 64, LINE, given.row, classes)
+    rows = given.rows if request == MANY else given.rows[:1]
+    return partial(keep.rows, asked, [(rows, inference.predict(rows, judge=True))])
+
+
+class _Forgets:
+    # A keeper whose queue is empty again at once.
+    def keep(self, answered: Any) -> None:
+        self.n_bytes = answered.n_bytes
+
+
+READ, LDA, MLP, WRITE, TELL, KEEP = (
     *("read rows", "LDA", "Neural Network"),
-    *("write the answer", "metrics and access log"),
+    *("write the answer", "metrics and access log", "keep, where there is a database"),
 )
 # By stage and request.
 STAGES: Mapping[tuple[str, str], Callable[[Given], Step]] = {
@@ -144,6 +164,9 @@ STAGES: Mapping[tuple[str, str], Callable[[Given], Step]] = {
     (WRITE, ONE): partial(_write, ONE),
     (WRITE, MANY): partial(_write, MANY),
     (TELL, GET): _tell,
+    (KEEP, GET): partial(_keep, GET),
+    (KEEP, ONE): partial(_keep, ONE),
+    (KEEP, MANY): partial(_keep, MANY),
 }
 
 

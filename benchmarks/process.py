@@ -53,14 +53,14 @@ def serving(peer: Peer) -> Iterator[Server]:
 
 
 @contextmanager
-def serving_own() -> Iterator[Server]:
-    """Serve this project's service from the project's own environment.
+def serving_own(peer: Peer = OWN) -> Iterator[Server]:
+    """Serve this project's service from the project's own environment, as a peer has it set.
 
     Of its log, which grows by a gigabyte an hour under load, only standard error is kept.
     """
     with (
-        _log(OWN).open("wb") as log,
-        _started(PROJECT_PYTHON, OWN, stdout=subprocess.DEVNULL, stderr=log) as server,
+        _log(peer).open("wb") as log,
+        _started(PROJECT_PYTHON, peer, stdout=subprocess.DEVNULL, stderr=log) as server,
     ):
         yield server
 

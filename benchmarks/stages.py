@@ -25,6 +25,7 @@ from rich.table import Table
 
 from benchmarks.counted import (
     GET,
+    KEEP,
     LDA,
     MANY,
     MLP,
@@ -51,7 +52,7 @@ FLOOR, CANNED = "a constant by a bare protocol and a socket", "a ready answer, b
 APPLICATION = "whole application, without a connection"
 CONNECTION, SOCKET = "whole request, without a socket", "whole request, by a socket"
 # In the order of the table.
-SHOWN = (READ, LDA, MLP, WRITE, TELL, APPLICATION, CONNECTION, SOCKET, CANNED, FLOOR)
+SHOWN = (READ, LDA, MLP, WRITE, TELL, KEEP, APPLICATION, CONNECTION, SOCKET, CANNED, FLOOR)
 
 START = {
     "Python": "",

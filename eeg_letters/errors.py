@@ -25,6 +25,10 @@ class DatabaseError(UserError):
     """A database that cannot be used, or has not the tables that this version needs."""
 
 
+class DatabaseFailed(DatabaseError):
+    """A database that is away, or refuses what it should take."""
+
+
 class OutputError(UserError):
     """An output that cannot be written."""
 

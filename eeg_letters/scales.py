@@ -36,6 +36,19 @@ class Scale(StrEnum):
             )
         return powers
 
+    def from_power(self, powers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Powers on this scale, so that `to_power` gives them again but for rounding.
+
+        The logarithm of no power is that of the smallest float above 0, which is finite.
+        """
+        if self is Scale.POWER:
+            return powers
+        logarithms: NDArray[np.float64] = np.log10(np.maximum(powers, _SMALLEST))
+        return logarithms if self is Scale.LOG10 else 10 * logarithms
+
+
+_SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
+
 
 def all_stand_for_powers(values: NDArray[np.float64], scale: Scale | None) -> bool:
     """Whether values are band powers of 0 or more, or logarithms of finite ones.

@@ -28,6 +28,8 @@ _OWN_PORT = re.compile(r"http://.*:80|https://.*:443")
 CELLS_A_ROW = 52
 # Of a probability in an answer, with all digits that a float can have.
 _CELL_BYTES = 24
+# What is before the file's name in the address of a database.
+SQLITE = "sqlite:///"
 # Of a recording in the database: a segment of a path that needs no escapes.
 RECORDING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 RECORDING_NAMES = "letters and digits, with . _ or - between them, 100 characters at most"
@@ -229,15 +231,15 @@ def _address(environment: Mapping[str, str], name: str) -> str | None:
 def _checked_address(source: str, text: str) -> str:
     if text.startswith("postgresql://"):
         return text
-    scheme = "sqlite:///"
-    if not text.startswith(scheme) or not text.removeprefix(scheme):
+    file = text.removeprefix(SQLITE)
+    if file in (text, "", ":memory:"):
         # Its value may have a password.
         raise DatabaseError(
             f"{source}: not an address of a database, such as sqlite:///letters.sqlite or"
             " postgresql://user:password@host/name"
         )
     # A worker of a built Bento starts in the Bento's own folder.
-    return scheme + str(Path(text.removeprefix(scheme)).absolute())
+    return SQLITE + str(Path(file).absolute())
 
 
 def _file(environment: Mapping[str, str], name: str) -> Path | None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -24,6 +24,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from eeg_letters.models import Model
 from eeg_letters.settings import DATA, Settings
+
+if TYPE_CHECKING:
+    from tests.postgresql import PostgreSQL
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
@@ -401,3 +404,12 @@ def watched(
         assert complaints == []
     finally:
         context.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgreSQL]:
+    """A PostgreSQL of this process's own."""
+    from tests.postgresql import postgresql
+
+    with postgresql() as server:
+        yield server

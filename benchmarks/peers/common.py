@@ -56,6 +56,11 @@ class Models:
         self._pipelines = pipelines or load_pipelines()
         self._rows = load_rows()
 
+    def row(self, line: int) -> list[float]:
+        """The features of a stored row."""
+        values: list[float] = self._rows[line][0].tolist()
+        return values
+
     def prediction(self, line: int) -> dict[str, int]:
         """Label that each model gives a stored row."""
         row = self._rows[line]

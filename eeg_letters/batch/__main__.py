@@ -13,13 +13,11 @@ from pathlib import Path
 # Read when NumPy is imported: cores are shared out to processes, not to threads.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
 from eeg_letters.batch.jobs import is_pattern, plan
 from eeg_letters.batch.prediction import Options, predict_files
 from eeg_letters.batch.workers import WorkerLost, Workers
 from eeg_letters.errors import OutputError, RecordingError, UserError
+from eeg_letters.progress import show_progress
 
 PROGRAM = "eeg_letters.batch"
 
@@ -39,7 +37,7 @@ def main(source: str, target: str, shard: tuple[int, int], options: Options) -> 
                 print(f"{job.output}: there already")
                 continue
             try:
-                with _progress() as progress:
+                with show_progress() as progress:
                     tally = predict_files(
                         job.inputs, job.output, options, workers, progress, name_files
                     )
@@ -62,19 +60,6 @@ def main(source: str, target: str, shard: tuple[int, int], options: Options) -> 
     finally:
         workers.stop()
     return status
-
-
-def _progress() -> Progress:
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
 
 
 def parse_arguments() -> argparse.Namespace:

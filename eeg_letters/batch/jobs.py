@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eeg_letters.batch.outputs import ENDINGS
 from eeg_letters.errors import UserError
 from eeg_letters.recordings.sources import STDIN
+from eeg_letters.recordings.writing import ENDINGS
 
 
 @dataclass(frozen=True)

@@ -1,28 +1,24 @@
-"""Output files: their columns, and how they are written."""
+"""Output files: their columns, and their rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from arro3.core import Array, DataType, Field, RecordBatch, RecordBatchReader, Schema
-from arro3.io import write_csv, write_parquet
+from arro3.core import Array, DataType, Field, RecordBatch, Schema
 from numpy.typing import NDArray
 
-from eeg_letters.errors import OutputError, UserError
-from eeg_letters.labels import LETTER_COLUMN, LabelKind, Labels
+from eeg_letters.errors import UserError
+from eeg_letters.labels import LETTER_COLUMN, Labels
 from eeg_letters.models import Model
+from eeg_letters.recordings.writing import label_array, label_type, name_array
 from eeg_letters.schema import LINE_COLUMN
 from eeg_letters.scoring.bulk import Scores
 
-ENDINGS = (".csv", ".parquet")
 FILE_COLUMN = "File"
 FAMILIAR_COLUMN = "Familiar"
 TRUE_LETTER_COLUMN = "Letter"
-
-_ROW_GROUP_ROWS = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,7 @@ def make_schema(
     """
     fields = [Field(FILE_COLUMN, DataType.string())] if file else []
     fields.append(Field(LINE_COLUMN, DataType.int64()))
-    of_label = _values(labels).type
+    of_label = label_type(labels)
     if label_column is not None and labels.are_letters:
         fields.append(Field(LETTER_COLUMN, of_label))
         fields.append(Field(TRUE_LETTER_COLUMN, DataType.string()))
@@ -136,58 +132,9 @@ def to_batch(
     return RecordBatch.from_arrays([*columns, *predictions.kept], schema=schema)
 
 
-def write(path: Path, schema: Schema, batches: Iterator[RecordBatch]) -> None:
-    """Write rows to a file as they come.
-
-    Raises
-    ------
-    OutputError
-        When the file cannot be written.
-    BaseException
-        Whatever `batches` raises.
-    """
-    raised: list[BaseException] = []
-
-    def kept_apart() -> Iterator[RecordBatch]:
-        # The library makes one text of whatever ends the batches, Ctrl-C too.
-        try:
-            yield from batches
-        except BaseException as error:
-            raised.append(error)
-            raise
-
-    reader = RecordBatchReader.from_batches(schema, kept_apart())
-    try:
-        if path.suffix == ".csv":
-            write_csv(reader, str(path))
-        else:
-            write_parquet(
-                reader,
-                str(path),
-                compression="snappy",
-                column_dictionary_enabled={
-                    name: False
-                    for name in schema.names
-                    if schema.field(name).type == DataType.float64()
-                },
-                max_row_group_size=_ROW_GROUP_ROWS,
-            )
-    except Exception as error:  # noqa: BLE001 the library raises no class of its own
-        if raised:
-            raise raised[0] from None
-        raise OutputError(f"the output cannot be written: {error}") from None
-
-
 def _labels(classes: NDArray[np.int64], labels: Labels) -> list[Array]:
     """The label of each row, and its letter where labels are letters."""
-    # After the last class there is null, for rows without one.
-    places = Array.from_numpy(np.where(classes < 0, len(labels.values), classes).astype(np.uint32))
-    columns = [_values(labels).take(places)]
+    columns = [label_array(classes, labels)]
     if labels.are_letters:
-        columns.append(Array([*labels.names, None], DataType.string()).take(places))
+        columns.append(name_array(classes, labels))
     return columns
-
-
-def _values(labels: Labels) -> Array:
-    are_text = labels.kind is LabelKind.TEXT
-    return Array([*labels.values, None], DataType.string() if are_text else DataType.int64())

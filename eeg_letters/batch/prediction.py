@@ -13,7 +13,7 @@ import orjson
 from rich.progress import Progress, TaskID
 
 from eeg_letters.atomic import atomic_write
-from eeg_letters.batch.outputs import Predictions, make_schema, to_batch, write
+from eeg_letters.batch.outputs import Predictions, make_schema, to_batch
 from eeg_letters.batch.workers import Workers
 from eeg_letters.errors import RecordingError
 from eeg_letters.labels import listed
@@ -21,6 +21,7 @@ from eeg_letters.models import MODELS
 from eeg_letters.recordings.chunks import Rejected, Table, counted
 from eeg_letters.recordings.sources import STDIN, display_name
 from eeg_letters.recordings.tables import open_table
+from eeg_letters.recordings.writing import write
 
 
 @dataclass(frozen=True)

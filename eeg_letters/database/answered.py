@@ -6,13 +6,14 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, insert, select
 
-from eeg_letters.database.tables import class_column, predictions, probabilities_column, served
+from eeg_letters.database.tables import class_column, probabilities_column, served
 from eeg_letters.models import MODELS
 from eeg_letters.schema import Schema
 
@@ -23,15 +24,6 @@ COLUMNS = (
     *("at", "request_id", "row", "route", "session", "served_id", "recording_sha256", "line"),
     *("powers", "familiar"),
     *(name(model) for model in MODELS for name in (class_column, probabilities_column)),
-)
-# What PostgreSQL's binary copies call their types.
-COPIED_AS = tuple(
-    {"at": "int8", "row": "int4", "served_id": "int8", "line": "int8", "familiar": "bool"}.get(
-        name, "bytea" if predictions.c[name].type.python_type is bytes else "text"
-    )
-    if not name.endswith("_class")
-    else "int2"
-    for name in COLUMNS
 )
 # What a row takes in memory besides its arrays: measured, and rounded up.
 _ROW_BYTES = 400
@@ -52,19 +44,26 @@ class Served:
     schema: Schema
     versions: Mapping[str, str]
 
-    def number(self, connection: Connection) -> int:
-        """Its number in the table `served`, where it is put if it is not there."""
-        values = {
+    @cached_property
+    def _values(self) -> dict[str, str]:
+        return {
             "schema": self.schema.to_metadata(),
             "versions": json.dumps(dict(self.versions), sort_keys=True),
         }
-        text = json.dumps(values, sort_keys=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        wanted = select(served.c.id).where(served.c.digest == digest)
+
+    @cached_property
+    def digest(self) -> str:
+        """What they are known by in the table `served`."""
+        text = json.dumps(self._values, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def number(self, connection: Connection) -> int:
+        """Its number in the table `served`, where it is put if it is not there."""
+        wanted = select(served.c.id).where(served.c.digest == self.digest)
         found = connection.execute(wanted).scalar()
         if found is None:
             found = connection.execute(
-                insert(served).values(digest=digest, **values).returning(served.c.id)
+                insert(served).values(digest=self.digest, **self._values).returning(served.c.id)
             ).scalar_one()
         return int(found)
 

@@ -11,16 +11,16 @@ from typing import Any
 from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
-from eeg_letters.errors import DatabaseError
-from eeg_letters.settings import Settings, database_address
+from eeg_letters.errors import DatabaseError, DatabaseFailed
+from eeg_letters.settings import SQLITE, Settings, database_address
 
 # How long a connection may take, and data on their way, until the database counts as gone.
 CONNECT_SECONDS = 3
 # How long SQLite waits for another process that writes.
 _BUSY_SECONDS = 5
-# Of a process that serves; one more connection writes.
+# Of a process that serves; one more connection writes, and one is for scores.
 MOST_READERS = 4
-_MOST_CONNECTIONS = MOST_READERS + 1
+_MOST_CONNECTIONS = MOST_READERS + 2
 
 
 def open_engine(settings: Settings) -> Engine:
@@ -81,37 +81,38 @@ def explained(engine: Engine) -> Iterator[None]:
 
     Raises
     ------
-    DatabaseError
+    DatabaseFailed
     """
     try:
         yield
     except SQLAlchemyError as error:
-        raise DatabaseError(f"{display_url(engine.url)}: {reason(error)}") from None
+        raise DatabaseFailed(f"{display_url(engine.url)}: {reason(error)}") from None
 
 
 def display_url(url: URL) -> str:
     """An address without its password and without its parameters, which may have one."""
-    return url.set(password=None, query={}).render_as_string()
+    named = url.set(drivername=url.get_backend_name(), password=None, query={})
+    return named.render_as_string()
 
 
-def reason(error: SQLAlchemyError) -> str:
+def reason(error: Exception) -> str:
     """What the driver says, in one line."""
     told = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    if getattr(told, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+        return f"another process has been writing to it for {_BUSY_SECONDS} s"
     return " ".join(str(told).split())
 
 
 def _url(settings: Settings) -> URL:
     source, address = database_address(settings)
+    if address.startswith(SQLITE):
+        # A file's name may have what means something in an address.
+        return URL.create("sqlite", database=address.removeprefix(SQLITE))
     try:
-        url = make_url(address)
+        return make_url(address).set(drivername="postgresql+psycopg")
     except (ArgumentError, ValueError):
         # Its value may have a password.
         raise DatabaseError(f"{source}: not an address of a database") from None
-    if url.get_backend_name() == "sqlite":
-        if url.database in (None, "", ":memory:") or url.query:
-            raise DatabaseError(f"{source}: not a file such as sqlite:///letters.sqlite")
-        return url
-    return url.set(drivername="postgresql+psycopg")
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from threading import Event, Thread
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from eeg_letters.database import revisions
-from eeg_letters.database.answered import COLUMNS, COPIED_AS, Answered, Floats, Served
+from eeg_letters.database.answered import COLUMNS, Answered, Floats, Served
+from eeg_letters.database.bulk import insert_many
 from eeg_letters.database.engine import reason, writing
 from eeg_letters.database.pruning import shrink
-from eeg_letters.database.tables import writers
+from eeg_letters.database.tables import predictions, writers
 from eeg_letters.errors import DatabaseError
 
 # What may wait; what comes then is dropped and counted.
@@ -35,12 +36,10 @@ _GATHER_SECONDS = 0.1
 _IDLE_SECONDS = 2.0
 _FIRST_WAIT_SECONDS = 0.1
 _LONGEST_WAIT_SECONDS = 5.0
+# How long the database may take over a batch until it counts as away.
+_LATE_SECONDS = 5.0
 # Within what a pod has to spare after its drain: see k8s/base/deployment.yaml.
 FLUSH_SECONDS = 3
-
-_NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
-_INSERT = f"INSERT INTO predictions ({_NAMES}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
-_COPY = f"COPY predictions ({_NAMES}) FROM STDIN (FORMAT BINARY)"
 
 _logger = logging.getLogger("eeg_letters")
 
@@ -77,8 +76,6 @@ class Keeper:
 
     Attributes
     ----------
-    is_up : bool
-        Whether the database answered when it was last asked.
     rows_kept, rows_dropped : int
         Rows that were written, and those for which there was no room or no time.
     """
@@ -103,12 +100,20 @@ class Keeper:
         self._rows_done = self._bytes_done = 0
         self.rows_kept = 0
         self._dropped_put = self._dropped_later = 0
-        self.is_up = False
+        self._is_connected = False
+        # Since when the database is asked for something; nothing while it is not.
+        self._busy_since: float | None = None
         self._asked = Event()
         self._stopping = Event()
         self._batch = 0
         self._served_id: int | None = None
         self._thread = Thread(target=self._run, name="database", daemon=True)
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the database answered when it was last asked."""
+        since = self._busy_since
+        return self._is_connected and (since is None or time.monotonic() - since < _LATE_SECONDS)
 
     @property
     def rows_waiting(self) -> int:
@@ -185,8 +190,15 @@ class Keeper:
                 self._insist(self._ask)
             while self._queue:
                 batch = self._take()
-                if not self._insist(partial(self._write, batch)):
-                    return
+                try:
+                    if not self._insist(partial(self._write, batch)) or not self._insist(
+                        self._shrink
+                    ):
+                        return
+                except Exception:
+                    # A fault of ours: the next batch may be another.
+                    self._drop(batch)
+                    _logger.exception("rows cannot be kept")
 
     def _take(self) -> list[Answered]:
         batch: list[Answered] = []
@@ -194,9 +206,17 @@ class Keeper:
         while self._queue and n_rows < _BATCH_ROWS:
             batch.append(self._queue.popleft())
             n_rows += batch[-1].n_rows
-        self._complete(batch)
         self._batch += 1
         return batch
+
+    def _done(self, batch: Sequence[Answered]) -> int:
+        n_rows = sum(each.n_rows for each in batch)
+        self._rows_done += n_rows
+        self._bytes_done += sum(each.n_bytes for each in batch)
+        return n_rows
+
+    def _drop(self, batch: Sequence[Answered]) -> None:
+        self._dropped_later += self._done(batch)
 
     def _complete(self, batch: Sequence[Answered]) -> None:
         # Together: one by one takes four times as long.
@@ -219,21 +239,23 @@ class Keeper:
         # Whether it was done; not, where there is no more time.
         wait = _FIRST_WAIT_SECONDS
         while True:
+            self._busy_since = time.monotonic()
             try:
                 do()
             except (SQLAlchemyError, DatabaseError, OSError) as error:
                 self._went_away(error)
             else:
                 return True
+            finally:
+                self._busy_since = None
             if self._stopping.wait(wait * random.uniform(0.5, 1)):  # noqa: S311
                 return False
             wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
 
     def _went_away(self, error: Exception) -> None:
-        if self.is_up or self._served_id is None:
-            told = reason(error) if isinstance(error, SQLAlchemyError) else str(error)
-            _logger.warning("the database is away: %s", told)
-        self.is_up = False
+        if self._is_connected or self._served_id is None:
+            _logger.warning("the database is away: %s", reason(error))
+        self._is_connected = False
         # Not None: it was told.
         self._served_id = -1
 
@@ -241,33 +263,33 @@ class Keeper:
         revisions.check(self.engine)
         with writing(self.engine) as connection:
             self._served_id = self._served.number(connection)
-        if not self.is_up:
+        if not self._is_connected:
             _logger.info("the database is there")
-        self.is_up = True
+        self._is_connected = True
 
     def _ask(self) -> None:
-        if not self.is_up:
+        if not self._is_connected:
             self._connect()
             return
         with self.engine.connect() as connection:
             connection.execute(text("SELECT 1"))
 
     def _write(self, batch: Sequence[Answered]) -> None:
-        if not self.is_up:
+        if not self._is_connected:
             self._connect()
-        n_rows = sum(each.n_rows for each in batch)
+        self._complete(batch)
         try:
             with writing(self.engine) as connection:
                 if not self._is_written(connection):
                     self._insert(connection, batch)
         except (DataError, IntegrityError) as error:
             # Tried again, it would be refused again.
-            self._dropped_later += n_rows
+            self._drop(batch)
             _logger.error("the database refuses rows: %s", reason(error))
         else:
-            self.rows_kept += n_rows
-        self._rows_done += n_rows
-        self._bytes_done += sum(each.n_bytes for each in batch)
+            self.rows_kept += self._done(batch)
+
+    def _shrink(self) -> None:
         if self._most_bytes is not None:
             shrink(self.engine, self._most_bytes)
 
@@ -279,17 +301,9 @@ class Keeper:
         assert self._served_id is not None  # noqa: S101 `_connect` has set it.
         served_id, keep_rows = self._served_id, self._keep_rows
         records = (record for each in batch for record in each.records(served_id, keep_rows))
-        is_sqlite = connection.dialect.name == "sqlite"
-        driver: Any = connection.connection.driver_connection
-        # By the driver itself: SQLAlchemy's own way takes three times as long.
-        if is_sqlite:
-            driver.executemany(_INSERT, records)
-        else:
-            with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
-                copy.set_types(COPIED_AS)
-                for record in records:
-                    copy.write_row(record)
+        insert_many(connection, predictions, COLUMNS, records)
         mine = {"name": self._name, "batch": self._batch, "at": time.time_ns() // 1000}
+        is_sqlite = connection.dialect.name == "sqlite"
         upsert = (sqlite if is_sqlite else postgresql).insert(writers).values(mine)
         connection.execute(upsert.on_conflict_do_update(index_elements=["name"], set_=mine))
 

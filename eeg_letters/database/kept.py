@@ -1,273 +1,144 @@
-"""Reading what was kept: predictions, newest first, and what answered each of them."""
+"""Predictions that are kept, some at a time, and the band powers of each."""
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, false, or_, select, text
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement, Connection, Engine, Row, func, select
 
-from eeg_letters.database.answered import Floats, Served, from_bytes
-from eeg_letters.database.tables import (
-    class_column,
-    predictions,
-    probabilities_column,
-    recording_rows,
-    recordings,
-    served,
-)
-from eeg_letters.labels import Labels
-from eeg_letters.models import MODELS
+from eeg_letters.database.answered import Floats, Served
+from eeg_letters.database.tables import predictions, recording_rows, recordings, served
+from eeg_letters.errors import SchemaError
 from eeg_letters.schema import Schema
 
-# All columns but the band powers, which a list of rows has no use for.
-_LISTED = tuple(column for column in predictions.c if column.name != "powers")
+# That are read at a time.
+CHUNK_ROWS = 2000
+# Why the band powers of a prediction are not there.
+NOT_KEPT = "band powers not kept"
+RECORDING_GONE = "recording gone"
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """Which predictions; all where nothing is said.
+def count_kept(engine: Engine, which: Sequence[ColumnElement[bool]]) -> int:
+    """How many predictions fulfil some conditions."""
+    with engine.connect() as connection:
+        number = select(func.count()).select_from(predictions).where(*which)
+        return int(connection.execute(number).scalar_one())
 
-    Attributes
-    ----------
-    since : int or None
-        Not older than a time, in microseconds since 1970-01-01.
-    session : str or None
-        Of a session.
-    classes : mapping of int to int, or None
-        Those to which a model gave a class: the class by the number of what was served.
-    familiar : bool or None
-        Whether the row was like those of the training.
+
+def kept_chunks(
+    engine: Engine, which: Sequence[ColumnElement[bool]]
+) -> Iterator[tuple[Connection, Sequence[Row[Any]]]]:
+    """Predictions that fulfil some conditions and were kept before now, oldest first.
+
+    Each chunk is read by a transaction of its own, so that what takes long holds nothing up.
+
+    Yields
+    ------
+    tuple of (sqlalchemy.Connection, sequence of Row)
+        What read them, and all columns of at most `CHUNK_ROWS` predictions.
     """
-
-    since: int | None = None
-    session: str | None = None
-    classes: dict[int, int] | None = None
-    familiar: bool | None = None
-
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """The same in SQL, to be met together."""
-        c = predictions.c
-        found: list[ColumnElement[bool]] = []
-        if self.since is not None:
-            found.append(c.at >= self.since)
-        if self.session is not None:
-            found.append(c.session == self.session)
-        if self.familiar is not None:
-            found.append(c.familiar.is_(self.familiar))
-        if self.classes is not None:
-            by_class: defaultdict[int, list[int]] = defaultdict(list)
-            for number, place in self.classes.items():
-                by_class[place].append(number)
-            given = (
-                and_(
-                    c.served_id.in_(numbers),
-                    or_(*(c[class_column(model)] == place for model in MODELS)),
-                )
-                for place, numbers in by_class.items()
-            )
-            found.append(or_(false(), *given))
-        return found
+    with engine.connect() as connection:
+        newest = connection.execute(select(func.max(predictions.c.id)).where(*which)).scalar()
+    last = 0
+    while newest is not None:
+        some = select(predictions).where(
+            predictions.c.id > last, predictions.c.id <= newest, *which
+        )
+        with engine.connect() as connection:
+            found = connection.execute(some.order_by(predictions.c.id).limit(CHUNK_ROWS)).all()
+            if not found:
+                return
+            yield connection, found
+        last = found[-1].id
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A row that was answered, as it was kept.
-
-    Attributes
-    ----------
-    id, at, request_id, row, route, session, recording_sha256, line, familiar, true_class
-        As the table has them.
-    served : Served
-        What answered: its labels are those of the classes.
-    classes : tuple of (int or None)
-        By each of `MODELS`; None where it was not asked.
-    probabilities : tuple of (ndarray of float64, shape (n_labels,), or None)
-        The same.
-    powers : ndarray of float64, shape (n_features,), or None
-        None where they were not kept, or not read.
-    """
-
-    id: int
-    at: int
-    request_id: str
-    row: int
-    route: str
-    session: str | None
-    served: Served
-    recording_sha256: str | None
-    line: int | None
-    classes: tuple[int | None, ...]
-    probabilities: tuple[Floats | None, ...]
-    familiar: bool | None
-    true_class: int | None
-    powers: Floats | None
+def load_served(
+    connection: Connection, numbers: Collection[int] | None = None
+) -> dict[int, Served]:
+    """What ever answered, by its number, or what some numbers stand for."""
+    wanted = select(served) if numbers is None else select(served).where(served.c.id.in_(numbers))
+    return {
+        row.id: Served(Schema.from_metadata(row.schema), json.loads(row.versions))
+        for row in connection.execute(wanted)
+    }
 
 
-class ServedByNumber:
-    """What the numbers in the table `served` stand for; each is read once."""
+def stored_powers(
+    connection: Connection, schema: Schema, rows: Sequence[Row[Any]]
+) -> list[bytes | None]:
+    """Band powers of predictions in the order of a schema's features, as bytes of float64.
 
-    def __init__(self) -> None:
-        self._known: dict[int, Served] = {}
-
-    def of(self, connection: Connection, numbers: Iterable[int]) -> dict[int, Served]:
-        """What some numbers stand for."""
-        wanted = set(numbers)
-        missing = wanted - self._known.keys()
-        if missing:
-            asked = select(served.c.id, served.c.schema, served.c.versions)
-            for row in connection.execute(asked.where(served.c.id.in_(missing))):
-                schema = Schema.from_metadata(row.schema)
-                self._known[row.id] = Served(schema, json.loads(row.versions))
-        return {number: self._known[number] for number in wanted}
-
-    def all(self, connection: Connection) -> dict[int, Served]:
-        """What all numbers stand for."""
-        return self.of(connection, connection.execute(select(served.c.id)).scalars())
-
-    def classes(self, connection: Connection, label: str) -> dict[int, int]:
-        """The class that a label, or a letter, stands for, by number; without those that lack it.
-
-        Parameters
-        ----------
-        label : str
-            As answers have it, as text.
-        """
-        found = {}
-        for number, each in self.all(connection).items():
-            place = spelled_classes(each.schema.labels).get(label)
-            if place is not None:
-                found[number] = place
-        return found
-
-
-def spelled_classes(labels: Labels) -> dict[str, int]:
-    """Each class by its label as text, and by its name."""
-    by_label = {str(value): place for place, value in enumerate(labels.values)}
-    return by_label | {name: place for place, name in enumerate(labels.names)}
-
-
-def limit_time(connection: Connection, seconds: float) -> None:
-    """End what this transaction asks of PostgreSQL after a while, when nobody waits for it."""
-    if connection.dialect.name == "postgresql":
-        # A setting takes no parameters.
-        connection.execute(text(f"SET LOCAL statement_timeout = {round(seconds * 1000)}"))
-
-
-def newest(
-    connection: Connection,
-    known: ServedByNumber,
-    wanted: Wanted,
-    limit: int,
-    before: int | None = None,
-) -> list[Kept]:
-    """Predictions without their band powers, newest first.
+    Those that were not kept are looked up in the recording whose rows were answered.
 
     Parameters
     ----------
     connection : sqlalchemy.Connection
-        In a transaction.
-    known : ServedByNumber
-        Finds out what answered.
-    wanted : Wanted
-        Which.
-    limit : int
-        How many at most.
-    before : int or None
-        Only those whose `id` is lower: that of the last one that was read before.
-    """
-    conditions = wanted.conditions()
-    if before is not None:
-        conditions.append(predictions.c.id < before)
-    asked = select(*_LISTED).where(*conditions).order_by(predictions.c.id.desc()).limit(limit)
-    return _kept(connection, known, connection.execute(asked).all())
-
-
-def of_request(
-    connection: Connection,
-    known: ServedByNumber,
-    request_id: str,
-    limit: int,
-    after: int | None = None,
-) -> list[Kept]:
-    """All rows that a request id was given for, with their band powers, oldest first.
-
-    Parameters
-    ----------
-    connection, known, limit
-        As of `newest`.
-    request_id : str
-        Any number of requests may have had it.
-    after : int or None
-        Only those whose `id` is higher.
-    """
-    conditions = [predictions.c.request_id == request_id]
-    if after is not None:
-        conditions.append(predictions.c.id > after)
-    asked = select(predictions).where(*conditions).order_by(predictions.c.id).limit(limit)
-    return _kept(connection, known, connection.execute(asked).all())
-
-
-def _kept(connection: Connection, known: ServedByNumber, rows: Sequence[Row[Any]]) -> list[Kept]:
-    by_number = known.of(connection, (row.served_id for row in rows))
-    found = []
-    for row in rows:
-        columns = row._mapping
-        stored = (columns[probabilities_column(model)] for model in MODELS)
-        found.append(
-            Kept(
-                row.id,
-                row.at,
-                row.request_id,
-                row.row,
-                row.route,
-                row.session,
-                by_number[row.served_id],
-                row.recording_sha256,
-                row.line,
-                tuple(columns[class_column(model)] for model in MODELS),
-                tuple(None if each is None else from_bytes([each])[0] for each in stored),
-                row.familiar,
-                row.true_class,
-                _array(columns.get("powers")),
-            )
-        )
-    return found
-
-
-def _array(stored: bytes | None) -> Floats | None:
-    return None if stored is None else from_bytes([stored])[0]
-
-
-def recorded_values(
-    connection: Connection, rows: Iterable[Kept]
-) -> dict[tuple[str, int], dict[str, float]]:
-    """Band powers by feature, of those rows that are of a recording in the database.
+        Of the database.
+    schema : Schema
+        What the rows were answered by.
+    rows : sequence of Row
+        Predictions.
 
     Returns
     -------
-    dict of (str, int) to dict of str to float
-        By the recording's checksum, and line.
+    list of (bytes or None)
+        None where the band powers were not kept, or the recording is gone.
     """
-    lines: defaultdict[str, set[int]] = defaultdict(set)
+    lines: dict[str, set[int]] = {}
     for row in rows:
-        if row.recording_sha256 is not None and row.line is not None:
-            lines[row.recording_sha256].add(row.line)
-    found = {}
-    for sha256, some in lines.items():
-        # The same content may be there under two names.
-        one = select(recordings.c.id, recordings.c.schema).where(recordings.c.sha256 == sha256)
-        recording = connection.execute(one.order_by(recordings.c.id).limit(1)).first()
-        if recording is None:
-            continue
-        names = Schema.from_metadata(recording.schema).features.names
-        asked = select(recording_rows.c.line, recording_rows.c.powers).where(
-            recording_rows.c.recording_id == recording.id, recording_rows.c.line.in_(some)
-        )
-        for line, powers in connection.execute(asked):
-            values = from_bytes([powers])[0].tolist()
-            found[sha256, int(line)] = dict(zip(names, values, strict=True))
-    return found
+        if row.powers is None and row.recording_sha256 is not None:
+            lines.setdefault(row.recording_sha256, set()).add(row.line)
+    found = {
+        sha256: _rows_of(connection, schema, sha256, wanted) for sha256, wanted in lines.items()
+    }
+    return [
+        row.powers
+        if row.recording_sha256 is None or row.powers is not None
+        else found[row.recording_sha256].get(row.line)
+        for row in rows
+    ]
+
+
+def _rows_of(
+    connection: Connection, schema: Schema, sha256: str, lines: set[int]
+) -> dict[int, bytes]:
+    same = select(recordings).where(recordings.c.sha256 == sha256).order_by(recordings.c.id)
+    usable: list[tuple[bool, int, NDArray[np.int64]]] = []
+    for recording in connection.execute(same).all():
+        own, places = _order(recording.schema, schema)
+        if places is not None:
+            usable.append((own.scale is not schema.scale, recording.id, places))
+    if not usable:
+        return {}
+    # One file may have been imported twice, read in two ways.
+    _, number, places = min(usable, key=lambda each: each[:2])
+    wanted = select(recording_rows.c.line, recording_rows.c.powers).where(
+        recording_rows.c.recording_id == number, recording_rows.c.line.in_(lines)
+    )
+    is_same = np.array_equal(places, np.arange(len(places)))
+    return {
+        row.line: row.powers if is_same else _reordered(row.powers, places)
+        for row in connection.execute(wanted)
+    }
+
+
+@cache
+def _order(stored: str, schema: Schema) -> tuple[Schema, NDArray[np.int64] | None]:
+    """A recording's own schema, and where it has the features of another; None if not all."""
+    own = Schema.from_metadata(stored)
+    names = own.features.names
+    try:
+        spelled = schema.features.spelled(names)
+    except SchemaError:
+        return own, None
+    return own, np.array([names.index(name) for name in spelled])
+
+
+def _reordered(powers: bytes, places: NDArray[np.int64]) -> bytes:
+    row: Floats = np.frombuffer(powers, "<f8")
+    return row[places].tobytes()

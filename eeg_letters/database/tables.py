@@ -27,6 +27,8 @@ from eeg_letters.models import MODELS, Model
 REVISIONS = ("0001",)
 
 metadata = MetaData()
+# What a column of whole numbers can have.
+INT64 = range(-(2**63), 2**63)
 # SQLite counts rows up in a column of this type alone.
 _Id = BigInteger().with_variant(Integer, "sqlite")
 
@@ -49,6 +51,8 @@ recordings = Table(
     # Names, as a JSON list.
     Column("columns", Text, nullable=False),
     Column("label_column", Text, nullable=False),
+    # By its number a process knows a recording that it has looked at.
+    sqlite_autoincrement=True,
 )
 
 recording_rows = Table(

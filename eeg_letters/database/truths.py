@@ -21,7 +21,7 @@ from sqlalchemy import (
     update,
 )
 
-from eeg_letters.database.kept import ServedByNumber
+from eeg_letters.database.log import ServedByNumber
 from eeg_letters.database.tables import class_column, feedback, predictions
 from eeg_letters.models import MODELS
 

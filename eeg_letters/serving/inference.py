@@ -25,6 +25,9 @@ from eeg_letters.scoring.scorer import Floats, Scorer
 from eeg_letters.scoring.store import StoredModel, load_models
 from eeg_letters.settings import SHIPPED, Settings, read_settings
 
+# What stands before a model's title where its accuracy is told.
+SCORE = "Score"
+
 
 # Not frozen, as `eeg_letters.serving.routing.Response`.
 @dataclass(slots=True)
@@ -75,7 +78,7 @@ class Inference:
     classes : dict of str to ndarray of int64, shape (n_rows,)
         Index of the class that each model predicts for each stored row, by its title.
     no_rows : str
-        Why there are no stored rows; empty where there are.
+        Why there are no stored rows; empty where there are, here or in the database.
     """
 
     models: Sequence[StoredModel]
@@ -98,7 +101,7 @@ class Inference:
     def score(self) -> dict[str, float]:
         """Accuracy of each model over all stored rows; empty where there are none."""
         return {
-            f"Score {title}": float(np.mean(classes == self.truth))
+            f"{SCORE} {title}": float(np.mean(classes == self.truth))
             for title, classes in self.classes.items()
             if len(self.truth)
         }
@@ -114,15 +117,15 @@ class Inference:
         row: dict[str, Any] = orjson.loads(self.lines[line])
         return row
 
-    def classify(self, line: int) -> list[int]:
-        """Index of the class that each model gives a stored row, in the order of the models.
+    def classify(self, row: Floats) -> list[int]:
+        """Index of the class that each model gives a row, in the order of the models.
 
-        Raises
-        ------
-        KeyError
-            When no stored row has that line number.
+        Parameters
+        ----------
+        row : ndarray of float64, shape (n_features,)
+            As `predict` takes rows.
         """
-        row = inputs = self.rows[line]
+        inputs = row
         classes = []
         for scorer, is_as_before in self._scorers:
             if not is_as_before:
@@ -144,6 +147,16 @@ class Inference:
     def _answers(self) -> list[tuple[str, tuple[int | str, ...]]]:
         values: tuple[int | str, ...] = self.schema.labels.values
         return [(f"prediction {stored.model.title}", values) for stored in self.models]
+
+    def classify_rows(self, rows: Floats) -> dict[str, NDArray[np.int64]]:
+        """Index of the class that each model gives each row, by its title, as `classify` gives it.
+
+        Parameters
+        ----------
+        rows : ndarray of float64, shape (n_rows, n_features)
+            As `predict` takes them.
+        """
+        return _classify_rows(self.models, rows)
 
     def name(self, classes: Sequence[int]) -> dict[str, int | str]:
         """The label of what `classify` gave, by model."""
@@ -204,7 +217,8 @@ def load_inference(settings: Settings) -> Inference:
     """Load both models and the stored rows, and make sure that they work.
 
     Where no recording is named or packed and the shipped one is of another cap or other classes,
-    there are no stored rows.
+    there are no stored rows. Where stored rows are those of a recording in the database, none are
+    read here.
 
     Raises
     ------
@@ -218,12 +232,18 @@ def load_inference(settings: Settings) -> Inference:
         if stored.familiarity is not None:
             # What is made once is not made in the first request.
             stored.familiarity.is_familiar(np.ones(len(schema.features)))
+    if settings.recording is not None:
+        return _without_rows(models, "")
     if settings.test_data is not None:
         return _with_rows(models, read_recording(settings.test_data, schema))
     try:
         return _with_rows(models, read_recording(SHIPPED, schema))
     except RecordingError as error:
-        return Inference(models, (), (), None, {}, {}, "", np.empty(0, np.int64), {}, str(error))
+        return _without_rows(models, str(error))
+
+
+def _without_rows(models: Sequence[StoredModel], reason: str) -> Inference:
+    return Inference(models, (), (), None, {}, {}, "", np.empty(0, np.int64), {}, reason)
 
 
 def _with_rows(models: Sequence[StoredModel], recording: Recording) -> Inference:
@@ -236,9 +256,13 @@ def _with_rows(models: Sequence[StoredModel], recording: Recording) -> Inference
         dict(zip(recording.rows, recording.features, strict=True)),
         recording.sha256,
         recording.labels,
-        {stored.model.title: stored.scorer.predict(recording.features) for stored in models},
+        _classify_rows(models, recording.features),
         "",
     )
+
+
+def _classify_rows(models: Sequence[StoredModel], rows: Floats) -> dict[str, NDArray[np.int64]]:
+    return {stored.model.title: stored.scorer.predict(rows) for stored in models}
 
 
 def _predict(stored: StoredModel, rows: Floats) -> Prediction:

@@ -31,5 +31,26 @@ class Keep(Protocol):
             gives them, None where it was not asked.
         """
 
-    def stored_row(self, request: Request, line: int, classes: Sequence[int]) -> None:
-        """Keep that a stored row was answered, and the class that each model gave it."""
+    def stored_row(
+        self,
+        request: Request,
+        recording_sha256: str,
+        line: int,
+        row: Floats,
+        classes: Sequence[int],
+    ) -> None:
+        """Keep that a stored row was answered.
+
+        Parameters
+        ----------
+        request : Request
+            Which asked.
+        recording_sha256 : str
+            Checksum of the file that the row is from.
+        line : int
+            Its line number there.
+        row : ndarray of float64, shape (n_features,)
+            Its band powers.
+        classes : sequence of int
+            Index of the class that each model gave it.
+        """

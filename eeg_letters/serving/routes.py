@@ -65,7 +65,7 @@ def build_routes(
             return healthy
         # In the form of Kubernetes' own servers. Without the database rows are still answered.
         lines = ["[+]models ok"]
-        if inference.no_rows and settings.recording is None:
+        if inference.no_rows:
             lines.append("[-]stored rows: there are none")
         if database is not None:
             lines.append("[+]database ok" if database.is_up else "[-]database: it does not answer")

@@ -149,3 +149,12 @@ class Described:
     schemas: Mapping[str, Any]
     responses: Mapping[str, Any]
     security_schemes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __or__(self, other: Described) -> Described:
+        """Both."""
+        return Described(
+            {**self.paths, **other.paths},
+            {**self.schemas, **other.schemas},
+            {**self.responses, **other.responses},
+            {**self.security_schemes, **other.security_schemes},
+        )

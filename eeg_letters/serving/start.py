@@ -56,14 +56,14 @@ def build_application(
     -------
     callable
     """
-    database = _open_database(settings, inference)
+    versions = {stored.model.title: stored.version for stored in inference.models}
+    metrics = Metrics(versions, inference.schema.labels)
+    database = _open_database(settings, inference, metrics)
+    for collector in () if database is None else database.collectors:
+        metrics.add(collector)
     tracing = _load_tracing()
     # A row whose squares overflow becomes zeros, as scikit-learn's Normalizer has it.
     warnings.filterwarnings("ignore", "overflow encountered", RuntimeWarning)
-    versions = {stored.model.title: stored.version for stored in inference.models}
-    metrics = Metrics(versions, inference.schema.labels)
-    for collector in () if database is None else database.collectors:
-        metrics.add(collector)
     document = openapi.document(
         inference.schema,
         inference.columns,
@@ -96,14 +96,14 @@ def build_application(
     return cors.allow(application, settings.cors_origins)
 
 
-def _open_database(settings: Settings, inference: Inference) -> Database | None:
+def _open_database(settings: Settings, inference: Inference, metrics: Metrics) -> Database | None:
     if not settings.has_database:
         return None
     # It takes 0.5 s and 30 MB, which a service without a database has no use for.
     from eeg_letters.serving.database.opening import open_database
 
     try:
-        return open_database(settings, inference)
+        return open_database(settings, inference, metrics)
     except UserError as error:
         end(error)
 

@@ -18,7 +18,7 @@ import pytest
 
 from eeg_letters.models import MODELS
 from eeg_letters.recordings.recording import read_recording
-from eeg_letters.serving.api.routes import LINE_BYTES
+from eeg_letters.serving.api.stored import LINE_BYTES
 from eeg_letters.settings import DATA, Settings
 from tests.conftest import WAYS, begin_predict, serve
 from tests.shipped import FEATURES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import bentoml
@@ -9,6 +10,15 @@ from common import TITLES, Models
 from fastapi import FastAPI
 
 app = FastAPI()
+MONITOR = "BENCH_MONITOR" in os.environ
+
+
+def keep(row: list[float], labels: dict[str, int]) -> None:
+    """Write a row and its labels by BentoML's own monitor."""
+    with bentoml.monitor("letters") as monitor:
+        monitor.log(row, "row", "feature", "numerical_sequence")
+        for title, label in labels.items():
+            monitor.log(label, title, "prediction", "categorical")
 
 
 @bentoml.service
@@ -27,9 +37,16 @@ class Letters:
     @app.get("/prediction/{line}")
     def prediction(self, line: int) -> dict[str, int]:
         """Label of a stored row by both models."""
-        return self.models.prediction(line)
+        labels = self.models.prediction(line)
+        if MONITOR:
+            keep(self.models.row(line), labels)
+        return labels
 
     @bentoml.api
     def predict(self, rows: list[list[float]]) -> dict[str, Any]:
         """Labels and probabilities of rows by both models."""
-        return {"predictions": self.models.predict(rows)}
+        predictions = self.models.predict(rows)
+        if MONITOR:
+            for row, answer in zip(rows, predictions, strict=True):
+                keep(row, {title: of["label"] for title, of in answer.items()})
+        return {"predictions": predictions}

@@ -6,19 +6,25 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from http import HTTPStatus
 from typing import Any
 
 from eeg_letters import __version__
-from eeg_letters.errors import Problem
 from eeg_letters.labels import LETTER_COLUMN
 from eeg_letters.models import MODELS
 from eeg_letters.schema import LINE_COLUMN, Schema
 from eeg_letters.serving.api.media import JSON_LINES, TABLES
+from eeg_letters.serving.api.operations import (
+    BY_LINE,
+    EXAMPLE_LINE,
+    LINE_BODY,
+    answer,
+    both,
+    json_body,
+    operation,
+    problem_responses,
+)
 
-_PREDICTIONS = "Predictions"
 _SERVICE = "Service"
-_EXAMPLE_LINE = 232
 _TABLE = (
     "A header and a row in each line. Separators, decimal commas, comments, encoding and line ends"
     " are found out; other columns are ignored."
@@ -83,19 +89,8 @@ def paths(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
         Columns of the stored rows; empty where they are not known.
     """
     example = Example(schema)
-    by_line = [
-        {
-            "name": "line",
-            "in": "path",
-            "required": True,
-            "description": f"The row's number in the column {LINE_COLUMN}.",
-            "schema": {"type": "integer", "format": "int64"},
-            "example": _EXAMPLE_LINE,
-        }
-    ]
-    line_body = _json_body({"$ref": "#/components/schemas/Line"}, {"line": _EXAMPLE_LINE})
     row, prediction, score = (
-        _answer(description, name, example)
+        answer(description, name, example)
         for description, name, example in (
             (
                 "The row as the recording has it",
@@ -105,31 +100,31 @@ def paths(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
             (
                 f"One label a model{'; 0 is A' if schema.labels.are_letters else ''}",
                 "Prediction",
-                _by_model("prediction", example.label),
+                by_model("prediction", example.label),
             ),
             (
                 "Share of the stored rows labelled rightly, by model",
                 "Score",
-                _by_model("Score", 0.7),
+                by_model("Score", 0.7),
             ),
         )
     )
     return {
-        "/line/{line}": _both("line", "A stored row", row, [400, 404], by_line),
-        "/prediction/{line}": _both(
+        "/line/{line}": both("line", "A stored row", row, [400, 404], [BY_LINE]),
+        "/prediction/{line}": both(
             "prediction",
             "Predictions of both models for a stored row",
             prediction,
             [400, 404],
-            by_line,
+            [BY_LINE],
         ),
-        "/score": _both("score", "Accuracy over all stored rows", score, [404]),
+        "/score": both("score", "Accuracy over all stored rows", score, [404]),
         "/predict": {
-            "post": _operation(
+            "post": operation(
                 "predict",
                 "Predictions of both models for rows of your own",
                 {
-                    **_answer(
+                    **answer(
                         "For each row, the prediction of each model",
                         "Predictions",
                         _predictions(example),
@@ -142,41 +137,41 @@ def paths(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
             )
         },
         "/models": {
-            "get": _operation(
+            "get": operation(
                 "models",
                 "Both models, with the metadata that training stored",
-                _answer("One object a model", "Models", _models(example)),
+                answer("One object a model", "Models", _models(example)),
                 [],
             )
         },
         "/predictions": {
-            "get": _operation(
+            "get": operation(
                 "predictions",
                 "Predictions of both models for every stored row, by column",
-                _answer(
+                answer(
                     "Line numbers, true labels, and labels by model, in the same order",
                     "StoredPredictions",
-                    _stored_predictions(example),
+                    stored_predictions(example),
                 ),
                 [],
             )
         },
         "/line": {
-            "post": _operation(
+            "post": operation(
                 "lineByBody",
                 "A stored row, as BentoML's client asks for it",
                 row,
                 [400, 404, 408, 413, 415, 422],
-                body=line_body,
+                body=LINE_BODY,
             )
         },
         "/prediction": {
-            "post": _operation(
+            "post": operation(
                 "predictionByBody",
                 "Predictions of both models for a stored row, as BentoML's client asks for it",
                 prediction,
                 [400, 404, 408, 413, 415, 422],
-                body=line_body,
+                body=LINE_BODY,
             )
         },
         "/": _index(),
@@ -189,58 +184,12 @@ def paths(schema: Schema, columns: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _both(
-    operation: str,
-    summary: str,
-    answer: dict[str, Any],
-    problems: list[int],
-    parameters: list[dict[str, Any]] | None = None,
-) -> dict[str, Any]:
-    return {
-        **({"parameters": parameters} if parameters else {}),
-        "get": _operation(operation, summary, answer, problems),
-        "post": _operation(f"{operation}ByPost", summary, answer, problems),
-    }
-
-
-def _operation(
-    operation: str,
-    summary: str,
-    answer: dict[str, Any],
-    problems: list[int],
-    body: dict[str, Any] | None = None,
-    internal: bool = False,
-    tag: str = _PREDICTIONS,
-    parameters: Sequence[dict[str, Any]] = (),
-) -> dict[str, Any]:
-    if not internal:
-        problems = [*problems, 431, 503]
-    return {
-        "operationId": operation,
-        "summary": summary,
-        "tags": [tag],
-        **({"parameters": [*parameters]} if parameters else {}),
-        **({"requestBody": body} if body else {}),
-        "responses": {
-            "200": answer,
-            **{str(status): {"$ref": f"#/components/responses/{status}"} for status in problems},
-        },
-    }
-
-
-def _json_body(schema: dict[str, Any], example: Any) -> dict[str, Any]:
-    return {
-        "required": True,
-        "content": {"application/json": {"schema": schema, "example": example}},
-    }
-
-
 def _rows_body(example: Example) -> dict[str, Any]:
     names, row = example.schema.features.names, [str(value) for value in example.row]
     table = f"{','.join(names)}\n{','.join(row)}\n"
     line = f"{json.dumps(dict(zip(names, example.row, strict=True)))}\n"
     rows = [{"$ref": f"#/components/schemas/{name}"} for name in ("Rows", "RowList")]
-    body = _json_body({"anyOf": rows}, {"rows": [example.row]})
+    body = json_body({"anyOf": rows}, {"rows": [example.row]})
     text = {
         **dict.fromkeys(TABLES, (_TABLE, table)),
         **dict.fromkeys(JSON_LINES, ("A row in each line: an object, or a list.", line)),
@@ -255,15 +204,10 @@ def _rows_body(example: Example) -> dict[str, Any]:
     return body
 
 
-def _answer(description: str, schema: str, example: Any) -> dict[str, Any]:
-    content = {"schema": {"$ref": f"#/components/schemas/{schema}"}, "example": example}
-    return {"description": description, "content": {"application/json": content}}
-
-
-def _get(operation: str, summary: str, content_type: str, internal: bool = False) -> dict[str, Any]:
+def _get(name: str, summary: str, content_type: str, internal: bool = False) -> dict[str, Any]:
     schema = {"type": "object" if content_type == "application/json" else "string"}
-    answer = {"description": summary, "content": {content_type: {"schema": schema}}}
-    return {"get": _operation(operation, summary, answer, [], internal=internal, tag=_SERVICE)}
+    of_any = {"description": summary, "content": {content_type: {"schema": schema}}}
+    return {"get": operation(name, summary, of_any, [], internal=internal, tag=_SERVICE)}
 
 
 def _index() -> dict[str, Any]:
@@ -275,12 +219,13 @@ def _index() -> dict[str, Any]:
 
 
 def _stored(example: Example, columns: Sequence[str]) -> dict[str, str]:
-    row = {LINE_COLUMN: str(_EXAMPLE_LINE), LETTER_COLUMN: str(example.label)}
+    row = {LINE_COLUMN: str(EXAMPLE_LINE), LETTER_COLUMN: str(example.label)}
     row |= dict(zip(example.schema.features.names, map(str, example.row), strict=True))
     return {name: row.get(name, "…") for name in columns or row}
 
 
-def _by_model(prefix: str, value: float | str) -> dict[str, float | str]:
+def by_model(prefix: str, value: float | str) -> dict[str, float | str]:
+    """An example of what each model says of a stored row, or of all."""
     return {f"{prefix} {model.title}": value for model in MODELS}
 
 
@@ -328,9 +273,10 @@ def _models(example: Example) -> list[dict[str, Any]]:
     ]
 
 
-def _stored_predictions(example: Example) -> dict[str, Any]:
+def stored_predictions(example: Example) -> dict[str, Any]:
+    """An example of predictions of stored rows by column."""
     return {
-        "lines": [_EXAMPLE_LINE],
+        "lines": [EXAMPLE_LINE],
         "truth": [example.label],
         "labels": {model.title: [example.label] for model in MODELS},
     }
@@ -348,16 +294,4 @@ def responses() -> dict[str, Any]:
         431: "The path and the headers are too large, or the headers too many",
         503: "Requests hold too much memory already; try again after Retry-After seconds",
     }
-    schema = {"$ref": "#/components/schemas/Problem"}
-    return {
-        str(status): {
-            "description": description,
-            "content": {
-                "application/problem+json": {
-                    "schema": schema,
-                    "example": Problem(HTTPStatus(status), description).body(),
-                }
-            },
-        }
-        for status, description in descriptions.items()
-    }
+    return problem_responses(descriptions)

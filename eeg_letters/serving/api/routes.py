@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Coroutine, Iterable
-from functools import lru_cache, partial
+from collections.abc import Coroutine, Iterable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from eeg_letters.errors import Problem
 from eeg_letters.scoring.scorer import Floats
@@ -20,7 +15,16 @@ from eeg_letters.serving.api.large import PART_BYTES
 from eeg_letters.serving.api.limits import row_limit
 from eeg_letters.serving.api.names import other_columns
 from eeg_letters.serving.api.predicting import MEDIA, build_answer, build_predict, is_usual
-from eeg_letters.serving.api.rows import RowParser, parse_member
+from eeg_letters.serving.api.rows import RowParser
+from eeg_letters.serving.api.stored import (
+    BOTH,
+    LINE_BYTES,
+    build_named,
+    by_column,
+    line_in_body,
+    line_number,
+    no_line,
+)
 from eeg_letters.serving.inference import Inference
 from eeg_letters.serving.keeping import Keep
 from eeg_letters.serving.routing import (
@@ -36,16 +40,6 @@ from eeg_letters.serving.scheduling import FairScheduler
 from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.settings import Settings
 
-BOTH = ("GET", "POST")
-Answer = TypeVar("Answer")
-
-_NUMBER = re.compile("-?[0-9]+")
-# More than the float with the most digits has; int() would refuse a few thousand.
-_MOST_DIGITS = 400
-# The largest body that names a line.
-LINE_BYTES = 1024
-# Answers of labels that are kept: of 26 classes, all that two models can give.
-MOST_ANSWERS = 26 * 26
 # What `/models` tells of what training wrote down, where it is there.
 MODEL_FACTS = (
     *("accuracy", "interval", "commonest_class", "better_than_guessing", "balanced_accuracy"),
@@ -54,6 +48,7 @@ MODEL_FACTS = (
 )
 # What it tells of these is without the names of files: they may tell of a person.
 _RECORDINGS = ("training", "test")
+Found = TypeVar("Found")
 NO_ROWS = (
     "The service has no stored rows: it was started without a recording that fits its models;"
     " EEG_TEST_DATA names one."
@@ -76,24 +71,6 @@ def build_routes(
     others = other_columns(schema, inference.columns)
     parser = RowParser(schema.features, others, schema.values_scale)
     limit = row_limit(settings, len(labels.values), len(inference.models))
-
-    def line(request: Request) -> Response:
-        return Response(_stored(inference.lines.__getitem__, _line_of(request)))
-
-    @lru_cache(maxsize=MOST_ANSWERS)
-    def named(*classes: int) -> Response:
-        return json_response(inference.name(classes))
-
-    def prediction(request: Request) -> Response:
-        number = _line_of(request)
-        classes = _stored(inference.classify, number)
-        metrics.count_prediction(classes)
-        if keep is not None:
-            keep.stored_row(request, int(number), classes)
-        return named(*classes)
-
-    def no_rows(_: Request) -> Response:
-        raise Problem(HTTPStatus.NOT_FOUND, NO_ROWS)
 
     def answer(request: Request, rows: Floats) -> bytes:
         powers = inference.to_powers(rows)
@@ -120,6 +97,31 @@ def build_routes(
             return answer_in_parts(request, (Part(rows),), limit.part, False)
         return Response(b'{"predictions":[%b]}' % answer(request, rows))
 
+    return [
+        *(() if settings.recording is not None else _of_stored_rows(inference, metrics, keep)),
+        Route("/predict", ("POST",), predict, Body.JSON, at_once=True, media=MEDIA),
+        Route("/models", ("GET",), fixed(json_response(_models(inference)))),
+    ]
+
+
+def _of_stored_rows(inference: Inference, metrics: Metrics, keep: Keep | None) -> list[Route]:
+    named = build_named(inference)
+
+    def line(request: Request) -> Response:
+        return Response(_find(inference.lines, _line_of(request)))
+
+    def prediction(request: Request) -> Response:
+        number = _line_of(request)
+        row = _find(inference.rows, number)
+        classes = inference.classify(row)
+        metrics.count_prediction(classes)
+        if keep is not None:
+            keep.stored_row(request, inference.rows_sha256, int(number), row, classes)
+        return named(*classes)
+
+    def no_rows(_: Request) -> Response:
+        raise Problem(HTTPStatus.NOT_FOUND, NO_ROWS)
+
     of_rows: dict[str, Handler] = {
         "line": line,
         "prediction": prediction,
@@ -127,6 +129,7 @@ def build_routes(
     }
     if inference.no_rows:
         of_rows = dict.fromkeys(of_rows, no_rows)
+    predictions = by_column(inference, inference.rows, inference.truth, inference.classes)
     at_once = partial(Route, at_once=True)
     return [
         at_once("/line/{line}", BOTH, of_rows["line"]),
@@ -134,10 +137,19 @@ def build_routes(
         at_once("/prediction/{line}", BOTH, of_rows["prediction"]),
         at_once("/prediction", ("POST",), of_rows["prediction"], Body.JSON, LINE_BYTES),
         at_once("/score", BOTH, of_rows["score"]),
-        at_once("/predict", ("POST",), predict, Body.JSON, media=MEDIA),
-        Route("/models", ("GET",), fixed(json_response(_models(inference)))),
-        Route("/predictions", ("GET",), fixed(_predictions(inference))),
+        Route("/predictions", ("GET",), fixed(predictions)),
     ]
+
+
+def _line_of(request: Request) -> str:
+    return request.parameters[0] if request.parameters else line_in_body(request.body)
+
+
+def _find(stored: Mapping[int, Found], line: str) -> Found:
+    try:
+        return stored[line_number(line)]
+    except KeyError:
+        raise no_line(line) from None
 
 
 def _models(inference: Inference) -> list[dict[str, Any]]:
@@ -170,42 +182,3 @@ def _without_names(described: Any) -> Any:
     if isinstance(described, dict):
         return {name: _without_names(of) for name, of in described.items() if name != "name"}
     return [*map(_without_names, described)] if isinstance(described, list) else described
-
-
-def _predictions(inference: Inference) -> Response:
-    def labels(classes: NDArray[np.int64]) -> list[int] | list[str]:
-        found: list[int] | list[str] = inference.schema.labels.array[classes].tolist()
-        return found
-
-    columns = {
-        "lines": list(inference.rows),
-        "truth": labels(inference.truth),
-        "labels": {title: labels(classes) for title, classes in inference.classes.items()},
-    }
-    # A line number may have more digits than orjson writes.
-    return Response(json.dumps(columns, separators=(",", ":"), ensure_ascii=False).encode())
-
-
-def _stored(look_up: Callable[[int], Answer], number: str) -> Answer:
-    if not _NUMBER.fullmatch(number):
-        raise Problem(HTTPStatus.BAD_REQUEST, "A line is asked for by its number, such as 232.")
-    if len(number) > _MOST_DIGITS:
-        raise Problem(HTTPStatus.NOT_FOUND, "There is no stored row with so high a number.")
-    try:
-        return look_up(int(number))
-    except KeyError:
-        raise Problem(HTTPStatus.NOT_FOUND, f"There is no stored row with line {number}.") from None
-
-
-def _line_of(request: Request) -> str:
-    if request.parameters:
-        return request.parameters[0]
-    line = parse_member(request.body, "line")
-    # 232.0 is a whole number to JSON Schema, and true is none.
-    if isinstance(line, float) and line.is_integer():
-        line = int(line)
-    if isinstance(line, bool) or not isinstance(line, int):
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, '"line" must be a whole number.')
-    if request.body.count(b":") != 1:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, '"line" is a duplicate name.')
-    return str(line)

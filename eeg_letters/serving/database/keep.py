@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 
 from eeg_letters.database.answered import Answered
 from eeg_letters.database.keeping import Keeper
+from eeg_letters.database.tables import INT64
 from eeg_letters.errors import Problem
 from eeg_letters.scoring.scorer import Floats
-from eeg_letters.serving.inference import Inference, Prediction
+from eeg_letters.serving.inference import Prediction
 from eeg_letters.serving.routing import Request
 
 SESSION_HEADER = b"x-session-id"
 SESSION = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-# What a database's whole numbers can be.
-_INT64 = range(-(2**63), 2**63)
 
 
 class KeepAnswers:
@@ -30,13 +29,10 @@ class KeepAnswers:
     ----------
     keeper : Keeper
         Writes it.
-    inference : Inference
-        Whose stored rows are answered.
     """
 
-    def __init__(self, keeper: Keeper, inference: Inference) -> None:
+    def __init__(self, keeper: Keeper) -> None:
         self._keeper = keeper
-        self._inference = inference
 
     def rows(  # noqa: D102
         self, request: Request, answered: Sequence[tuple[Floats, Sequence[Prediction | None]]]
@@ -70,18 +66,22 @@ class KeepAnswers:
         )
 
     def stored_row(  # noqa: D102
-        self, request: Request, line: int, classes: Sequence[int]
+        self,
+        request: Request,
+        recording_sha256: str,
+        line: int,
+        row: Floats,
+        classes: Sequence[int],
     ) -> None:
-        inference = self._inference
-        is_told = line in _INT64
+        is_told = line in INT64
         self._put(
             request,
             _session(request),
-            inference.rows[line][np.newaxis],
+            row[np.newaxis],
             [[place] for place in classes],
             None,
             None,
-            inference.rows_sha256 if is_told else None,
+            recording_sha256 if is_told else None,
             line if is_told else None,
         )
 

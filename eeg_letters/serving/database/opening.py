@@ -22,9 +22,13 @@ from eeg_letters.serving.database.access import Access
 from eeg_letters.serving.database.feedback import routes as feedback
 from eeg_letters.serving.database.feedback.tokens import build_gate
 from eeg_letters.serving.database.keep import KeepAnswers
+from eeg_letters.serving.database.recordings import routes as recordings
+from eeg_letters.serving.database.recordings.openapi import describe
+from eeg_letters.serving.database.recordings.scores import Scores
 from eeg_letters.serving.inference import Inference
 from eeg_letters.serving.keeping import Keep
 from eeg_letters.serving.routing import Described, Route
+from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.settings import Settings
 
 _logger = logging.getLogger("eeg_letters")
@@ -52,6 +56,7 @@ class Database:
     collectors: Sequence[Collector]
     _access: Access
     _keeper: Keeper
+    _scores: Scores
 
     @property
     def is_up(self) -> bool:
@@ -60,13 +65,23 @@ class Database:
 
     def close(self) -> None:
         """Write what waits, for a few seconds at most."""
+        self._scores.close()
         self._keeper.close()
         self._access.close()
         self._access.engine.dispose()
 
 
-def open_database(settings: Settings, inference: Inference) -> Database:
+def open_database(settings: Settings, inference: Inference, metrics: Metrics) -> Database:
     """Open the database that the settings name; where it does not answer it is tried again later.
+
+    Parameters
+    ----------
+    settings : Settings
+        Which database, and what is kept in it.
+    inference : Inference
+        What answers are made of.
+    metrics : Metrics
+        Told of every prediction.
 
     Raises
     ------
@@ -77,9 +92,10 @@ def open_database(settings: Settings, inference: Inference) -> Database:
     engine = open_engine(settings)
     versions = {stored.model.name: stored.version for stored in inference.models}
     is_file = sqlite_file(engine) is not None
+    models = Served(inference.schema, versions)
     keeper = Keeper(
         engine,
-        Served(inference.schema, versions),
+        models,
         _Scorers(inference),
         settings.keep_rows,
         settings.database_max_mb * 1_000_000 if is_file else None,
@@ -87,14 +103,17 @@ def open_database(settings: Settings, inference: Inference) -> Database:
     access = Access(engine, keeper)
     of_feedback = feedback.build(settings, inference, access)
     keeper.start()
-    keep = KeepAnswers(keeper, inference) if settings.keep_predictions else None
+    keep = KeepAnswers(keeper) if settings.keep_predictions else None
+    scores = Scores(engine, models, inference, keeper.suspect)
+    of_recordings = recordings.build_routes(inference, metrics, settings, access, scores, keep)
     return Database(
         keep,
-        of_feedback.routes,
-        of_feedback.described,
+        (*of_recordings, *of_feedback.routes),
+        describe(inference.schema, settings.recording is not None) | of_feedback.described,
         (_Collector(keeper), of_feedback.collector),
         access,
         keeper,
+        scores,
     )
 
 

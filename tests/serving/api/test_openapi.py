@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ from jsonschema_rs import Draft202012Validator
 
 from eeg_letters.models import LDA
 from eeg_letters.serving import openapi
+from tests.serving.generated import schemathesis
 from tests.shipped import COLUMNS, SCHEMA
 
 DOCUMENT = openapi.document(SCHEMA, COLUMNS)
@@ -52,28 +50,5 @@ def test_the_document_is_served(client: httpx.Client) -> None:
 def test_nothing_made_from_the_document_or_against_it_breaks_the_service(
     server: str, tmp_path: Path
 ) -> None:
-    # No schema says which text is a table.
-    document = httpx.get(f"{server}/docs.json").json()
-    content = document["paths"]["/predict"]["post"]["requestBody"]["content"]
-    for kind in [kind for kind in content if kind != "application/json"]:
-        del content[kind]
-    (tmp_path / "docs.json").write_text(json.dumps(document))
-    finished = subprocess.run(
-        [
-            Path(sys.executable).with_name("schemathesis"),
-            f"--config-file={Path(__file__).with_name('schemathesis.toml')}",
-            "run",
-            "docs.json",
-            f"--url={server}",
-            "--checks=all",
-            "--max-examples=25",
-            "--seed=1",
-            "--no-color",
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    finished = schemathesis(server, tmp_path)
     assert finished.returncode == 0, finished.stdout[-6000:]

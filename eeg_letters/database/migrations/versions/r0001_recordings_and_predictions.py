@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("schema", sa.Text, nullable=False),
         sa.Column("columns", sa.Text, nullable=False),
         sa.Column("label_column", sa.Text, nullable=False),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "recording_rows",

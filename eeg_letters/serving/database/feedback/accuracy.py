@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from eeg_letters.database.kept import ServedByNumber, limit_time
+from eeg_letters.database.log import ServedByNumber, limit_time
 from eeg_letters.database.truths import (
     Accuracy,
     Key,

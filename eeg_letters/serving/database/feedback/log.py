@@ -10,15 +10,15 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from eeg_letters.database.kept import (
+from eeg_letters.database.log import (
     Kept,
     ServedByNumber,
     Wanted,
     limit_time,
     newest,
     of_request,
-    recorded_values,
 )
+from eeg_letters.database.times import to_iso
 from eeg_letters.errors import Problem
 from eeg_letters.labels import Labels
 from eeg_letters.models import MODELS
@@ -28,7 +28,6 @@ from eeg_letters.serving.database.feedback.parameters import (
     MOST_ENTRIES,
     after_of,
     cursor,
-    format_time,
     limit_of,
     parse_query,
     since_of,
@@ -99,19 +98,18 @@ def build_request_log(
         Whose stored rows may have been answered.
     """
 
-    def values(row: Kept, recorded: Mapping[tuple[str, int], dict[str, float]]) -> Any:
+    def values(row: Kept) -> dict[str, float] | None:
         # By feature; None where they are not known.
-        if row.powers is not None:
-            names = row.served.schema.features.names
-            return dict(zip(names, row.powers.tolist(), strict=True))
-        if row.recording_sha256 is None or row.line is None:
+        schema, powers = row.served.schema, row.powers
+        if (
+            powers is None
+            and row.line is not None
+            and row.recording_sha256 == inference.rows_sha256
+        ):
+            schema, powers = inference.schema, inference.rows.get(row.line)
+        if powers is None:
             return None
-        found = recorded.get((row.recording_sha256, row.line))
-        if found is None and row.recording_sha256 == inference.rows_sha256:
-            stored = inference.rows.get(row.line)
-            if stored is not None:
-                return dict(zip(inference.schema.features.names, stored.tolist(), strict=True))
-        return found
+        return dict(zip(schema.features.names, powers.tolist(), strict=True))
 
     async def request_log(request: Request) -> Response:
         gate(request, Scope.LOG)
@@ -126,12 +124,10 @@ def build_request_log(
             rows = of_request(connection, known, request_id, limit + 1, after)
             if not rows and after is None:
                 raise Problem(HTTPStatus.NOT_FOUND, f"No request {quoted(request_id)} was kept.")
-            shown = rows[:limit]
-            recorded = recorded_values(connection, (row for row in shown if row.powers is None))
             entries = []
-            for row in shown:
+            for row in rows[:limit]:
                 entry = _entry(row, True)
-                found = values(row, recorded)
+                found = values(row)
                 if found is not None:
                     entry["values"] = found
                 entries.append(orjson.dumps(entry, option=orjson.OPT_SERIALIZE_NUMPY))
@@ -152,7 +148,7 @@ def _entry(row: Kept, with_all: bool = False) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "request_id": row.request_id,
         "row": row.row,
-        "time": format_time(row.at),
+        "time": to_iso(row.at),
         "route": row.route,
     }
     if row.session is not None:

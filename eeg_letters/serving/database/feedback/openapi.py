@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from http import HTTPStatus
 from typing import Any
 
 from eeg_letters.database.truths import MOST_GROUPS
-from eeg_letters.errors import Problem
 from eeg_letters.models import MODELS
 from eeg_letters.schema import Schema
 from eeg_letters.serving.api.openapi import Example
+from eeg_letters.serving.api.operations import answer, json_body, problem_responses
 from eeg_letters.serving.api.schemas import exactly, label_schema
 from eeg_letters.serving.database.feedback.accuracy import BY
 from eeg_letters.serving.database.feedback.log import DEFAULT_ENTRIES, REQUEST_ID
-from eeg_letters.serving.database.feedback.parameters import CURSOR, MOST_ENTRIES
+from eeg_letters.serving.database.feedback.parameters import CURSOR, MOST_ENTRIES, cursor
 from eeg_letters.serving.database.feedback.tokens import Scope
 from eeg_letters.serving.database.keep import SESSION
 from eeg_letters.serving.routing import Described
@@ -69,7 +68,7 @@ def describe(schema: Schema, needs_token: bool) -> Described:
     return Described(
         _paths(Example(schema), needs_token),
         _schemas(schema),
-        {_response(status): _problem(status, detail) for status, detail in _PROBLEMS.items()},
+        {_response(status): each for status, each in problem_responses(_PROBLEMS).items()},
         {_BEARER: scheme} if needs_token else {},
     )
 
@@ -84,13 +83,13 @@ def _paths(example: Example, needs_token: bool) -> dict[str, Any]:
     log = _operation(
         "log",
         "What was answered, newest first",
-        _answer("Entries, and the parameter `after` that gives those that follow", "Log"),
+        answer(
+            "Entries, and the parameter `after` that gives those that follow",
+            "Log",
+            {"entries": [_entry(example)], "next": cursor(1024)},
+        ),
         [422],
     )
-    log["responses"]["200"]["content"]["application/json"]["example"] = {
-        "entries": [_entry(example)],
-        "next": f"{1024:016x}",
-    }
     log |= secured(Scope.LOG)
     log["description"] = f"Each row is an entry.{_OFF}"
     log["parameters"] = [
@@ -108,13 +107,13 @@ def _paths(example: Example, needs_token: bool) -> dict[str, Any]:
     of_request = _operation(
         "requestLog",
         "All that was kept of a request id, oldest first",
-        _answer("Entries with all probabilities and, where they are known, values", "Log"),
+        answer(
+            "Entries with all probabilities and, where they are known, values",
+            "Log",
+            {"entries": [_entry(example, True)], "next": None},
+        ),
         [404, 422],
     )
-    of_request["responses"]["200"]["content"]["application/json"]["example"] = {
-        "entries": [_entry(example, True)],
-        "next": None,
-    }
     of_request |= secured(Scope.LOG)
     of_request["description"] = (
         "A request id that several requests had has the entries of all of them, which their times"
@@ -125,7 +124,7 @@ def _paths(example: Example, needs_token: bool) -> dict[str, Any]:
     feedback = _operation(
         "feedback",
         "What predictions turned out to be",
-        _answer("All of it is written", "FeedbackAccepted", {"accepted": 1}),
+        answer("All of it is written", "FeedbackAccepted", {"accepted": 1}),
         [404, 408, 413, 415, 422],
         "202",
     )
@@ -134,19 +133,14 @@ def _paths(example: Example, needs_token: bool) -> dict[str, Any]:
         "All or nothing. The same again changes nothing; another label takes the place of the one"
         f" before, which is kept.{_OFF}"
     )
-    feedback["requestBody"] = {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]},
-                "example": {"request_id": _EXAMPLE_REQUEST, "row": 0, "label": example.label},
-            }
-        },
-    }
+    feedback["requestBody"] = json_body(
+        {"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]},
+        {"request_id": _EXAMPLE_REQUEST, "row": 0, "label": example.label},
+    )
     accuracy = _operation(
         "accuracy",
         "How often models were right, by feedback",
-        _answer("By the model's title", "Accuracy", _accuracy()),
+        answer("By the model's title", "Accuracy", _accuracy()),
         [422],
     )
     accuracy["description"] = "By session it needs what the log needs, since it names sessions."
@@ -159,7 +153,7 @@ def _paths(example: Example, needs_token: bool) -> dict[str, Any]:
     delete = _operation(
         "deleteSession",
         "Delete what was kept of a session",
-        _answer("How many rows that were", "DeletedSession", {"deleted_rows": 12}),
+        answer("How many rows that were", "DeletedSession", {"deleted_rows": 12}),
         [404, 422],
     )
     delete |= secured(Scope.DELETE)
@@ -193,7 +187,7 @@ def _schemas(schema: Schema) -> dict[str, Any]:
         "required": ["label"],
         "additionalProperties": False,
     }
-    answer = {
+    kept = {
         **named,
         "properties": {
             "version": {**_STRING, "description": "Of the model."},
@@ -290,7 +284,7 @@ def _schemas(schema: Schema) -> dict[str, Any]:
         },
     }
     return {
-        "KeptAnswer": answer,
+        "KeptAnswer": kept,
         "Log": exactly(
             {
                 "entries": {"type": "array", "items": entry},
@@ -317,20 +311,20 @@ def _entry(example: Example, with_all: bool = False) -> dict[str, Any]:
     letter = {"letter": labels.names[example.place]} if labels.are_letters else {}
     label = {"label": example.label, **letter}
     probabilities = example.probabilities
-    answer: dict[str, Any] = {
+    given: dict[str, Any] = {
         "version": _VERSION,
         **label,
         "probability": probabilities[example.place],
     }
     if with_all:
-        answer["probabilities"] = probabilities
+        given["probabilities"] = probabilities
     entry: dict[str, Any] = {
         "request_id": _EXAMPLE_REQUEST,
         "row": 0,
         "time": _EXAMPLE_TIME,
         "route": "/predict",
         "session": _EXAMPLE_SESSION,
-        **{model.title: answer for model in MODELS},
+        **{model.title: given for model in MODELS},
         "familiar": True,
         "truth": label,
     }
@@ -348,7 +342,7 @@ def _accuracy() -> dict[str, Any]:
 def _operation(
     operation: str,
     summary: str,
-    answer: dict[str, Any],
+    answered: dict[str, Any],
     problems: Sequence[int],
     status: str = "200",
 ) -> dict[str, Any]:
@@ -358,7 +352,7 @@ def _operation(
         "summary": summary,
         "tags": [_TAG],
         "responses": {
-            status: answer,
+            status: answered,
             **{
                 str(each): {"$ref": f"#/components/responses/{_response(each)}"}
                 for each in sorted({*of_all, 404, *problems})
@@ -368,23 +362,8 @@ def _operation(
     }
 
 
-def _answer(description: str, schema: str, example: Any = None) -> dict[str, Any]:
-    content: dict[str, Any] = {"schema": {"$ref": f"#/components/schemas/{schema}"}}
-    if example is not None:
-        content["example"] = example
-    return {"description": description, "content": {"application/json": content}}
-
-
-def _response(status: int) -> str:
+def _response(status: int | str) -> str:
     return f"Kept{status}"
-
-
-def _problem(status: int, detail: str) -> dict[str, Any]:
-    content = {
-        "schema": {"$ref": "#/components/schemas/Problem"},
-        "example": Problem(HTTPStatus(status), detail).body(),
-    }
-    return {"description": detail, "content": {"application/problem+json": content}}
 
 
 def _query(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:

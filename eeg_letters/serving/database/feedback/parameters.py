@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl
 
+from eeg_letters.database.times import parse_when
+from eeg_letters.errors import UserError
 from eeg_letters.serving.api.refusals import quoted, refused
 
 MOST_ENTRIES = 1000
@@ -17,8 +18,6 @@ _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(?:([Zz])|([-+ ])(\d\d:\d\d))?)?",
     re.ASCII,
 )
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 def parse_query(query: bytes, names: Collection[str]) -> dict[str, str]:
@@ -129,13 +128,6 @@ def parse_time(text: str) -> int | None:
     date, time, _, sign, offset = match.groups()
     plus = f"{sign.replace(' ', '+')}{offset}" if sign else "+00:00"
     try:
-        at = datetime.fromisoformat(f"{date}T{time or '00:00'}{plus}")
-    except ValueError:
+        return parse_when(f"{date}T{time or '00:00'}{plus}", 0)
+    except UserError:
         return None
-    return (at - _EPOCH) // _MICROSECOND
-
-
-def format_time(at: int) -> str:
-    """Microseconds since 1970-01-01 as `parse_time` takes them."""
-    when = _EPOCH + at * _MICROSECOND
-    return f"{when:%Y-%m-%dT%H:%M:%S.%f}Z"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from prometheus_client.registry import Collector
 
-from eeg_letters.database.kept import ServedByNumber
+from eeg_letters.database.log import ServedByNumber
 from eeg_letters.serving.database.access import Access
 from eeg_letters.serving.database.feedback import openapi
 from eeg_letters.serving.database.feedback.accuracy import build_accuracy

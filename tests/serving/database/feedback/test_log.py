@@ -250,10 +250,10 @@ def test_an_unknown_request_is_named(service: Service) -> None:
 
 
 def test_without_band_powers_the_log_has_all_else(
-    trained_home: Path, address: str, tmp_path: Path
+    trained_home: Path, database: str, tmp_path: Path
 ) -> None:
     settings = {"EEG_OPEN_FEEDBACK": "true", "EEG_KEEP_ROWS": "false"}
-    with serving(trained_home, address, tmp_path / "log", **settings) as service:
+    with serving(trained_home, database, tmp_path / "log", **settings) as service:
         (entry,) = service.entries(settle(service, service.predict()))
         assert "values" not in entry
         assert len(entry["LDA"]["probabilities"]) == 26

@@ -55,9 +55,9 @@ def guarded(
 
 def ask(service: Service, route: str, authorization: str | None) -> httpx.Response:
     method, path = ROUTES[route]
-    body = {"json": {"request_id": "nobody", "label": 1}} if method == "POST" else {}
+    told = {"request_id": "nobody", "label": 1} if method == "POST" else None
     headers = {} if authorization is None else {"authorization": authorization}
-    return service.client.request(method, path, headers=headers, **body)
+    return service.client.request(method, path, headers=headers, json=told)
 
 
 def bearer(name: str) -> str:

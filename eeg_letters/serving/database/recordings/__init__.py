@@ -1,0 +1,1 @@
+"""Recordings in the database: their rows, predictions and scores."""

@@ -1,0 +1,96 @@
+"""PostgreSQL that dies, hangs or is away, with the service and PgBouncer before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from tests.faults.kept import keeping, make_tables, metric, rows_by_request
+from tests.faults.load import Load, wait_until
+from tests.postgresql import PostgreSQL, pgbouncer, postgresql
+
+
+@pytest.fixture
+def server() -> Iterator[PostgreSQL]:
+    with postgresql() as started:
+        yield started
+
+
+@pytest.mark.parametrize("pooled", [False, True], ids=["direct", "pgbouncer"])
+def test_killed_under_load_it_costs_no_answer_and_no_row(
+    bento: Path, server: PostgreSQL, pooled: bool
+) -> None:
+    direct = make_tables(server.create())
+    with pgbouncer(server) if pooled else nullcontext(server.port) as port:
+        address = direct.replace(f":{server.port}/", f":{port}/")
+        with keeping(bento, address) as (url, _), Load(url) as load:
+            for _ in range(2):
+                load.more(200)
+                server.kill()
+                wait_until(lambda: metric(url, "eeg_database_up") == 0)
+                load.more(200)
+                assert httpx.get(f"{url}/readyz").status_code == 200
+                assert "database: it does not answer" in httpx.get(f"{url}/readyz?verbose").text
+                server.start()
+                wait_until(lambda: metric(url, "eeg_database_up") == 1, 15)
+                load.more(200)
+            load.__exit__(None, None, None)
+            wait_until(lambda: metric(url, "eeg_database_rows_waiting") == 0)
+            assert metric(url, "eeg_rows_dropped_total") == 0
+        assert load.failed == []
+        assert rows_by_request(direct) == load.answered
+
+
+def test_away_at_the_start_it_is_used_once_it_is_there(bento: Path, server: PostgreSQL) -> None:
+    address = make_tables(server.create())
+    server.kill()
+    with (
+        keeping(bento, address) as (url, _),
+        Load(url) as load,
+    ):
+        load.more(100)
+        assert metric(url, "eeg_database_up") == 0
+        server.start()
+        wait_until(lambda: metric(url, "eeg_database_up") == 1, 15)
+        load.__exit__(None, None, None)
+        wait_until(lambda: metric(url, "eeg_database_rows_waiting") == 0)
+    assert rows_by_request(address) == load.answered
+
+
+def test_while_it_hangs_all_are_answered_and_what_is_too_much_is_counted(
+    bento: Path, server: PostgreSQL
+) -> None:
+    address = make_tables(server.create())
+    body = {"rows": [[1.0] * 160] * 2000}
+    with (
+        keeping(bento, address) as (url, _),
+        psycopg.connect(address) as other,
+    ):
+        other.execute("LOCK TABLE predictions IN ACCESS EXCLUSIVE MODE")
+        sent = 0
+        with httpx.Client(base_url=url, timeout=30) as client:
+            while metric(url, "eeg_rows_dropped_total") == 0:
+                assert client.post("/predict", json=body).status_code == 200
+                sent += 2000
+                assert sent < 200_000
+        wait_until(lambda: metric(url, "eeg_database_up") == 0)
+        other.rollback()
+        wait_until(lambda: metric(url, "eeg_database_up") == 1)
+        wait_until(lambda: metric(url, "eeg_database_rows_waiting") == 0)
+        dropped = metric(url, "eeg_rows_dropped_total")
+        assert 0 < dropped < sent
+    assert rows_by_request(address).total() == sent - dropped
+
+
+def test_sigterm_does_not_wait_for_long_where_it_is_away(bento: Path, server: PostgreSQL) -> None:
+    address = make_tables(server.create())
+    with keeping(bento, address) as (url, process):
+        server.kill()
+        assert httpx.get(f"{url}/prediction/5").status_code == 200
+        process.terminate()
+        assert process.wait(10) == 0
