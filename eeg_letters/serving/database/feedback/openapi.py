@@ -20,8 +20,8 @@ from eeg_letters.serving.routing import Described
 
 _TAG = "Feedback"
 _BEARER = "bearer"
-_EXAMPLE_REQUEST = "0123456789abcdef0123456789abcdef"
-_EXAMPLE_SESSION = "session-1"
+EXAMPLE_REQUEST = "0123456789abcdef0123456789abcdef"
+EXAMPLE_SESSION = "session-1"
 _EXAMPLE_TIME = "2026-01-31T12:00:00.000000Z"
 _VERSION = "0123456789abcdef"
 _STRING = {"type": "string"}
@@ -135,7 +135,7 @@ def _paths(example: Example, needs_token: bool) -> dict[str, Any]:
     )
     feedback["requestBody"] = json_body(
         {"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]},
-        {"request_id": _EXAMPLE_REQUEST, "row": 0, "label": example.label},
+        {"request_id": EXAMPLE_REQUEST, "row": 0, "label": example.label},
     )
     accuracy = _operation(
         "accuracy",
@@ -158,12 +158,12 @@ def _paths(example: Example, needs_token: bool) -> dict[str, Any]:
     )
     delete |= secured(Scope.DELETE)
     delete["description"] = f"A session of which nothing was kept has 0 rows.{_OFF}"
-    session = _path("session", "As `X-Session-ID` named it.", SESSION.pattern, _EXAMPLE_SESSION)
+    session = _path("session", "As `X-Session-ID` named it.", SESSION.pattern, EXAMPLE_SESSION)
     request_id = _path(
         "request_id",
         "As the answer's header `X-Request-ID` had it.",
         REQUEST_ID.pattern,
-        _EXAMPLE_REQUEST,
+        EXAMPLE_REQUEST,
     )
     return {
         "/predictions/log": {"get": log},
@@ -319,11 +319,11 @@ def _entry(example: Example, with_all: bool = False) -> dict[str, Any]:
     if with_all:
         given["probabilities"] = probabilities
     entry: dict[str, Any] = {
-        "request_id": _EXAMPLE_REQUEST,
+        "request_id": EXAMPLE_REQUEST,
         "row": 0,
         "time": _EXAMPLE_TIME,
         "route": "/predict",
-        "session": _EXAMPLE_SESSION,
+        "session": EXAMPLE_SESSION,
         **{model.title: given for model in MODELS},
         "familiar": True,
         "truth": label,
