@@ -85,11 +85,14 @@ def test_a_list_is_all_or_nothing(service: Service) -> None:
 
 
 def test_of_requests_of_one_id_the_newest_is_meant_or_that_of_a_time(service: Service) -> None:
-    for n_rows in (1, 2, 1):
+    service.predict(1, **{"x-request-id": "again-and-again"})
+    assert service.tell({"request_id": "again-and-again", "label": 9}).status_code == 202
+    for n_rows in (2, 1):
         service.predict(n_rows, **{"x-request-id": "again-and-again"})
+    # The newest is not in the database yet.
     assert service.tell({"request_id": "again-and-again", "label": 1}).status_code == 202
     entries = service.entries("again-and-again")
-    assert ["truth" in entry for entry in entries] == [False, False, False, True]
+    assert [entry.get("truth", {}).get("label") for entry in entries] == [9, None, None, 1]
     assert len({entry["time"] for entry in entries}) == 3
     told = {"request_id": "again-and-again", "row": 1, "label": 2}
     response = service.tell(told)
