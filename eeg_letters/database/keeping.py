@@ -155,10 +155,15 @@ class Keeper:
         """Ask soon whether the database is there: somebody had no answer from it."""
         self._asked.set()
 
+    def put_until_now(self) -> Callable[[], bool]:
+        """A function that tells whether what was put until now is written."""
+        wanted = self._rows_put
+        return lambda: self._rows_done >= wanted
+
     def wait_until_written(self, seconds: float) -> bool:
         """Wait until what was put before is written; whether it is. Not for the event loop."""
-        wanted, until = self._rows_put, time.monotonic() + seconds
-        while self._rows_done < wanted:
+        is_written, until = self.put_until_now(), time.monotonic() + seconds
+        while not is_written():
             if time.monotonic() > until:
                 return False
             time.sleep(_GATHER_SECONDS / 10)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -57,11 +57,14 @@ def kept_chunks(
         last = found[-1].id
 
 
-def load_served(connection: Connection) -> dict[int, Served]:
-    """What ever answered, by its number."""
+def load_served(
+    connection: Connection, numbers: Collection[int] | None = None
+) -> dict[int, Served]:
+    """What ever answered, by its number, or what some numbers stand for."""
+    wanted = select(served) if numbers is None else select(served).where(served.c.id.in_(numbers))
     return {
         row.id: Served(Schema.from_metadata(row.schema), json.loads(row.versions))
-        for row in connection.execute(select(served))
+        for row in connection.execute(wanted)
     }
 
 

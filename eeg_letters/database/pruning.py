@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 
 from sqlalchemy import ColumnElement, Engine, delete, func, select, text
 
-from eeg_letters.database.engine import writing
+from eeg_letters.database.engine import sqlite_file, writing
 from eeg_letters.database.tables import predictions, writers
 
 # Deleted in one transaction, so that nobody who writes waits for long.
 _SOME = 1000
+# How long `empty_wal` waits for those who read or write.
+_WAL_SECONDS = 2
 
 
 def shrink(engine: Engine, most_bytes: int) -> int:
@@ -49,6 +53,24 @@ def delete_older(engine: Engine, before: int) -> Iterator[int]:
 def delete_session(engine: Engine, session: str) -> Iterator[int]:
     """Delete what was kept of a session; gives how many rows, some at a time."""
     yield from _delete(engine, predictions.c.session == session)
+
+
+def empty_wal(engine: Engine) -> bool:
+    """Leave nothing of what was deleted in the files of an SQLite database.
+
+    Pages as they were before are in its write-ahead log until that is written to the database.
+
+    Returns
+    -------
+    bool
+        Whether it is done; not, while others read or write without a pause.
+    """
+    file = sqlite_file(engine)
+    if file is None:
+        return True
+    with closing(sqlite3.connect(file, timeout=_WAL_SECONDS)) as connection:
+        is_busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not is_busy
 
 
 def _delete(engine: Engine, which: ColumnElement[bool]) -> Iterator[int]:

@@ -1,6 +1,7 @@
 """Answers for pages of other origins, as the Fetch standard has them (cross-origin requests).
 
-Credentials are never allowed: the service knows none.
+Cookies and what else a browser sends by itself are never allowed: the service knows none. A page
+that has a token sends it itself.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
 _PREFLIGHT = "preflight"
 _EXPOSED: Header = (
     b"access-control-expose-headers",
-    b"inference-header-content-length, read-as, retry-after, x-request-id",
+    b"inference-header-content-length, read-as, retry-after, www-authenticate, x-request-id",
 )
 _VARY: Header = (b"vary", b"Origin")
-# Headers that the service reads, and the one that a proxy before it may ask for.
+# Headers that the service, or a proxy before it, reads.
 _ALLOWED: Sequence[Header] = (
-    (b"access-control-allow-methods", b"GET, HEAD, POST"),
+    (b"access-control-allow-methods", b"GET, HEAD, POST, DELETE"),
     (
         b"access-control-allow-headers",
         b"authorization, content-encoding, content-type, inference-header-content-length,"
-        b" traceparent, x-request-id",
+        b" traceparent, x-request-id, x-session-id",
     ),
     (b"access-control-max-age", b"600"),
 )

@@ -38,6 +38,7 @@ def document(
     dict
     """
     of_database = database or Described({}, {}, {})
+    security_schemes = dict(of_database.security_schemes)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -65,5 +66,6 @@ def document(
                 **of_database.responses,
                 **open_inference.responses(),
             },
+            **({"securitySchemes": security_schemes} if security_schemes else {}),
         },
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, ClassVar, NamedTuple
 
@@ -143,8 +143,18 @@ class Route:
 
 @dataclass(frozen=True)
 class Described:
-    """A part of the OpenAPI document: paths, and the schemas and responses that they name."""
+    """A part of the OpenAPI document: paths, and the components that they name."""
 
     paths: Mapping[str, Any]
     schemas: Mapping[str, Any]
     responses: Mapping[str, Any]
+    security_schemes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __or__(self, other: Described) -> Described:
+        """Both."""
+        return Described(
+            {**self.paths, **other.paths},
+            {**self.schemas, **other.schemas},
+            {**self.responses, **other.responses},
+            {**self.security_schemes, **other.security_schemes},
+        )

@@ -59,8 +59,8 @@ def build_application(
     versions = {stored.model.title: stored.version for stored in inference.models}
     metrics = Metrics(versions, inference.schema.labels)
     database = _open_database(settings, inference, metrics)
-    if database is not None:
-        metrics.add(database.collector)
+    for collector in () if database is None else database.collectors:
+        metrics.add(collector)
     tracing = _load_tracing()
     # A row whose squares overflow becomes zeros, as scikit-learn's Normalizer has it.
     warnings.filterwarnings("ignore", "overflow encountered", RuntimeWarning)
@@ -109,7 +109,7 @@ def _open_database(settings: Settings, inference: Inference, metrics: Metrics) -
 
 
 def check_database(settings: Settings) -> None:
-    """Make sure that the database, if there is to be one, has the tables that are needed.
+    """Make sure that the database, if there is to be one, has what is needed to use it.
 
     Raises
     ------

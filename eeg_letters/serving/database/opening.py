@@ -19,6 +19,8 @@ from eeg_letters.database.engine import open_engine, reason, sqlite_file
 from eeg_letters.database.keeping import Keeper
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.serving.database.access import Access
+from eeg_letters.serving.database.feedback import routes as feedback
+from eeg_letters.serving.database.feedback.tokens import build_gate
 from eeg_letters.serving.database.keep import KeepAnswers
 from eeg_letters.serving.database.recordings import routes as recordings
 from eeg_letters.serving.database.recordings.openapi import describe
@@ -44,14 +46,14 @@ class Database:
         Those that need a database.
     described : Described
         The same in the OpenAPI document.
-    collector : Collector
+    collectors : sequence of Collector
         Of its metrics.
     """
 
     keep: Keep | None
     routes: Sequence[Route]
     described: Described
-    collector: Collector
+    collectors: Sequence[Collector]
     _access: Access
     _keeper: Keeper
     _scores: Scores
@@ -83,8 +85,9 @@ def open_database(settings: Settings, inference: Inference, metrics: Metrics) ->
 
     Raises
     ------
-    eeg_letters.errors.DatabaseError
-        When it answers, and has not the tables that this version needs.
+    eeg_letters.errors.UserError
+        When it answers, and has not the tables that this version needs; or when there is to be a
+        file of tokens, and it cannot be read.
     """
     engine = open_engine(settings)
     versions = {stored.model.name: stored.version for stored in inference.models}
@@ -97,15 +100,17 @@ def open_database(settings: Settings, inference: Inference, metrics: Metrics) ->
         settings.keep_rows,
         settings.database_max_mb * 1_000_000 if is_file else None,
     )
-    keeper.start()
     access = Access(engine, keeper)
+    of_feedback = feedback.build(settings, inference, access)
+    keeper.start()
     keep = KeepAnswers(keeper) if settings.keep_predictions else None
     scores = Scores(engine, models, inference, keeper.suspect)
+    of_recordings = recordings.build_routes(inference, metrics, settings, access, scores, keep)
     return Database(
         keep,
-        recordings.build_routes(inference, metrics, settings, access, scores, keep),
-        describe(inference.schema, settings.recording is not None),
-        _Collector(keeper),
+        (*of_recordings, *of_feedback.routes),
+        describe(inference.schema, settings.recording is not None) | of_feedback.described,
+        (_Collector(keeper), of_feedback.collector),
         access,
         keeper,
         scores,
@@ -115,10 +120,13 @@ def open_database(settings: Settings, inference: Inference, metrics: Metrics) ->
 def check(settings: Settings) -> None:
     """Make sure that the database has the tables that this version needs, if it answers.
 
+    And that the file of tokens can be read, where there is to be one.
+
     Raises
     ------
-    eeg_letters.errors.DatabaseError
+    eeg_letters.errors.UserError
     """
+    build_gate(settings)
     engine = open_engine(settings)
     try:
         revisions.check(engine)

@@ -45,7 +45,7 @@ def _index(openapi: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _route(item: Mapping[str, Any]) -> dict[str, Any]:
-    operations = {method: item[method] for method in ("get", "post") if method in item}
+    operations = {method: item[method] for method in ("get", "post", "delete") if method in item}
     return {
         "methods": [method.upper() for method in operations],
         "description": next(iter(operations.values()))["summary"],

@@ -15,7 +15,7 @@ from eeg_letters.database.importing import add_recording
 from eeg_letters.database.revisions import upgrade
 from eeg_letters.settings import DATA
 from tests.conftest import serve_process
-from tests.database.postgresql import fresh_database
+from tests.postgresql import PostgreSQL
 from tests.serving.database.conftest import engine_of
 
 NAME = "session-2"
@@ -26,10 +26,11 @@ PATHS = (
 
 
 @contextmanager
-def closed(server: str, database: str) -> Iterator[None]:
+def closed(server: PostgreSQL, database: str) -> Iterator[None]:
     """Let nobody into a database, and put those out who are there, until the block ends."""
     engine = create_engine(
-        make_url(server).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
+        make_url(server.url("postgres")).set(drivername="postgresql+psycopg"),
+        isolation_level="AUTOCOMMIT",
     )
     name = make_url(database).database
     allow = f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS'
@@ -52,18 +53,18 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.fixture(scope="module")
-def database(postgresql_server: str) -> Iterator[str]:
+def database(postgresql_server: PostgreSQL) -> str:
     """Address of a PostgreSQL with the recording."""
-    with fresh_database(postgresql_server, "away") as address:
-        engine = engine_of(address)
-        upgrade(engine)
-        add_recording(engine, DATA / "test.json", NAME)
-        engine.dispose()
-        yield address
+    address = postgresql_server.create()
+    engine = engine_of(address)
+    upgrade(engine)
+    add_recording(engine, DATA / "test.json", NAME)
+    engine.dispose()
+    return address
 
 
 def test_recordings_come_back_with_the_database(
-    bento: Path, postgresql_server: str, database: str, tmp_path: Path
+    bento: Path, postgresql_server: PostgreSQL, database: str, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
     with (

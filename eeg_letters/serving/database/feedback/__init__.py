@@ -1,0 +1,1 @@
+"""What was answered, looked up again; what was true of it; and forgetting a person's session."""

@@ -1,0 +1,133 @@
+"""What a query asks for, and times as text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from urllib.parse import parse_qsl
+
+from eeg_letters.database.times import parse_when
+from eeg_letters.errors import UserError
+from eeg_letters.serving.api.refusals import quoted, refused
+
+MOST_ENTRIES = 1000
+# A cursor: the number of a prediction.
+CURSOR = re.compile(r"[0-7][0-9a-f]{15}")
+# A plus that was not escaped has become a blank.
+_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(?:([Zz])|([-+ ])(\d\d:\d\d))?)?",
+    re.ASCII,
+)
+
+
+def parse_query(query: bytes, names: Collection[str]) -> dict[str, str]:
+    """The parameters of a query by name.
+
+    Parameters
+    ----------
+    query : bytes
+        What follows the question mark.
+    names : collection of str
+        Those that there may be, each of them once.
+
+    Raises
+    ------
+    Problem
+        422, naming the first parameter that is unknown or there twice.
+    """
+    if not query:
+        return {}
+    found: dict[str, str] = {}
+    try:
+        pairs = parse_qsl(
+            query.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict"
+        )
+    except ValueError:
+        raise refused(
+            "The query is not name=value with & between them, in percent-encoded UTF-8."
+        ) from None
+    for name, value in pairs:
+        if name not in names:
+            raise refused(
+                f"There is no parameter {quoted(name)}; there are {', '.join(sorted(names))}."
+            )
+        if name in found:
+            raise refused(f"The parameter {name} is there twice.")
+        found[name] = value
+    return found
+
+
+def since_of(parameters: dict[str, str]) -> int | None:
+    """The parameter ``since`` in microseconds since 1970-01-01.
+
+    Raises
+    ------
+    Problem
+        422.
+    """
+    text = parameters.get("since")
+    if text is None:
+        return None
+    at = parse_time(text)
+    if at is None:
+        raise refused(
+            f"since is {quoted(text)}; it must be a date, or a date and a time, as ISO 8601 has"
+            " them, such as 2026-01-31T12:00:00Z."
+        )
+    return at
+
+
+def limit_of(parameters: dict[str, str], default: int) -> int:
+    """The parameter ``limit``.
+
+    Raises
+    ------
+    Problem
+        422.
+    """
+    text = parameters.get("limit", str(default))
+    if not re.fullmatch(r"[1-9][0-9]{0,3}", text) or int(text) > MOST_ENTRIES:
+        raise refused(
+            f"limit is {quoted(text)}; it must be a whole number from 1 to {MOST_ENTRIES}."
+        )
+    return int(text)
+
+
+def after_of(parameters: dict[str, str]) -> int | None:
+    """The parameter ``after`` as the number of a prediction.
+
+    Raises
+    ------
+    Problem
+        422.
+    """
+    text = parameters.get("after")
+    if text is None:
+        return None
+    if not CURSOR.fullmatch(text):
+        raise refused(f'after is {quoted(text)}; it must be what an answer has as "next".')
+    return int(text, 16)
+
+
+def cursor(number: int) -> str:
+    """What `after_of` takes for the number of a prediction."""
+    return f"{number:016x}"
+
+
+def parse_time(text: str) -> int | None:
+    """A time in microseconds since 1970-01-01; None where the text is none.
+
+    Parameters
+    ----------
+    text : str
+        ISO 8601: a date, and maybe a time and its distance from UTC, which else it is in.
+    """
+    match = _TIME.fullmatch(text)
+    if match is None:
+        return None
+    date, time, _, sign, offset = match.groups()
+    plus = f"{sign.replace(' ', '+')}{offset}" if sign else "+00:00"
+    try:
+        return parse_when(f"{date}T{time or '00:00'}{plus}", 0)
+    except UserError:
+        return None
