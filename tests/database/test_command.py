@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from sqlalchemy import Engine, func, select, text
 
@@ -247,6 +248,17 @@ def test_the_address_may_be_in_a_file(database: str, tmp_path: Path) -> None:
     succeed(database, "status")
 
 
+def await_connection(process: subprocess.Popen[str]) -> None:
+    """Wait until a command has opened its database, be it a file or a socket."""
+    seen, deadline = psutil.Process(process.pid), time.monotonic() + 30
+    while not seen.net_connections("all") and not any(
+        file.path.endswith(".sqlite") for file in seen.open_files()
+    ):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_leaves_nothing(database: str, engine: Engine, stop: signal.Signals) -> None:
     # It waits for another that imports a recording of the name.
@@ -258,8 +270,7 @@ def test_interrupted_it_leaves_nothing(database: str, engine: Engine, stop: sign
                 recordings.insert().values(name="test", imported_at=0, n_rows=0, **entry)
             )
             with running(database, "import", str(SHIPPED)) as process:
-                with pytest.raises(subprocess.TimeoutExpired):
-                    process.wait(3)
+                await_connection(process)
                 process.send_signal(stop)
                 _, errors = process.communicate(timeout=20)
             connection.rollback()
