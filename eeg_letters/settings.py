@@ -82,8 +82,8 @@ class Settings:
         ``EEG_DATABASE_FILE``: a file that has the address in place of `database`; it is read for
         each connection. Absolute.
     database_max_mb : int
-        ``EEG_DATABASE_MAX_MB``: about how large an SQLite database may become: beyond that the
-        oldest predictions are deleted.
+        ``EEG_DATABASE_MAX_MB``: about how much what is kept of answers may take in an SQLite
+        database, in millions of bytes: beyond that the oldest are deleted.
     recording : str or None
         ``EEG_RECORDING``: the recording in the database that routes without a name mean, in place
         of `test_data`.

@@ -18,7 +18,7 @@ from eeg_letters.database import revisions
 from eeg_letters.database.engine import display_url, explained, open_engine
 from eeg_letters.database.exporting import export_rows
 from eeg_letters.database.importing import add_recording, check_name, remove_recording
-from eeg_letters.database.pruning import delete_older, delete_session
+from eeg_letters.database.pruning import delete_older, delete_session, empty_wal
 from eeg_letters.database.replaying import replay
 from eeg_letters.database.status import read_status, wait_for_tables
 from eeg_letters.database.times import parse_duration, parse_when
@@ -157,6 +157,10 @@ def _prune(engine: Engine, _: Settings, arguments: argparse.Namespace) -> int:
     with explained(engine):
         for some in parts:
             deleted += some
+        if not empty_wal(engine):
+            _complain(
+                DatabaseError("what was deleted is in the file -wal until others have let go of it")
+            )
     print(f"{deleted:,} rows deleted")
     return 0
 

@@ -13,12 +13,13 @@ from struct import Struct
 from tempfile import TemporaryFile, gettempdir
 from typing import IO, Any
 
-from sqlalchemy import Connection, Engine, delete, select
+from sqlalchemy import Connection, Engine, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from eeg_letters.database.answered import to_bytes
 from eeg_letters.database.bulk import insert_many
 from eeg_letters.database.engine import explained, writing
+from eeg_letters.database.pruning import used_bytes
 from eeg_letters.database.tables import recording_rows, recordings
 from eeg_letters.errors import OutputError, RecordingError, UserError
 from eeg_letters.recordings.sources import display_name
@@ -238,8 +239,17 @@ def _write(
             connection.execute(delete(recordings).where(recordings.c.name == name))
             number = _enter(connection, recording, name)
         records = _taken(file, number, recording.n_rows, progress)
+        before = _taken_bytes(connection, file)
         insert_many(connection, recording_rows, _COLUMNS, records)
+        n_bytes = _taken_bytes(connection, file) - before
+        is_it = recordings.c.id == number
+        connection.execute(update(recordings).where(is_it).values(n_bytes=n_bytes))
     return True
+
+
+def _taken_bytes(connection: Connection, file: IO[bytes]) -> int:
+    # SQLite's pages are not full; PostgreSQL's are about as large as what is put into them.
+    return used_bytes(connection) if connection.dialect.name == "sqlite" else file.tell()
 
 
 def _enter(connection: Connection, recording: StreamedRecording, name: str) -> int | None:
@@ -250,6 +260,7 @@ def _enter(connection: Connection, recording: StreamedRecording, name: str) -> i
         "sha256": recording.sha256,
         "imported_at": time.time_ns() // 1000,
         "n_rows": recording.n_rows,
+        "n_bytes": 0,
         "schema": layout.schema.to_metadata(),
         "columns": json.dumps(layout.columns),
         "label_column": layout.label_column,

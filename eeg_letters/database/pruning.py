@@ -6,10 +6,10 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 
-from sqlalchemy import ColumnElement, Engine, delete, func, select, text
+from sqlalchemy import ColumnElement, Connection, Engine, delete, func, select, text
 
 from eeg_letters.database.engine import sqlite_file, writing
-from eeg_letters.database.tables import predictions, writers
+from eeg_letters.database.tables import predictions, recordings, writers
 
 # Deleted in one transaction, so that nobody who writes waits for long.
 _SOME = 1000
@@ -18,7 +18,20 @@ _WAL_SECONDS = 2
 
 
 def shrink(engine: Engine, most_bytes: int) -> int:
-    """Delete the oldest predictions until an SQLite database is small enough; gives how many."""
+    """Delete the oldest predictions until those of an SQLite database are small enough.
+
+    Parameters
+    ----------
+    engine : sqlalchemy.Engine
+        Of the database.
+    most_bytes : int
+        What it may take besides recordings.
+
+    Returns
+    -------
+    int
+        How many were deleted.
+    """
     deleted = 0
     while _size(engine) > most_bytes:
         oldest = select(predictions.c.id).order_by(predictions.c.id).limit(_SOME)
@@ -28,18 +41,23 @@ def shrink(engine: Engine, most_bytes: int) -> int:
             ).rowcount
         deleted += found
         if not found:
-            # What is left are recordings.
             break
     return deleted
 
 
 def _size(engine: Engine) -> int:
-    # Without the pages that are free.
+    # Nobody's answers are to make room for a recording.
+    of_recordings = select(func.coalesce(func.sum(recordings.c.n_bytes), 0))
     with engine.connect() as connection:
-        pages, free, size = (
-            int(connection.execute(text(f"PRAGMA {name}")).scalar_one())
-            for name in ("page_count", "freelist_count", "page_size")
-        )
+        return used_bytes(connection) - int(connection.execute(of_recordings).scalar_one())
+
+
+def used_bytes(connection: Connection) -> int:
+    """What is in an SQLite database takes, without pages that are free."""
+    pages, free, size = (
+        int(connection.execute(text(f"PRAGMA {name}")).scalar_one())
+        for name in ("page_count", "freelist_count", "page_size")
+    )
     return (pages - free) * size
 
 

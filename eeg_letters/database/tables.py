@@ -46,6 +46,8 @@ recordings = Table(
     Column("sha256", Text, nullable=False),
     Column("imported_at", BigInteger, nullable=False),
     Column("n_rows", BigInteger, nullable=False),
+    # About what its rows take in the database.
+    Column("n_bytes", BigInteger, nullable=False),
     # `eeg_letters.schema.Schema.to_metadata` of its features and classes.
     Column("schema", Text, nullable=False),
     # Names, as a JSON list.

@@ -267,7 +267,7 @@ def test_interrupted_it_leaves_nothing(database: str, engine: Engine, stop: sign
         with writing(other) as connection:
             entry = dict.fromkeys(("sha256", "schema", "columns", "label_column"), "x")
             connection.execute(
-                recordings.insert().values(name="test", imported_at=0, n_rows=0, **entry)
+                recordings.insert().values(name="test", imported_at=0, n_rows=0, n_bytes=0, **entry)
             )
             with running(database, "import", str(SHIPPED)) as process:
                 await_connection(process)

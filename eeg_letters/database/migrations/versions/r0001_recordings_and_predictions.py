@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("sha256", sa.Text, nullable=False),
         sa.Column("imported_at", sa.BigInteger, nullable=False),
         sa.Column("n_rows", sa.BigInteger, nullable=False),
+        sa.Column("n_bytes", sa.BigInteger, nullable=False),
         sa.Column("schema", sa.Text, nullable=False),
         sa.Column("columns", sa.Text, nullable=False),
         sa.Column("label_column", sa.Text, nullable=False),

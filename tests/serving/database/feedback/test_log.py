@@ -94,6 +94,7 @@ def test_values_of_a_recording_in_the_database_are_found_there(service: Service)
                 sha256="f" * 64,
                 imported_at=1,
                 n_rows=1,
+                n_bytes=1,
                 schema=SCHEMA.to_metadata(),
                 columns="[]",
                 label_column="# Letter",
