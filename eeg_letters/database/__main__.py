@@ -18,6 +18,7 @@ from eeg_letters.database import revisions
 from eeg_letters.database.engine import display_url, explained, open_engine
 from eeg_letters.database.exporting import export_rows
 from eeg_letters.database.importing import add_recording, check_name, remove_recording
+from eeg_letters.database.kept import FileRows
 from eeg_letters.database.pruning import delete_older, delete_session, empty_wal
 from eeg_letters.database.replaying import replay
 from eeg_letters.database.status import read_status, wait_for_tables
@@ -27,7 +28,7 @@ from eeg_letters.labels import LABEL_COLUMNS
 from eeg_letters.progress import show_progress
 from eeg_letters.recordings.sources import display_name
 from eeg_letters.scales import Scale
-from eeg_letters.settings import Settings, read_settings
+from eeg_letters.settings import SHIPPED, Settings, read_settings
 
 PROGRAM = "eeg_letters.database"
 # In a recording's name, the place of the file's name.
@@ -126,11 +127,16 @@ def _remove(engine: Engine, _: Settings, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _export(engine: Engine, _: Settings, arguments: argparse.Namespace) -> int:
+def _export(engine: Engine, settings: Settings, arguments: argparse.Namespace) -> int:
     output = Path(arguments.output)
     with _progress(str(output)) as told:
         exported = export_rows(
-            engine, output, labelled=arguments.labelled, since=arguments.since, progress=told
+            engine,
+            output,
+            FileRows(settings.test_data or SHIPPED),
+            labelled=arguments.labelled,
+            since=arguments.since,
+            progress=told,
         )
     print(f"{output}: {exported.n_rows:,} rows")
     if exported.left_out:

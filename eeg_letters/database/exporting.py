@@ -19,10 +19,11 @@ from eeg_letters.database.engine import explained
 from eeg_letters.database.kept import (
     NOT_KEPT,
     RECORDING_GONE,
+    FileRows,
     count_kept,
     kept_chunks,
     load_served,
-    stored_powers,
+    powers_of,
 )
 from eeg_letters.database.tables import class_column, predictions
 from eeg_letters.database.times import to_iso
@@ -64,6 +65,7 @@ class Exported:
 def export_rows(
     engine: Engine,
     output: Path,
+    file: FileRows,
     *,
     labelled: bool = False,
     since: int | None = None,
@@ -77,6 +79,8 @@ def export_rows(
         Of a database with the tables that are needed.
     output : pathlib.Path
         A .csv or .parquet; it appears whole or not at all.
+    file : FileRows
+        What the service has its stored rows from.
     labelled : bool
         Whether rows without feedback are left out; otherwise their label is empty.
     since : int, optional
@@ -113,7 +117,7 @@ def export_rows(
         if newest is None:
             what = "rows with feedback" if labelled else "rows"
             raise UserError(f"{output}: no {what} are kept{'' if since is None else ' since then'}")
-        rows = _Rows(known, known[newest].schema)
+        rows = _Rows(known, known[newest].schema, file)
         with atomic_write(output) as partial:
             batches = _batches(engine, which, rows, of_all, progress)
             write(partial, rows.columns, batches)
@@ -139,8 +143,9 @@ def _batches(
 
 class _Rows:
     # Makes rows of a recording of those of the database.
-    def __init__(self, known: Mapping[int, Served], schema: Schema) -> None:
+    def __init__(self, known: Mapping[int, Served], schema: Schema, file: FileRows) -> None:
         self._schema = schema
+        self._file = file
         self._fitting = {
             number for number, served in known.items() if difference(schema, served.schema) is None
         }
@@ -149,7 +154,7 @@ class _Rows:
 
     def batch(self, connection: Connection, chunk: Sequence[Row[Any]]) -> RecordBatch:
         fitting = [row for row in chunk if row.served_id in self._fitting]
-        found = stored_powers(connection, self._schema, fitting)
+        found = list(powers_of(connection, self._schema, fitting, self._file))
         rows = [row for row, powers in zip(fitting, found, strict=True) if powers is not None]
         self.told.left_out.update(_missing(fitting, found))
         if len(fitting) < len(chunk):

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, Engine, Row, func, select
 
-from eeg_letters.database.answered import Floats, Served
+from eeg_letters.database.answered import Floats, Served, to_bytes
 from eeg_letters.database.tables import predictions, recording_rows, recordings, served
-from eeg_letters.errors import SchemaError
+from eeg_letters.errors import RecordingError, SchemaError
+from eeg_letters.recordings.recording import read_recording
 from eeg_letters.schema import Schema
 
 # That are read at a time.
@@ -102,6 +104,42 @@ def stored_powers(
         else found[row.recording_sha256].get(row.line)
         for row in rows
     ]
+
+
+class FileRows:
+    """The stored rows of a service that has them from a file, read when they are asked for.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.rows = cache(self._rows)
+
+    def _rows(self, schema: Schema) -> tuple[str, dict[int, bytes]]:
+        """Checksum, and band powers by line number; nothing where it cannot be read."""
+        try:
+            recording = read_recording(self._path, schema)
+        except RecordingError:
+            return "", {}
+        return recording.sha256, dict(
+            zip(recording.rows, to_bytes(recording.features), strict=True)
+        )
+
+
+def powers_of(
+    connection: Connection, schema: Schema, rows: Sequence[Row[Any]], file: FileRows
+) -> Iterator[bytes | None]:
+    """As `stored_powers`, of rows of a file, too, where it is the one that was answered."""
+    for row, powers in zip(rows, stored_powers(connection, schema, rows), strict=True):
+        if powers is None and row.recording_sha256 is not None:
+            sha256, of_file = file.rows(schema)
+            yield of_file.get(row.line) if row.recording_sha256 == sha256 else None
+        else:
+            yield powers
 
 
 def _rows_of(

@@ -6,27 +6,26 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, Row
 
-from eeg_letters.database.answered import Floats, Served, from_bytes, to_bytes
+from eeg_letters.database.answered import Floats, Served, from_bytes
 from eeg_letters.database.engine import explained
 from eeg_letters.database.kept import (
     NOT_KEPT,
     RECORDING_GONE,
+    FileRows,
     count_kept,
     kept_chunks,
     load_served,
-    stored_powers,
+    powers_of,
 )
 from eeg_letters.database.tables import class_column, predictions, probabilities_column
-from eeg_letters.errors import RecordingError, StoreError
+from eeg_letters.errors import StoreError
 from eeg_letters.models import MODELS, Model
-from eeg_letters.recordings.recording import read_recording
 from eeg_letters.schema import Schema
 from eeg_letters.scoring.scorer import Scorer
 from eeg_letters.scoring.store import load_entry
@@ -106,7 +105,7 @@ def replay(
         of_all = count_kept(engine, which)
         with engine.connect() as connection:
             known = load_served(connection)
-        file = _File(settings.test_data or SHIPPED)
+        file = FileRows(settings.test_data or SHIPPED)
         for connection, chunk in kept_chunks(engine, which):
             for number in sorted({row.served_id for row in chunk}):
                 rows = [row for row in chunk if row.served_id == number]
@@ -117,35 +116,18 @@ def replay(
     return replayed
 
 
-class _File:
-    # The stored rows of a service that has them from a file.
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.rows = cache(self._rows)
-
-    def _rows(self, schema: Schema) -> tuple[str, dict[int, bytes]]:
-        """Checksum, and band powers by line number; nothing where it cannot be read."""
-        try:
-            recording = read_recording(self._path, schema)
-        except RecordingError:
-            return "", {}
-        return recording.sha256, dict(
-            zip(recording.rows, to_bytes(recording.features), strict=True)
-        )
-
-
 def _compare(
     connection: Connection,
     served: Served,
     rows: Sequence[Row[Any]],
-    file: _File,
+    file: FileRows,
     replayed: Replayed,
 ) -> None:
     scorers = {
         model: _load_scorer(f"{model.name}:{served.versions.get(model.name)}") for model in MODELS
     }
     scored: list[tuple[Row[Any], bytes]] = []
-    for row, powers in zip(rows, _powers(connection, served, rows, file), strict=True):
+    for row, powers in zip(rows, powers_of(connection, served.schema, rows, file), strict=True):
         if powers is None:
             gone = NOT_KEPT if row.recording_sha256 is None else RECORDING_GONE
             replayed.not_replayable[gone] += 1
@@ -180,17 +162,6 @@ def _compare(
         replayed.n_different += 1
         if len(replayed.different) < _MOST_TOLD:
             replayed.different.append(f"{row.request_id}, row {row.row}: {'; '.join(told_of)}")
-
-
-def _powers(
-    connection: Connection, served: Served, rows: Sequence[Row[Any]], file: _File
-) -> Iterator[bytes | None]:
-    for row, powers in zip(rows, stored_powers(connection, served.schema, rows), strict=True):
-        if powers is None and row.recording_sha256 is not None:
-            sha256, of_file = file.rows(served.schema)
-            yield of_file.get(row.line) if row.recording_sha256 == sha256 else None
-        else:
-            yield powers
 
 
 @cache

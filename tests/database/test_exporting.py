@@ -16,12 +16,13 @@ from eeg_letters.database import kept
 from eeg_letters.database.engine import writing
 from eeg_letters.database.exporting import export_rows
 from eeg_letters.database.importing import add_recording, remove_recording
+from eeg_letters.database.kept import FileRows
 from eeg_letters.database.tables import predictions
 from eeg_letters.errors import OutputError, UserError
 from eeg_letters.models import LDA
 from eeg_letters.recordings.any_format import read_any
 from eeg_letters.scales import Scale
-from eeg_letters.settings import SHIPPED, Settings
+from eeg_letters.settings import DATA, SHIPPED, Settings
 from tests.conftest import run_python, run_train, select_rows, stored_metadata
 from tests.database.conftest import Keeping, complaint, load, run, succeed
 from tests.headsets.conftest import TRAIN
@@ -29,6 +30,8 @@ from tests.headsets.trials import TRIALS, write
 from tests.shipped import FEATURES, SCHEMA
 
 ENDINGS = pytest.mark.parametrize("ending", ["csv", "parquet"])
+# No file that a service has its rows from.
+FILE = FileRows(DATA / "none.json")
 
 
 def label(engine: Engine, request_id: str, classes: dict[int, int]) -> None:
@@ -57,7 +60,7 @@ def test_labelled_rows_are_read_as_a_recording(
     keeping.rows("b", rows[20:])
     label(engine, "a", {0: 4, 19: 25})
     label(engine, "b", {3: 0})
-    assert export_rows(engine, output, labelled=True).n_rows == 3
+    assert export_rows(engine, output, FILE, labelled=True).n_rows == 3
     exported = read_any(output, SCHEMA)
     np.testing.assert_array_equal(exported.features, rows[[0, 19, 23]])
     assert exported.labels.tolist() == [4, 25, 0]
@@ -71,7 +74,7 @@ def test_each_row_tells_of_its_answer(keeping: Keeping, tmp_path: Path, ending: 
     output = tmp_path / f"out.{ending}"
     rows = read_any(SHIPPED).features[:2]
     keeping.rows('it\'s, "b"', rows, at=1_782_900_000_250_000, session="s1")
-    export_rows(keeping.engine, output)
+    export_rows(keeping.engine, output, FILE)
     found = table(output)
     about = ["Time", "Session", "Request", "Row in request"]
     answers = ["LDA prediction", "Neural Network prediction"]
@@ -94,7 +97,7 @@ def test_rows_without_feedback_have_an_empty_label(
     output = tmp_path / f"out.{ending}"
     keeping.rows("a", read_any(SHIPPED).features[:3])
     label(engine, "a", {1: 7})
-    assert export_rows(engine, output).n_rows == 3
+    assert export_rows(engine, output, FILE).n_rows == 3
     assert table(output)["# Letter"].to_list() == [None, 7, None]
 
 
@@ -103,10 +106,10 @@ def test_rows_from_a_time_on(keeping: Keeping, tmp_path: Path) -> None:
     rows = read_any(SHIPPED).features[:3]
     for number, row in enumerate(rows):
         keeping.rows(str(number), row[np.newaxis], at=number)
-    assert export_rows(keeping.engine, output, since=1).n_rows == 2
+    assert export_rows(keeping.engine, output, FILE, since=1).n_rows == 2
     np.testing.assert_array_equal(table(output).select(FEATURES).to_numpy(), rows[1:])
     with pytest.raises(UserError, match=r"out\.csv: no rows are kept since then"):
-        export_rows(keeping.engine, output, since=3)
+        export_rows(keeping.engine, output, FILE, since=3)
     assert output.exists()
 
 
@@ -117,17 +120,22 @@ def test_rows_of_a_stored_recording_have_its_band_powers(
     for line in (3, 5, 3):
         keeping.stored_row(f"r{line}", line)
     keeping.rows("b", keeping.inference.rows[0][np.newaxis])
-    exported = export_rows(engine, output)
+    exported = export_rows(engine, output, FILE)
     assert (exported.n_rows, exported.reasons) == (1, "3 recording gone")
     add_recording(engine, SHIPPED, "shipped")
-    exported = export_rows(engine, output)
+    exported = export_rows(engine, output, FILE)
     assert (exported.n_rows, exported.reasons) == (4, "")
     stored = keeping.inference.rows
     np.testing.assert_array_equal(
         table(output).select(FEATURES).to_numpy(), [stored[line] for line in (3, 5, 3, 0)]
     )
     remove_recording(engine, "shipped")
-    assert export_rows(engine, output).n_rows == 1
+    assert export_rows(engine, output, FILE).n_rows == 1
+    # From the file that the service has its rows from.
+    assert export_rows(engine, output, FileRows(SHIPPED)).n_rows == 4
+    np.testing.assert_array_equal(
+        table(output).select(FEATURES).to_numpy(), [stored[line] for line in (3, 5, 3, 0)]
+    )
 
 
 def test_rows_whose_band_powers_were_not_kept_are_left_out(
@@ -154,7 +162,7 @@ def test_more_rows_than_are_read_at_a_time(
     rows = read_any(SHIPPED).features[:30]
     keeping.rows("a", rows)
     seen: list[tuple[int, int]] = []
-    export_rows(keeping.engine, output, progress=lambda *told: seen.append(told))
+    export_rows(keeping.engine, output, FILE, progress=lambda *told: seen.append(told))
     assert seen == [(7, 30), (14, 30), (21, 30), (28, 30), (30, 30)]
     np.testing.assert_array_equal(table(output).select(FEATURES).to_numpy(), rows)
     assert table(output)["Line"].to_list() == list(range(30))
@@ -216,7 +224,7 @@ def test_other_features_classes_and_scales(
     label(engine, "a", {0: 2, 1: 0, 2: 1, 3: 2})
     for ending in ("csv", "parquet"):
         output = tmp_path / f"out.{ending}"
-        export_rows(engine, output, labelled=True)
+        export_rows(engine, output, FILE, labelled=True)
         exported = read_any(output, schema)
         np.testing.assert_allclose(exported.features, rows, rtol=1e-12)
         assert (exported.label_column, exported.labels.tolist()) == ("label", [2, 0, 1, 2])
@@ -229,7 +237,7 @@ def test_rows_of_other_features_than_the_newest_are_left_out(
     other = load(home, Settings(test_data=home / "1.csv"))
     Keeping(engine, other).rows("a", np.array(list(other.rows.values()))[:5])
     keeping.rows("b", keeping.inference.rows[0][np.newaxis])
-    exported = export_rows(engine, tmp_path / "out.csv")
+    exported = export_rows(engine, tmp_path / "out.csv", FILE)
     assert exported.n_rows == 1
     assert exported.reasons == "5 of other features or classes than the newest"
 
@@ -243,7 +251,7 @@ def test_what_cannot_be_written(database: str, keeping: Keeping, tmp_path: Path)
     keeping.rows("a", keeping.inference.rows[0][np.newaxis])
     missing = tmp_path / "none" / "nowhere" / "out.csv"
     with pytest.raises(OutputError):
-        export_rows(keeping.engine, missing)
+        export_rows(keeping.engine, missing, FILE)
     assert "cannot be written" in complaint(run(database, "export", missing), 1)
 
 
