@@ -18,7 +18,6 @@ from eeg_letters.database.answered import from_bytes
 from eeg_letters.database.tables import predictions
 from eeg_letters.models import LDA, MLP
 from tests.conftest import samples, serve_process
-from tests.serving.database.conftest import engine_of
 from tests.shipped import SCHEMA
 
 FEATURES = SCHEMA.features.names
@@ -184,25 +183,27 @@ def empty(database: str, engine: Engine) -> str:
     return database
 
 
-def test_band_powers_are_left_out_where_they_are_not_to_be_kept(bento: Path, empty: str) -> None:
+def test_band_powers_are_left_out_where_they_are_not_to_be_kept(
+    bento: Path, empty: str, engine: Engine
+) -> None:
     with serve_process(bento, None, EEG_DATABASE=empty, EEG_KEEP_ROWS="false", **KEPT) as (url, _):
         assert httpx.post(f"{url}/predict", json={"rows": some_rows(2)}).status_code == 200
         assert httpx.get(f"{url}/prediction/5").status_code == 200
-    with engine_of(empty).connect() as connection:
+    with engine.connect() as connection:
         found = connection.execute(select(predictions)).mappings().all()
     assert len(found) == 3
     assert all(each["powers"] is None for each in found)
     assert all(each["lda_probabilities"] for each in found)
 
 
-def test_nothing_is_kept_unless_it_is_asked_for(bento: Path, empty: str) -> None:
+def test_nothing_is_kept_unless_it_is_asked_for(bento: Path, empty: str, engine: Engine) -> None:
     with serve_process(bento, EEG_DATABASE=empty) as (url, _):
         assert httpx.get(f"{url}/prediction/5").status_code == 200
-    with engine_of(empty).connect() as connection:
+    with engine.connect() as connection:
         assert connection.execute(select(func.count()).select_from(predictions)).scalar() == 0
 
 
-def test_beyond_the_most_megabytes_the_oldest_go(bento: Path, empty: str) -> None:
+def test_beyond_the_most_megabytes_the_oldest_go(bento: Path, empty: str, engine: Engine) -> None:
     if not empty.startswith("sqlite"):
         pytest.skip("PostgreSQL is pruned by the command")
     body = json.dumps({"rows": some_rows(500)})
@@ -212,8 +213,8 @@ def test_beyond_the_most_megabytes_the_oldest_go(bento: Path, empty: str) -> Non
     ):
         for number in range(12):
             client.post("/predict", content=body, headers={"x-request-id": f"n-{number}"})
-        Kept(client, engine_of(empty)).settle()
-    with engine_of(empty).connect() as connection:
+        Kept(client, engine).settle()
+    with engine.connect() as connection:
         found = connection.execute(select(predictions.c.request_id).distinct()).scalars().all()
         kept_rows = connection.execute(select(func.count()).select_from(predictions)).scalar_one()
     assert "n-11" in found

@@ -140,6 +140,12 @@ def test_every_route_is_in_the_document(
     }
 
 
+# Each way to read and each database once: one takes half a minute.
+@pytest.mark.parametrize(
+    ("database", "settings"),
+    [("sqlite", "a file"), ("postgresql", "a recording")],
+    indirect=True,
+)
 def test_nothing_made_from_the_document_or_against_it_breaks_the_service(
     service: tuple[str, Path], tmp_path: Path
 ) -> None:
