@@ -40,6 +40,7 @@ def test_nothing_made_from_the_document_or_against_it_breaks_the_service(
         tmp_path,
         "--include-path-regex=accuracy|feedback|sessions|log",
         "--max-examples=5",
+        "--phases=examples,coverage,fuzzing",
     )
     assert finished.returncode == 0, finished.stdout[-6000:]
     assert "Traceback" not in service.log.read_text()
