@@ -20,7 +20,6 @@ function checkRecording(name) {
 async function openRecordings(recording) {
   showChoice(recording);
   if (!areListed) await listRecordings();
-  showChoice(recordingOf(new URLSearchParams(location.search)));
 }
 
 function listRecordings() {
@@ -35,6 +34,7 @@ function listRecordings() {
       forgetRows();
       open();
     }
+    showChoice(recordingOf(new URLSearchParams(location.search)));
   });
 }
 
@@ -122,9 +122,6 @@ function goBack() {
 }
 
 $("recording").addEventListener("change", () => go(`?recording=${$("recording").value}`));
-for (const type of ["focus", "pointerdown"]) $("recording").addEventListener(type, async () => {
-  await listRecordings();
-  showChoice(recordingOf(new URLSearchParams(location.search)));
-});
+for (const type of ["focus", "pointerdown"]) $("recording").addEventListener(type, listRecordings);
 $("later").addEventListener("click", goOn);
 $("earlier").addEventListener("click", goBack);

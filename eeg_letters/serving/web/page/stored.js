@@ -14,36 +14,41 @@ async function openLine(asked) {
   $("line-absent").textContent = hasRows ? "" : NO_ROWS;
   if (SERVED.database) openRecordings(recording);
   if (!hasRows) return;
-  await inPlace("problem", async (signal) => {
-    const given = asked.get("line") ?? undefined;
-    const all = await rowsWith(recording, given, signal).catch((failure) => { if (!signal.aborted) failLine(given); throw failure; });
-    if (signal.aborted) return;
-    showRowsOf(all);
-    const line = given ?? String(lineToShow(all) ?? "");
-    if (given === undefined && line === "") {
-      failLine();
-      throw new Failure("The recording has no rows.", 404);
-    }
-    $("line").value = line;
-    document.title = `Line ${line} – ${TITLE}`;
-    const place = all.places.get(Number(line));
-    if (place === undefined || !/^\d+$/.test(line)) {
-      lineView.reading.fade();
-      $("place").textContent = "";
-      await ask(pathOf(recording, `line/${encodeURIComponent(line)}`), { signal });
-      // Something else is at such a path as “..”.
-      throw new Failure(`There is no stored row with line ${line}.`, 404);
-    }
-    shownLine = all.lines[place];
-    lineView.strip.move(place);
-    const row = await storedRow(shownLine, all).catch((failure) => { lineView.reading.fade(); throw failure; });
-    if (signal.aborted) return;
-    const sentence = lineView.reading.show(row);
-    say(`Line ${line}. ${sentence}`);
-    showCurl(line, recording);
-    // Where answers are kept, only what was looked at is.
-    if (!SERVED.database?.keeps) for (const near of [place + 1, place - 1]) if (all.lines[near] !== undefined) storedRow(all.lines[near], all).catch(() => {});
-  });
+  await inPlace("problem", (signal) => showLine(asked.get("line") ?? undefined, recording, signal).catch((failure) => {
+    // It may have been removed.
+    if (recording !== OWN && failure.status === 404 && !signal.aborted) listRecordings();
+    throw failure;
+  }));
+}
+
+async function showLine(given, recording, signal) {
+  const all = await rowsWith(recording, given, signal).catch((failure) => { if (!signal.aborted) failLine(given); throw failure; });
+  if (signal.aborted) return;
+  showRowsOf(all);
+  const line = given ?? String(lineToShow(all) ?? "");
+  if (given === undefined && line === "") {
+    failLine();
+    throw new Failure("The recording has no rows.", 404);
+  }
+  $("line").value = line;
+  document.title = `Line ${line} – ${TITLE}`;
+  const place = all.places.get(Number(line));
+  if (place === undefined || !/^\d+$/.test(line)) {
+    lineView.reading.fade();
+    $("place").textContent = "";
+    await ask(pathOf(recording, `line/${encodeURIComponent(line)}`), { signal });
+    // Something else is at such a path as “..”.
+    throw new Failure(`There is no stored row with line ${line}.`, 404);
+  }
+  shownLine = all.lines[place];
+  lineView.strip.move(place);
+  const row = await storedRow(shownLine, all).catch((failure) => { lineView.reading.fade(); throw failure; });
+  if (signal.aborted) return;
+  const sentence = lineView.reading.show(row);
+  say(`Line ${line}. ${sentence}`);
+  showCurl(line, recording);
+  // Where answers are kept, only what was looked at is.
+  if (!SERVED.database?.keeps) for (const near of [place + 1, place - 1]) if (all.lines[near] !== undefined) storedRow(all.lines[near], all).catch(() => {});
 }
 
 // Rows of a recording among which a line is, if there is such a line.
