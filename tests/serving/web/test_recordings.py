@@ -45,6 +45,14 @@ def server(kept: Service) -> str:
     return str(kept.client.base_url).rstrip("/")
 
 
+@pytest.fixture
+def page(browser: Browser, server: str) -> Iterator[Page]:
+    # A score may be refused until it is worked out.
+    options = {"viewport": {"width": 1280, "height": 800}}
+    with watched(browser, server, refusals=True, **options) as page:
+        yield page
+
+
 def choose(page: Page, name: str) -> None:
     page.select_option("#recording", name)
     expect(page).to_have_url(re.compile(rf"recording={name}$"))
@@ -121,61 +129,52 @@ def test_a_long_recording_is_shown_in_parts(page: Page) -> None:
     expect(strip).to_have_attribute("aria-valuemax", "9")
 
 
-def test_a_score_that_is_worked_out_is_waited_for(
-    browser: Browser, server: str, kept: Service
-) -> None:
+def test_a_score_that_is_worked_out_is_waited_for(page: Page, kept: Service) -> None:
     add_recording(kept.engine, DATA / "test.json", "scored")
     enlarge(kept.engine, "scored", 20)
-    with watched(browser, server, refusals=True) as page:
-        page.goto("/?recording=scored")
-        score = page.locator("#recording-score")
-        expect(score).to_contain_text("The score of scored is being worked out:")
-        expect(score).to_contain_text(re.compile(r"Asking again in \d+ seconds?\."))
-        expect_line(page, 232)
-        expect(score).to_contain_text("Right: LDA", timeout=60_000)
+    page.goto("/?recording=scored")
+    score = page.locator("#recording-score")
+    expect(score).to_contain_text("The score of scored is being worked out:")
+    expect(score).to_contain_text(re.compile(r"Asking again in \d+ seconds?\."))
+    expect_line(page, 232)
+    expect(score).to_contain_text("Right: LDA", timeout=60_000)
     remove_recording(kept.engine, "scored")
 
 
-def test_one_that_does_not_fit_and_one_that_is_not_there_say_so(
-    browser: Browser, server: str, kept: Service
-) -> None:
-    with watched(browser, server, refusals=True) as page:
-        open_line(page, 7)
-        choose(page, "other-cap")
-        problem = page.locator("#problem")
-        expect(problem).to_contain_text("The recording other-cap does not fit the models:")
+def test_one_that_does_not_fit_and_one_that_is_not_there_say_so(page: Page, kept: Service) -> None:
+    open_line(page, 7)
+    choose(page, "other-cap")
+    problem = page.locator("#problem")
+    expect(problem).to_contain_text("The recording other-cap does not fit the models:")
+    expect(page.locator("#line-reading")).to_be_hidden()
+    expect(page.locator("#line-strip")).to_be_hidden()
+    # Rows of one's own do not depend on it.
+    stored = kept.client.get("/line/7").json()
+    page.click("nav >> text=Your rows")
+    page.fill("#text", as_csv([stored]))
+    page.click("#own >> text=Predict")
+    expect(page.locator("#own-score")).to_contain_text("1 row;")
+    for name in ("nothing", "..", "<img src=x onerror=alert(1)>"):
+        page.goto(f"/?recording={name}")
+        expect(problem).to_contain_text("There is no recording")
+        expect(problem).to_contain_text(name)
         expect(page.locator("#line-reading")).to_be_hidden()
-        expect(page.locator("#line-strip")).to_be_hidden()
-        # Rows of one's own do not depend on it.
-        stored = kept.client.get("/line/7").json()
-        page.click("nav >> text=Your rows")
-        page.fill("#text", as_csv([stored]))
-        page.click("#own >> text=Predict")
-        expect(page.locator("#own-score")).to_contain_text("1 row;")
-        for name in ("nothing", "..", "<img src=x onerror=alert(1)>"):
-            page.goto(f"/?recording={name}")
-            expect(problem).to_contain_text("There is no recording")
-            expect(problem).to_contain_text(name)
-            expect(page.locator("#line-reading")).to_be_hidden()
-        choose(page, "training")
-        expect_line(page, 232)
-        expect(problem).to_be_empty()
+    choose(page, "training")
+    expect_line(page, 232)
+    expect(problem).to_be_empty()
 
 
-def test_one_that_is_removed_meanwhile_says_so(
-    browser: Browser, server: str, kept: Service
-) -> None:
+def test_one_that_is_removed_meanwhile_says_so(page: Page, kept: Service) -> None:
     add_recording(kept.engine, DATA / "test.json", "removed")
-    with watched(browser, server, refusals=True) as page:
-        page.goto("/?recording=removed&line=3")
-        expect_line(page, 3)
-        remove_recording(kept.engine, "removed")
-        page.fill("#line", "900")
-        page.press("#line", "Enter")
-        expect(page.locator("#problem")).to_contain_text('There is no recording "removed".')
-        choose(page, "training")
-        expect_line(page, 232)
-        expect(page.locator("#recording option", has_text="removed")).to_have_count(0)
+    page.goto("/?recording=removed&line=3")
+    expect_line(page, 3)
+    remove_recording(kept.engine, "removed")
+    page.fill("#line", "900")
+    page.press("#line", "Enter")
+    expect(page.locator("#problem")).to_contain_text('There is no recording "removed".')
+    choose(page, "training")
+    expect_line(page, 232)
+    expect(page.locator("#recording option", has_text="removed")).to_have_count(0)
 
 
 def test_another_in_the_place_of_one_is_shown_when_the_list_is_opened(
