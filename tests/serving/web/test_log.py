@@ -17,7 +17,7 @@ from sqlalchemy import update
 from eeg_letters.database.engine import writing
 from eeg_letters.database.tables import predictions, probabilities_column
 from eeg_letters.models import MODELS
-from tests.conftest import ROOT, watched
+from tests.conftest import watched
 from tests.serving.database.feedback.conftest import (
     OPEN,
     ROW,
@@ -28,10 +28,10 @@ from tests.serving.database.feedback.conftest import (
 from tests.serving.database.feedback.test_log import settle
 from tests.serving.database.feedback.test_tokens import TOKENS, write
 from tests.serving.web import test_page_of_any_schema as any_schema
-from tests.serving.web.views import TITLES
+from tests.serving.web.test_page import MOST_BYTES, SCREENSHOTS
+from tests.serving.web.views import LINE, TITLES, expect_line
 from tests.shipped import BANDS, FEATURES
 
-SCREENSHOTS = ROOT / ".cache" / "screenshots"
 # Longer than the page waits between two requests.
 WHILE = 3_000
 
@@ -387,6 +387,26 @@ def test_a_token_is_asked_for_and_nowhere_stored(
         assert requests == []
         log = (tmp_path / "log").read_text()
         assert not any(token in log for token in TOKENS.values())
+
+
+def test_a_log_that_is_off_has_no_view(
+    browser: Browser, trained_home: Path, tmp_path: Path
+) -> None:
+    database = with_tables(f"sqlite:///{tmp_path}/letters.sqlite")
+    with (
+        serving(trained_home, database, tmp_path / "log") as service,
+        watched(browser, base(service)) as page,
+    ):
+        requests = asked(page)
+        page.goto("/?view=log")
+        expect_line(page, LINE)
+        expect(page.locator("nav a")).to_have_text(["Stored lines", "Your rows", "Models", "API"])
+        assert (page.locator("#view-log").count(), requests) == (0, [])
+
+
+def test_the_page_is_small_with_all_of_it(kept: Service) -> None:
+    page = kept.client.get("/", headers={"accept": "text/html"})
+    assert len(page.content) < MOST_BYTES
 
 
 @pytest.mark.parametrize("view", ["log", "models"])
