@@ -182,6 +182,7 @@ def of_request(
     request_id: str,
     limit: int,
     after: int | None = None,
+    only_row: int | None = None,
 ) -> list[Kept]:
     """All rows that a request id was given for, with their band powers, oldest first.
 
@@ -193,10 +194,14 @@ def of_request(
         Any number of requests may have had it.
     after : int or None
         Only those whose `id` is higher.
+    only_row : int or None
+        Only that row of a request.
     """
     conditions = [predictions.c.request_id == request_id]
     if after is not None:
         conditions.append(predictions.c.id > after)
+    if only_row is not None:
+        conditions.append(predictions.c.row == only_row)
     asked = select(predictions).where(*conditions).order_by(predictions.c.id).limit(limit)
     rows = connection.execute(asked).all()
     by_number: defaultdict[int, list[Row[Any]]] = defaultdict(list)

@@ -72,7 +72,7 @@ def build_routes(
         return Response("\n".join([*lines, "readyz check passed", ""]).encode(), text)
 
     return [
-        Route("/", ("GET",), build_index(page(inference), openapi)),
+        Route("/", ("GET",), build_index(page(inference, settings), openapi)),
         *api.build_routes(inference, metrics, settings, scheduler, keep),
         Route("/livez", ("GET",), fixed(healthy), internal=True, at_once=True),
         Route("/readyz", ("GET",), ready, internal=True, at_once=True, reads_query=True),

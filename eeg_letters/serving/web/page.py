@@ -16,6 +16,7 @@ from eeg_letters.montage import flat_positions
 from eeg_letters.schema import Features, Schema, counted
 from eeg_letters.serving.inference import Inference
 from eeg_letters.serving.routing import Response
+from eeg_letters.settings import Settings
 
 # Names that are any text are not among them: scripts alone put these on the page.
 _WORD = re.compile(r"\{(\w+)\}")
@@ -23,18 +24,36 @@ _LINKED = re.compile(
     r'<link rel="stylesheet" href="(?P<style>\w+\.css)">'
     r'|<script src="(?P<script>\w+\.js)"></script>'
 )
+# What is there only with a database, with the routes of its log, or where these need a token.
+_PART = re.compile(
+    r"<!-- (?P<needed>database|log|tokens) -->\n(?P<part>.*?)<!-- /(?P=needed) -->\n", re.DOTALL
+)
 
 
-def page(inference: Inference) -> Response:
-    """The page, with a Content-Security-Policy that allows only its own scripts and host."""
-    served = _as_script(_served(inference))
+def page(inference: Inference, settings: Settings) -> Response:
+    """The page, with a Content-Security-Policy that allows only its own scripts and host.
+
+    Parameters
+    ----------
+    inference : Inference
+        What is served.
+    settings : Settings
+        Whether there is a database, what is kept in it, and who may read that.
+    """
+    database = _database(settings)
+    served = _as_script(_served(inference) | {"database": database})
+    needed = {"database": database is not None, **(database or {})}
+
+    def part(found: re.Match[str]) -> str:
+        return _PART.sub(part, found["part"]) if needed.get(found["needed"]) else ""
 
     def joined(link: re.Match[str]) -> str:
         tag = link.lastgroup
         return f"<{tag}>{_read(link[tag or '']).replace('{served}', served)}</{tag}>"
 
     words = _words(inference.schema)
-    text = _LINKED.sub(joined, _WORD.sub(lambda word: words[word[1]], _read("index.html")))
+    text = _WORD.sub(lambda word: words[word[1]], _PART.sub(part, _read("index.html")))
+    text = _LINKED.sub(joined, text)
     policy = (
         "default-src 'none'; connect-src 'self'; img-src data:;"
         f" script-src {_digests(text, 'script')}; style-src {_digests(text, 'style')};"
@@ -93,6 +112,18 @@ def _served(inference: Inference) -> dict[str, Any]:
         "labelColumn": inference.label_column
         or inference.schema.label_column
         or LABEL_COLUMNS[0 if labels.are_letters else 1],
+    }
+
+
+def _database(settings: Settings) -> dict[str, Any] | None:
+    if not settings.has_database:
+        return None
+    return {
+        # That which routes without a name mean.
+        "recording": settings.recording,
+        "keeps": settings.keep_predictions,
+        "log": settings.open_feedback or settings.tokens_file is not None,
+        "tokens": settings.tokens_file is not None,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from hashlib import sha256
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -64,6 +65,25 @@ def test_a_view_is_accessible_and_fits_in_both_themes_at_two_widths(
             assert results.violations_count == 0, results.generate_report()
             assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
             page.screenshot(path=SCREENSHOTS / f"{view}-{theme}-{width}.png", full_page=True)
+
+
+def test_without_a_database_there_is_nothing_of_one(page: Page, client: httpx.Client) -> None:
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(urlsplit(request.url).path))
+    for view in ("line", "rows", "models", "log&recording=other"):
+        page.goto(f"/?view={view}")
+    expect_line(page, LINE)
+    assert {path.split("/")[1] for path in requests} == {
+        "",
+        "models",
+        "predictions",
+        "line",
+        "predict",
+    }
+    ids = ("recording", "parts", "labelled", "view-log", "token")
+    assert [page.locator(f"#{name}").count() for name in ids] == [0] * len(ids)
+    text = client.get("/", headers={"accept": "text/html"}).text
+    assert not re.findall("predictions/log|Authorization: `Bearer.*log|<!--", text)
 
 
 def test_without_javascript_it_says_where_to_look(browser: Browser, server: str) -> None:

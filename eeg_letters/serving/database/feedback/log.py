@@ -30,6 +30,7 @@ from eeg_letters.serving.database.feedback.parameters import (
     cursor,
     limit_of,
     parse_query,
+    row_of,
     since_of,
 )
 from eeg_letters.serving.database.feedback.tokens import Gate, Scope
@@ -114,16 +115,20 @@ def build_request_log(
     async def request_log(request: Request) -> Response:
         gate(request, Scope.LOG)
         (request_id,) = request.parameters
-        parameters = parse_query(request.query, ("limit", "after"))
+        parameters = parse_query(request.query, ("limit", "after", "row"))
         limit, after = limit_of(parameters, MOST_ENTRIES), after_of(parameters)
+        wanted = row_of(parameters)
         if not REQUEST_ID.fullmatch(request_id):
             raise Problem(HTTPStatus.NOT_FOUND, "The path has no request id.")
 
         def read(connection: Connection) -> Response:
             limit_time(connection, SECONDS)
-            rows = of_request(connection, known, request_id, limit + 1, after)
+            rows = of_request(connection, known, request_id, limit + 1, after, wanted)
             if not rows and after is None:
-                raise Problem(HTTPStatus.NOT_FOUND, f"No request {quoted(request_id)} was kept.")
+                of_row = "" if wanted is None else f", row {wanted},"
+                raise Problem(
+                    HTTPStatus.NOT_FOUND, f"No request {quoted(request_id)}{of_row} was kept."
+                )
             entries = []
             for row in rows[:limit]:
                 entry = _entry(row, True)

@@ -13,7 +13,7 @@ from eeg_letters.serving.api.operations import answer, json_body, problem_respon
 from eeg_letters.serving.api.schemas import exactly, label_schema
 from eeg_letters.serving.database.feedback.accuracy import BY
 from eeg_letters.serving.database.feedback.log import DEFAULT_ENTRIES, REQUEST_ID
-from eeg_letters.serving.database.feedback.parameters import CURSOR, MOST_ENTRIES, cursor
+from eeg_letters.serving.database.feedback.parameters import CURSOR, MOST_ENTRIES, ROWS, cursor
 from eeg_letters.serving.database.feedback.tokens import Scope
 from eeg_letters.serving.database.keep import SESSION
 from eeg_letters.serving.routing import Described
@@ -119,7 +119,11 @@ def _paths(example: Example, needs_token: bool) -> dict[str, Any]:
         "A request id that several requests had has the entries of all of them, which their times"
         f" tell apart.{_OFF}"
     )
-    of_request["parameters"] = _pages(MOST_ENTRIES)
+    row = {"type": "integer", "minimum": 0, "maximum": ROWS[-1]}
+    of_request["parameters"] = [
+        _query("row", "Only that row of the request.", row),
+        *_pages(MOST_ENTRIES),
+    ]
     item = {"$ref": "#/components/schemas/Feedback"}
     feedback = _operation(
         "feedback",

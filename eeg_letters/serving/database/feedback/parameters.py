@@ -11,6 +11,8 @@ from eeg_letters.errors import UserError
 from eeg_letters.serving.api.refusals import quoted, refused
 
 MOST_ENTRIES = 1000
+# Rows in a request are counted by 32 bits in the database.
+ROWS = range(2**31)
 # A cursor: the number of a prediction.
 CURSOR = re.compile(r"[0-7][0-9a-f]{15}")
 # A plus that was not escaped has become a blank.
@@ -107,6 +109,22 @@ def after_of(parameters: dict[str, str]) -> int | None:
     if not CURSOR.fullmatch(text):
         raise refused(f'after is {quoted(text)}; it must be what an answer has as "next".')
     return int(text, 16)
+
+
+def row_of(parameters: dict[str, str]) -> int | None:
+    """The parameter ``row``: which of a request's rows.
+
+    Raises
+    ------
+    Problem
+        422.
+    """
+    text = parameters.get("row")
+    if text is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,10}", text) or int(text) not in ROWS:
+        raise refused(f"row is {quoted(text)}; it must be the number of a row, from 0.")
+    return int(text)
 
 
 def cursor(number: int) -> str:

@@ -26,7 +26,7 @@ from eeg_letters.serving.api.names import check_names
 from eeg_letters.serving.api.refusals import not_json, quoted, refused
 from eeg_letters.serving.database.access import Access
 from eeg_letters.serving.database.feedback.log import REQUEST_ID, Answer
-from eeg_letters.serving.database.feedback.parameters import parse_query, parse_time
+from eeg_letters.serving.database.feedback.parameters import ROWS, parse_query, parse_time
 from eeg_letters.serving.database.feedback.tokens import Gate, Scope
 from eeg_letters.serving.routing import Request, Response
 
@@ -34,8 +34,6 @@ from eeg_letters.serving.routing import Request, Response
 WRITTEN_SECONDS = 1.0
 _LOOK_AGAIN_SECONDS = 0.1
 _MEMBERS = ("request_id", "row", "label", "time")
-# Rows in a request are counted by 32 bits in the database.
-_ROWS = range(2**31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +200,7 @@ def _parse(item: Any, where: str) -> Told:
     except SchemaError as error:
         raise refused(f"{where}, label: {error}.") from None
     place = Place(request_id, _row(item, where), _time(item, where))
-    if not REQUEST_ID.fullmatch(request_id) or (place.row is not None and place.row not in _ROWS):
+    if not REQUEST_ID.fullmatch(request_id) or (place.row is not None and place.row not in ROWS):
         raise _no_such(place, where, bool(REQUEST_ID.fullmatch(request_id)))
     return Told(place, label)
 

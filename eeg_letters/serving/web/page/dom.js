@@ -5,6 +5,8 @@ const percent = (share) => `${(100 * share).toFixed(1)}\u00a0%`;
 const whole = (number) => number.toLocaleString("en");
 const power = (value) => (value === 0 ? "0" : Math.abs(value) < 0.001 || Math.abs(value) >= 1e5 ? value.toExponential(1) : Number(value.toPrecision(3)).toString());
 const capital = (word) => word[0].toUpperCase() + word.slice(1);
+// To the second, where the browser is.
+const localTime = (time) => new Date(time).toLocaleString("sv");
 const plural = (number, one, many = `${one}s`) => `${whole(number)} ${number === 1 ? one : many}`;
 
 // Attributes; "text", event handlers ("onclick") and styles ("--x") as well.
@@ -43,7 +45,8 @@ async function inPlace(id, work) {
   }
 }
 
-const onTheme = (redraw) => matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+// Until the signal, where there is one.
+const onTheme = (redraw, signal) => matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw, { signal });
 
 function colour(name) {
   const [red, green, blue] = getComputedStyle(document.documentElement).getPropertyValue(name).trim().slice(1).match(/../g).map((part) => parseInt(part, 16));

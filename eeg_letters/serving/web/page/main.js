@@ -1,12 +1,13 @@
 // Which view is open, by the address.
 
 const TITLE = document.title;
-const VIEWS = { line: "Stored lines", rows: "Your rows", models: "Models" };
+const VIEWS = { line: "Stored lines", rows: "Your rows", models: "Models", ...(SERVED.database?.log ? { log: "Log" } : {}) };
 
 function open() {
   const asked = new URLSearchParams(location.search);
-  const first = SERVED.hasRows || asked.has("line") ? "line" : "rows";
-  const view = asked.has("line") || !Object.hasOwn(VIEWS, asked.get("view")) ? first : asked.get("view");
+  const line = asked.has("line") || (SERVED.database && asked.has("recording"));
+  const first = SERVED.hasRows || line ? "line" : "rows";
+  const view = line || !Object.hasOwn(VIEWS, asked.get("view")) ? first : asked.get("view");
   const within = $("main").contains(document.activeElement) && document.activeElement !== $("main");
   if (within && !$(`view-${view}`).contains(document.activeElement)) $("main").focus();
   for (const name of Object.keys(VIEWS)) $(`view-${name}`).hidden = name !== view;
@@ -17,9 +18,10 @@ function open() {
   document.title = `${VIEWS[view]} – ${TITLE}`;
   $("problem").replaceChildren();
   say("");
-  if (view === "line") openLine(asked.get("line") ?? undefined);
+  if (view === "line") openLine(asked);
   if (view === "rows") openOwn();
   if (view === "models") openModels();
+  if (view === "log") openLog();
 }
 
 function go(address, replace = false) {
@@ -32,10 +34,11 @@ function go(address, replace = false) {
 // A proxy's prefix may have what a shell would not take as it is.
 const forShell = (address) => (/^[\w:/.%-]+$/.test(address) ? address : `'${address.replaceAll("'", "%27")}'`);
 
-function showCurl(line) {
-  const stored = SERVED.hasRows ? ["score", `line/${line}`, `prediction/${line}`] : [];
+function showCurl(line, recording = OWN) {
+  const hasRows = SERVED.hasRows || recording !== OWN;
+  const stored = hasRows ? ["score", `line/${line}`, `prediction/${line}`].map((what) => pathOf(recording, what)) : [];
   const body = ` -H 'Content-Type: application/json' -d '{"rows": [[${SERVED.features.length > 2 ? "0.51, 0.118, …" : SERVED.features.map(() => "0.51").join(", ")}]]}'`;
-  const paths = [...stored, "models", ...(SERVED.hasRows ? ["predictions"] : []), "predict"];
+  const paths = [...stored, "models", ...(hasRows ? [pathOf(recording, "predictions")] : []), "predict"];
   $("curl").textContent = paths.map((path) => `curl ${forShell(new URL(path, location).href)}${path === "predict" ? body : ""}`).join("\n");
 }
 
@@ -54,4 +57,4 @@ $("text-label").textContent = SERVED.labelColumn;
 showCurl(FIRST);
 open();
 // Not every recording has the line of the examples.
-overview().then((all) => { if (SERVED.hasRows && shownLine === undefined) showCurl(lineToShow(all)); }).catch(() => {});
+if (SERVED.hasRows) overview().then((all) => { if (shownLine === undefined) showCurl(lineToShow(all)); }).catch(() => {});

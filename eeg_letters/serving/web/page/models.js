@@ -4,24 +4,28 @@ let modelsView;
 
 async function openModels() {
   await inPlace("problem", async (signal) => {
+    const facts = await models();
+    if (signal.aborted) return;
+    $("facts").replaceChildren(factsTable(facts));
+    for (const id of ["models-rows", "models-lines"]) $(id).hidden = !SERVED.hasRows;
+    $("models-absent").textContent = SERVED.hasRows ? "" : NO_ROWS;
+    if (SERVED.database) showLabelled(facts);
+    if (!SERVED.hasRows) return;
     const all = await overview();
     if (signal.aborted) return;
     modelsView ??= buildModels(all);
-    modelsView.move(all.places.get(shownLine) ?? 0);
+    modelsView.move((shown?.recording === OWN ? all.places.get(shownLine) : undefined) ?? 0);
   });
 }
 
 function buildModels(all) {
-  $("facts").replaceChildren(factsTable(all.models));
-  $("models-rows").hidden = !SERVED.hasRows;
-  $("models-absent").textContent = SERVED.hasRows ? "" : NO_ROWS;
-  if (!SERVED.hasRows) return { move() {} };
-  const { titles, lines, truth, said } = all;
+  const { titles, lines, truth, said, next } = all;
+  const first = next === undefined ? "" : "the first ";
   const tables = titles.map((title) => confusion(truth, said[title]));
   $("scores").replaceChildren(...titles.map((title, model) => make("p", { class: "score" },
     make("span", { class: "title" }, title),
     make("b", {}, percent(tables[model].right / truth.length)),
-    make("span", { class: "quiet" }, `${whole(tables[model].right)} of ${plural(truth.length, "stored row")} right`))), together(all));
+    make("span", { class: "quiet" }, `${whole(tables[model].right)} of ${first}${plural(truth.length, "stored row")} right`))), together(all));
   $("drift").textContent = titles.map((title, model) => weakest(title, tables[model])).join(" ");
   $("stretch").textContent = stretchesOf(runsOf(truth), lines.length).of;
   $("confusions-note").textContent = SHOWN.length > MOST_CELLS
@@ -32,7 +36,7 @@ function buildModels(all) {
   paint();
   onTheme(paint);
   return makeStrip($("models-strip"), all, {
-    label: "Right and wrong answers, line by line", profile: true, go: goToLine,
+    label: "Right and wrong answers, line by line", profile: true, go: (line, replace) => goToLine(line, replace, OWN),
     tell: (described) => { $("models-place").textContent = described; },
   });
 }

@@ -8,7 +8,7 @@ const SHOWN_BYTES = 200_000;
 let ownFile;  // Its bytes, until the field that shows them is edited.
 
 function openOwn() {
-  $("example").hidden = !SERVED.hasRows;
+  $("example").hidden = !SERVED.hasRows && !shown;
   $("example").textContent = shownLine === undefined ? "Take a stored line" : `Take stored line ${shownLine}`;
 }
 
@@ -49,12 +49,12 @@ async function predictOwn() {
   await inPlace("own-problem", async (signal) => {
     const bytes = ownFile ?? asBytes($("text").value);
     if (!bytes.some((byte) => byte > 32)) throw new Failure("There are no rows.", 422);
-    const all = await overview();
+    const titles = (await models()).map(({ title }) => title);
     try {
-      const { rows, readAs } = await predictRows(tableOf(bytes), all.titles, signal);
+      const { rows, readAs } = await predictRows(tableOf(bytes), titles, signal);
       if (rows.length === 0) throw new Failure("There are no rows.", 422);
       $("own-read-as").textContent = readAs ? `Read as: ${readAs}` : "";
-      showRows(rows, all);
+      showRows(rows, titles);
     } finally {
       if (!signal.aborted) $("progress").hidden = true;
     }
@@ -111,7 +111,8 @@ function takeStoredLine() {
   return inPlace("own-problem", async (signal) => {
     holdPredict(1);
     try {
-      const stored = await ask(`line/${lineToShow(await overview())}`, { signal });
+      const all = shown ?? await overview();
+      const stored = await ask(pathOf(all.recording, `line/${lineToShow(all)}`), { signal });
       showSource();
       $("text").value = [$("text").value.trim(), JSON.stringify(stored)].filter(Boolean).join("\n");
     } finally {

@@ -4,7 +4,7 @@
 const MOST_COLUMNS = 100;
 const LIKELIEST = 20;
 
-function makeReading(host, { titles }) {
+function makeReading(host, titles) {
   const few = SHOWN.length <= MOST_COLUMNS;
   let row;
 
@@ -26,6 +26,7 @@ function makeReading(host, { titles }) {
     make("table", {}, make("thead", {}, make("tr", {}, ...[capital(SERVED.noun), ...titles].map((name) => make("th", { scope: "col" }, name)))),
       make("tbody", {}, ...cells.map((row, at) => make("tr", {}, make("th", { scope: "row" }, NAMES[SHOWN[at]]), ...row)))));
   const features = makeFeatures();
+  const ofFeatures = make("div", {}, ...features.elements);
 
   host.replaceChildren(
     sentence,
@@ -33,7 +34,7 @@ function makeReading(host, { titles }) {
     make("div", { class: LONGEST > 8 ? "answers long" : "answers" }, answers[0].element, truth.element, ...answers.slice(1).map(({ element }) => element),
       make("div", { class: "columns", ...(columns.length > 26 ? { tabindex: 0, role: "region", "aria-label": "Probabilities" } : {}) }, chart)),
     make("div", { class: "under" }, pointed, numbers),
-    ...features.elements,
+    ofFeatures,
   );
   host.classList.add("reading");
   if (few) columns.forEach((_, at) => nameColumn(at, SHOWN[at]));
@@ -134,7 +135,8 @@ function makeReading(host, { titles }) {
       row = given;
       host.classList.remove("stale");
       showAnswers();
-      features.show(row.values);
+      ofFeatures.hidden = row.values === undefined;
+      if (row.values) features.show(row.values);
       return `${sentence.textContent} ${titles.map((title) => `${title}: ${NAMES[row.answers[title].said]}`).join(", ")}.`;
     },
     fade: () => host.classList.add("stale"),

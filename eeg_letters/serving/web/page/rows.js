@@ -3,17 +3,19 @@
 const ROWS_A_PAGE = 100;
 
 let ownRows = [];
+let ownTitles;
 let ownReading;
 let ownPage = 0;
 let ownPicked = 0;
 
-// What predictRows gives, after which models' titles are those of all.
-function showRows(rows, all) {
+// What predictRows gives.
+function showRows(rows, titles) {
   ownRows = rows;
+  ownTitles = titles;
   ownPage = 0;
   $("own-result").hidden = false;
-  ownReading ??= makeReading($("own-reading"), all);
-  showOwnScore(all.titles);
+  ownReading ??= makeReading($("own-reading"), titles);
+  showOwnScore(titles);
   $("own-list").replaceChildren();
   return pick(0);
 }
@@ -64,13 +66,12 @@ function showList(titles) {
 
 const named = (place) => make("span", { class: "cut", title: NAMES[place].length > 8 && NAMES[place] }, SHORT[place]);
 
-async function pick(place, focus = false) {
-  const { titles } = await overview();
+function pick(place, focus = false) {
   ownPicked = Math.min(Math.max(place, 0), ownRows.length - 1);
   const page = Math.floor(ownPicked / ROWS_A_PAGE);
   if (page !== ownPage || !$("own-list").querySelector(`[data-place="${ownPicked}"]`)) {
     ownPage = page;
-    showList(titles);
+    showList(ownTitles);
   }
   for (const line of $("own-list").querySelectorAll("tbody tr")) {
     const here = Number(line.dataset.place) === ownPicked;

@@ -5,9 +5,10 @@ const PATIENCE = 3;
 const JSON_TYPE = "application/json";
 
 class Failure extends Error {
-  constructor(message, status = 0) {
+  constructor(message, status = 0, wait = 0) {
     super(message);
     this.status = status;
+    this.wait = wait;  // Seconds, where the service says when to ask again.
   }
   // Whether the same request may be answered later.
   get passing() {
@@ -27,15 +28,16 @@ function waiting(more, sentence) {
   document.getElementById("busy").hidden = waits === 0;
 }
 
-// GET, or POST where there is a body. What is refused for want of room is asked again when the service says so.
-async function respond(path, { body, type = JSON_TYPE, signal } = {}) {
-  const post = body === undefined ? {} : { method: "POST", headers: { "Content-Type": type }, body };
+// GET, or POST where there is a body. What is refused for want of room is asked again when the service says so, some times.
+async function respond(path, { body, type = JSON_TYPE, signal, token, patience = PATIENCE } = {}) {
+  const post = body === undefined ? {} : { method: "POST", body };
+  const headers = { ...(body === undefined ? {} : { "Content-Type": type }), ...(token ? { Authorization: `Bearer ${token}` } : {}) };
   for (let attempt = 1; ; attempt++) {
-    const response = await fetch(path, { signal, ...post }).catch((error) => {
+    const response = await fetch(path, { signal, headers, ...post }).catch((error) => {
       throw signal?.aborted ? error : new Failure("The service does not answer. It may be starting, or gone.");
     });
-    if (response.status === 503 && attempt <= PATIENCE) {
-      const pause = Number(response.headers.get("Retry-After")) || 1;
+    const pause = Number(response.headers.get("Retry-After")) || 1;
+    if (response.status === 503 && attempt <= patience) {
       waiting(1, `The service is busy; asking again in ${pause} s.`);
       await seconds(pause, signal).finally(() => waiting(-1));
       continue;
@@ -44,7 +46,7 @@ async function respond(path, { body, type = JSON_TYPE, signal } = {}) {
       throw signal?.aborted ? error : new Failure(`The service’s answer (${response.status}) is not JSON.`, response.status);
     });
     if (response.ok) return { answer, headers: response.headers };
-    throw new Failure(answer.detail ?? `The service answers ${response.status}.`, response.status);
+    throw new Failure(answer.detail ?? `The service answers ${response.status}.`, response.status, pause);
   }
 }
 
@@ -74,34 +76,52 @@ function decoded(text) {
   }
 }
 
-// The models and what they say of all stored rows: asked once, again only if that failed.
-let everything;
-function overview() {
-  everything ??= Promise.all([ask("models"), ask("predictions")]).then(([models, { lines, truth, labels }]) => {
-    const titles = models.map(({ title }) => title);
-    const places = (column = []) => column.map((label) => CLASSES.get(label));
-    return {
-      models, titles, lines, truth: places(truth),
-      said: Object.fromEntries(titles.map((title) => [title, places(labels[title])])),
-      places: new Map(lines.map((line, place) => [line, place])),
-    };
-  });
-  everything.catch(() => { everything = undefined; });
-  return everything;
+// Asked once, again only if that failed.
+function once(work) {
+  let answer;
+  return () => {
+    answer ??= work();
+    answer.catch(() => { answer = undefined; });
+    return answer;
+  };
 }
+
+const models = once(() => ask("models"));
+
+// What is asked of a recording by its name, or of the service's own, which has none.
+const OWN = "";
+const pathOf = (recording, what) => (recording === OWN ? what : `recordings/${recording}/${what}`);
+
+// The models and what they say of stored rows: of all, or where the recording is longer than one answer, of those after a
+// line; then "next" is the last of them.
+async function rowsOf(recording, after, signal) {
+  const path = pathOf(recording, after === undefined ? "predictions" : `predictions?after=${after}`);
+  const [facts, { lines, truth, labels, next }] = await Promise.all([models(), ask(path, { signal })]);
+  const titles = facts.map(({ title }) => title);
+  const places = (column = []) => column.map((label) => CLASSES.get(label));
+  return {
+    models: facts, titles, recording, after, next, lines, truth: places(truth),
+    said: Object.fromEntries(titles.map((title) => [title, places(labels[title])])),
+    places: new Map(lines.map((line, place) => [line, place])),
+  };
+}
+
+// Those of the service's own.
+const overview = once(() => rowsOf(OWN));
 
 // A stored row with its answers. Kept, so that stepping back is at once.
 const KEPT = 400;
 const kept = new Map();
-function storedRow(line) {
-  if (!kept.has(line)) {
+function storedRow(line, { recording, places, truth }) {
+  const key = `${recording} ${line}`;
+  if (!kept.has(key)) {
     if (kept.size >= KEPT) kept.delete(kept.keys().next().value);
-    const row = Promise.all([overview(), ask(`line/${line}`)]).then(async ([{ places, truth }, stored]) => {
+    const row = ask(pathOf(recording, `line/${line}`)).then(async (stored) => {
       const { rows: [row] } = await predictTable(JSON_TYPE, JSON.stringify({ rows: [stored] }));
       return { ...row, truth: truth[places.get(line)] };
     });
-    row.catch(() => kept.delete(line));
-    kept.set(line, row);
+    row.catch(() => kept.delete(key));
+    kept.set(key, row);
   }
-  return kept.get(line);
+  return kept.get(key);
 }

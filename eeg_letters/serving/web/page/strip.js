@@ -120,8 +120,16 @@ function makeStrip(host, { titles, lines, truth, said }, { label, follow, profil
     move(to);
     if (follow) go(lines[at], true);
   });
-  new ResizeObserver(draw).observe(track);
-  onTheme(draw);
+  const ends = new AbortController();
+  const resized = new ResizeObserver(draw);
+  resized.observe(track);
+  onTheme(draw, ends.signal);
   move(0);
-  return { move };
+  return {
+    move,
+    end() {
+      resized.disconnect();
+      ends.abort();
+    },
+  };
 }

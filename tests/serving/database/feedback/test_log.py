@@ -262,3 +262,19 @@ def test_without_band_powers_the_log_has_all_else(
         response = service.client.get("/prediction/1")
         (entry,) = service.entries(settle(service, response.headers["x-request-id"]))
         assert len(entry["values"]) == len(FEATURES)
+
+
+def test_one_row_of_a_request_alone(service: Service) -> None:
+    request_id = settle(service, service.predict(3))
+    path = f"/predictions/log/{request_id}"
+    (entry,) = service.client.get(path, params={"row": 2}).json()["entries"]
+    assert entry == service.entries(request_id)[2]
+    for row, status, words in (
+        ("3", 404, f'No request "{request_id}", row 3, was kept.'),
+        ("x", 422, 'row is "x"'),
+        ("-1", 422, 'row is "-1"'),
+        (str(2**31), 422, f'row is "{2**31}"'),
+    ):
+        response = service.client.get(path, params={"row": row})
+        assert response.status_code == status
+        assert words in response.json()["detail"]
