@@ -108,6 +108,12 @@ def _url(settings: Settings) -> URL:
     if address.startswith(SQLITE):
         # A file's name may have what means something in an address.
         return URL.create("sqlite", database=address.removeprefix(SQLITE))
+    if address.count("@") > 1:
+        # What follows the first would be read as a host, and told.
+        raise DatabaseError(
+            f"{source}: not an address of a database: it has more than one @, which a name or a"
+            " password has as %40"
+        )
     try:
         return make_url(address).set(drivername="postgresql+psycopg")
     except (ArgumentError, ValueError):

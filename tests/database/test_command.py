@@ -223,7 +223,16 @@ def test_there_is_help(command: str) -> None:
     assert "usage: python -m eeg_letters.database" in succeed("", *command.split(), "--help")
 
 
-@pytest.mark.parametrize("address", ["", "mysql://root:hunter2@host/x"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "mysql://root:hunter2@host/x",
+        # The driver would take what follows the first @ for the host, and tell it.
+        "postgresql://root:pass@hunter2@127.0.0.1/x",
+        "postgresql://root:pass@hunter2/@127.0.0.1/x",
+    ],
+)
 def test_without_an_address_it_says_what_to_set(address: str) -> None:
     message = complaint(run(address, "status"), 2)
     assert "EEG_DATABASE" in message
