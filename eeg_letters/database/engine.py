@@ -18,9 +18,10 @@ from eeg_letters.settings import SQLITE, Settings, database_address
 CONNECT_SECONDS = 3
 # How long SQLite waits for another process that writes.
 _BUSY_SECONDS = 5
-# Of a process that serves; one more connection writes, and one is for scores.
+# Of a process that serves; one more connection keeps answers, one is for what clients write, and
+# one for scores.
 MOST_READERS = 4
-_MOST_CONNECTIONS = MOST_READERS + 2
+_MOST_CONNECTIONS = MOST_READERS + 3
 
 
 def open_engine(settings: Settings) -> Engine:
@@ -95,10 +96,17 @@ def display_url(url: URL) -> str:
     return named.render_as_string()
 
 
+def is_busy(error: Exception) -> bool:
+    """Whether SQLite's file is there, and another process has been writing to it for too long."""
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+    # A more precise code has the usual one in its last byte.
+    return code is not None and code & 0xFF == sqlite3.SQLITE_BUSY
+
+
 def reason(error: Exception) -> str:
     """What the driver says, in one line."""
     told = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    if getattr(told, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+    if is_busy(error):
         return f"another process has been writing to it for {_BUSY_SECONDS} s"
     return " ".join(str(told).split())
 

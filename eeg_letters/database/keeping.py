@@ -21,7 +21,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from eeg_letters.database import revisions
 from eeg_letters.database.answered import COLUMNS, Answered, Floats, Served
 from eeg_letters.database.bulk import insert_many
-from eeg_letters.database.engine import reason, writing
+from eeg_letters.database.engine import is_busy, reason, writing
 from eeg_letters.database.pruning import shrink
 from eeg_letters.database.tables import predictions, writers
 from eeg_letters.errors import DatabaseError
@@ -36,8 +36,9 @@ _GATHER_SECONDS = 0.1
 _IDLE_SECONDS = 2.0
 _FIRST_WAIT_SECONDS = 0.1
 _LONGEST_WAIT_SECONDS = 5.0
-# How long the database may take over a batch until it counts as away.
-_LATE_SECONDS = 5.0
+# How long the database may take over a batch until it counts as away: longer than SQLite waits for
+# another process that writes.
+_LATE_SECONDS = 6.0
 # Within what a pod has to spare after its drain: see k8s/base/deployment.yaml.
 FLUSH_SECONDS = 3
 
@@ -245,7 +246,11 @@ class Keeper:
             try:
                 do()
             except (SQLAlchemyError, DatabaseError, OSError) as error:
-                self._went_away(error)
+                if self._is_connected and is_busy(error):
+                    # It can be read meanwhile.
+                    _logger.warning("rows wait to be kept: %s", reason(error))
+                else:
+                    self._went_away(error)
             else:
                 return True
             finally:

@@ -39,7 +39,9 @@ class Access:
     def __init__(self, engine: Engine, keeper: Keeper) -> None:
         self.engine = engine
         self.keeper = keeper
-        self._threads = ThreadPoolExecutor(MOST_READERS, "database-reader")
+        self._readers = ThreadPoolExecutor(MOST_READERS, "database-reader")
+        # Of its own: who waits for another that writes keeps nobody from reading.
+        self._writer = ThreadPoolExecutor(1, "database-writer")
         self._waiting = 0
 
     async def read(self, do: Callable[[Connection], T]) -> T:
@@ -64,17 +66,24 @@ class Access:
             with writing(self.engine) as connection:
                 return do(connection)
 
-        return await self.run(ask)
+        return await self.run_writing(ask)
 
     async def run(self, do: Callable[[], T]) -> T:
-        """The same of a function that needs no connection yet."""
+        """The same of a function that reads and needs no connection yet."""
+        return await self._run(self._readers, do)
+
+    async def run_writing(self, do: Callable[[], T]) -> T:
+        """The same of a function that writes."""
+        return await self._run(self._writer, do)
+
+    async def _run(self, threads: ThreadPoolExecutor, do: Callable[[], T]) -> T:
         if not self.keeper.is_up:
             raise _away()
         if self._waiting >= MOST_WAITING:
             raise _unavailable(f"{MOST_WAITING} requests wait for the database already.")
         self._waiting += 1
         try:
-            answer = asyncio.get_running_loop().run_in_executor(self._threads, do)
+            answer = asyncio.get_running_loop().run_in_executor(threads, do)
             return await asyncio.wait_for(answer, SECONDS)
         except TimeoutError:
             self.keeper.suspect()
@@ -88,7 +97,8 @@ class Access:
 
     def close(self) -> None:
         """End the threads that have nothing to do."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._readers, self._writer):
+            threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _away() -> Problem:
