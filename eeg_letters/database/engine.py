@@ -123,10 +123,13 @@ def _url(settings: Settings) -> URL:
             " password has as %40"
         )
     try:
-        return make_url(address).set(drivername="postgresql+psycopg")
+        url = make_url(address).set(drivername="postgresql+psycopg")
+        # As the driver does, which would let the error through as it is.
+        (url.host or "").encode("idna")
     except (ArgumentError, ValueError):
         # Its value may have a password.
         raise DatabaseError(f"{source}: not an address of a database") from None
+    return url
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:

@@ -231,6 +231,7 @@ def test_there_is_help(command: str) -> None:
         # The driver would take what follows the first @ for the host, and tell it.
         "postgresql://root:pass@hunter2@127.0.0.1/x",
         "postgresql://root:pass@hunter2/@127.0.0.1/x",
+        "postgresql://root:hunter2@database..example/x",
     ],
 )
 def test_without_an_address_it_says_what_to_set(address: str) -> None:

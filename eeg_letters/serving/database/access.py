@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from eeg_letters.database.engine import MOST_READERS, reason, writing
 from eeg_letters.database.keeping import Keeper
-from eeg_letters.errors import Problem
+from eeg_letters.errors import DatabaseError, Problem
 
 # How long a request waits for the database.
 SECONDS = 5.0
@@ -88,7 +88,7 @@ class Access:
         except TimeoutError:
             self.keeper.suspect()
             raise _unavailable(f"The database did not answer within {SECONDS:g} s.") from None
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, DatabaseError) as error:
             _logger.warning("the database does not answer: %s", reason(error))
             self.keeper.suspect()
             raise _away() from None
