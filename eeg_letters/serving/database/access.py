@@ -80,14 +80,14 @@ class Access:
         if not self.keeper.is_up:
             raise _away()
         if self._waiting >= MOST_WAITING:
-            raise _unavailable(f"{MOST_WAITING} requests wait for the database already.")
+            raise unavailable(f"{MOST_WAITING} requests wait for the database already.")
         self._waiting += 1
         try:
             answer = asyncio.get_running_loop().run_in_executor(threads, do)
             return await asyncio.wait_for(answer, SECONDS)
         except TimeoutError:
             self.keeper.suspect()
-            raise _unavailable(f"The database did not answer within {SECONDS:g} s.") from None
+            raise unavailable(f"The database did not answer within {SECONDS:g} s.") from None
         except (SQLAlchemyError, DatabaseError) as error:
             _logger.warning("the database does not answer: %s", reason(error))
             self.keeper.suspect()
@@ -102,8 +102,9 @@ class Access:
 
 
 def _away() -> Problem:
-    return _unavailable("The database does not answer; rows of your own are answered as ever.")
+    return unavailable("The database does not answer; rows of your own are answered as ever.")
 
 
-def _unavailable(detail: str) -> Problem:
+def unavailable(detail: str) -> Problem:
+    """That a request can be sent again in a while: 503."""
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, ((b"retry-after", b"5"),))
