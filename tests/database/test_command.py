@@ -250,6 +250,22 @@ def test_a_database_that_is_away_ends_it_with_1(tmp_path: Path, files: list[str]
     assert "there is no folder" in complaint(run(nowhere, "upgrade"), 2)
 
 
+def test_no_room_for_a_temporary_file_ends_it_with_1(database: str) -> None:
+    succeed(database, "upgrade")
+    # Room for the tables, and not for the rows.
+    command = ["prlimit", "--fsize=1000000", *command_line("import", SHIPPED)]
+    finished = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment(ROOT / "no-store", EEG_DATABASE=database),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "rows cannot be put into a temporary file" in complaint(finished, 1)
+
+
 def test_the_address_may_be_in_a_file(database: str, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text(f"{database}\n")
