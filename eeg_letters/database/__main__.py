@@ -86,7 +86,7 @@ def _import(engine: Engine, _: Settings, arguments: argparse.Namespace) -> int:
                     scale=arguments.scale,
                     progress=told,
                 )
-        except DatabaseError:
+        except (DatabaseError, OutputError):
             raise
         except UserError as error:
             # The other files may be good.

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from eeg_letters.database.tables import class_column, probabilities_column, served
 from eeg_letters.models import MODELS
@@ -62,9 +63,11 @@ class Served:
         wanted = select(served.c.id).where(served.c.digest == self.digest)
         found = connection.execute(wanted).scalar()
         if found is None:
-            found = connection.execute(
-                insert(served).values(digest=self.digest, **self._values).returning(served.c.id)
-            ).scalar_one()
+            put = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+            values = put(served).values(digest=self.digest, **self._values)
+            # Another process may be as far.
+            connection.execute(values.on_conflict_do_nothing(index_elements=["digest"]))
+            found = connection.execute(wanted).scalar_one()
         return int(found)
 
 

@@ -18,9 +18,10 @@ from eeg_letters.settings import SQLITE, Settings, database_address
 CONNECT_SECONDS = 3
 # How long SQLite waits for another process that writes.
 _BUSY_SECONDS = 5
-# Of a process that serves; one more connection writes, and one is for scores.
+# Of a process that serves; one more connection keeps answers, one is for what clients write, and
+# one for scores.
 MOST_READERS = 4
-_MOST_CONNECTIONS = MOST_READERS + 2
+_MOST_CONNECTIONS = MOST_READERS + 3
 
 
 def open_engine(settings: Settings) -> Engine:
@@ -65,6 +66,11 @@ _POSTGRESQL = {
     # PgBouncer in transaction mode gives every transaction another connection.
     "prepare_threshold": None,
     "tcp_user_timeout": CONNECT_SECONDS * 1000,
+    # A node that died while something was asked sends nothing more: without these it would be waited
+    # for two hours.
+    "keepalives_idle": CONNECT_SECONDS,
+    "keepalives_interval": 1,
+    "keepalives_count": CONNECT_SECONDS,
 }
 
 
@@ -95,10 +101,17 @@ def display_url(url: URL) -> str:
     return named.render_as_string()
 
 
+def is_busy(error: Exception) -> bool:
+    """Whether SQLite's file is there, and another process has been writing to it for too long."""
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+    # A more precise code has the usual one in its last byte.
+    return code is not None and code & 0xFF == sqlite3.SQLITE_BUSY
+
+
 def reason(error: Exception) -> str:
     """What the driver says, in one line."""
     told = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    if getattr(told, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+    if is_busy(error):
         return f"another process has been writing to it for {_BUSY_SECONDS} s"
     return " ".join(str(told).split())
 
@@ -108,11 +121,20 @@ def _url(settings: Settings) -> URL:
     if address.startswith(SQLITE):
         # A file's name may have what means something in an address.
         return URL.create("sqlite", database=address.removeprefix(SQLITE))
+    if address.count("@") > 1:
+        # What follows the first would be read as a host, and told.
+        raise DatabaseError(
+            f"{source}: not an address of a database: it has more than one @, which a name or a"
+            " password has as %40"
+        )
     try:
-        return make_url(address).set(drivername="postgresql+psycopg")
+        url = make_url(address).set(drivername="postgresql+psycopg")
+        # As the driver does, which would let the error through as it is.
+        (url.host or "").encode("idna")
     except (ArgumentError, ValueError):
         # Its value may have a password.
         raise DatabaseError(f"{source}: not an address of a database") from None
+    return url
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:

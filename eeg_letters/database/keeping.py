@@ -21,7 +21,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from eeg_letters.database import revisions
 from eeg_letters.database.answered import COLUMNS, Answered, Floats, Served
 from eeg_letters.database.bulk import insert_many
-from eeg_letters.database.engine import reason, writing
+from eeg_letters.database.engine import is_busy, reason, writing
 from eeg_letters.database.pruning import shrink
 from eeg_letters.database.tables import predictions, writers
 from eeg_letters.errors import DatabaseError
@@ -36,8 +36,9 @@ _GATHER_SECONDS = 0.1
 _IDLE_SECONDS = 2.0
 _FIRST_WAIT_SECONDS = 0.1
 _LONGEST_WAIT_SECONDS = 5.0
-# How long the database may take over a batch until it counts as away.
-_LATE_SECONDS = 5.0
+# How long the database may take over a batch until it counts as away: longer than SQLite waits for
+# another process that writes.
+_LATE_SECONDS = 6.0
 # Within what a pod has to spare after its drain: see k8s/base/deployment.yaml.
 FLUSH_SECONDS = 3
 
@@ -106,7 +107,7 @@ class Keeper:
         self._asked = Event()
         self._stopping = Event()
         self._batch = 0
-        self._served_id: int | None = None
+        self._is_told_away = False
         self._thread = Thread(target=self._run, name="database", daemon=True)
 
     @property
@@ -245,7 +246,11 @@ class Keeper:
             try:
                 do()
             except (SQLAlchemyError, DatabaseError, OSError) as error:
-                self._went_away(error)
+                if self._is_connected and is_busy(error):
+                    # It can be read meanwhile.
+                    _logger.warning("rows wait to be kept: %s", reason(error))
+                else:
+                    self._went_away(error)
             else:
                 return True
             finally:
@@ -255,19 +260,20 @@ class Keeper:
             wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
 
     def _went_away(self, error: Exception) -> None:
-        if self._is_connected or self._served_id is None:
+        if not self._is_told_away:
             _logger.warning("the database is away: %s", reason(error))
         self._is_connected = False
-        # Not None: it was told.
-        self._served_id = -1
+        self._is_told_away = True
 
     def _connect(self) -> None:
         revisions.check(self.engine)
         with writing(self.engine) as connection:
-            self._served_id = self._served.number(connection)
+            # So that its labels can be asked for before it has answered.
+            self._served.number(connection)
         if not self._is_connected:
             _logger.info("the database is there")
         self._is_connected = True
+        self._is_told_away = False
 
     def _ask(self) -> None:
         if not self._is_connected:
@@ -300,8 +306,8 @@ class Keeper:
         return bool(connection.execute(mine).scalar() == self._batch)
 
     def _insert(self, connection: Connection, batch: Sequence[Answered]) -> None:
-        assert self._served_id is not None  # noqa: S101 `_connect` has set it.
-        served_id, keep_rows = self._served_id, self._keep_rows
+        # Each time: a database that was restored meanwhile may have given it another number.
+        served_id, keep_rows = self._served.number(connection), self._keep_rows
         records = (record for each in batch for record in each.records(served_id, keep_rows))
         insert_many(connection, predictions, COLUMNS, records)
         mine = {"name": self._name, "batch": self._batch, "at": time.time_ns() // 1000}

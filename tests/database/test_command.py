@@ -223,7 +223,17 @@ def test_there_is_help(command: str) -> None:
     assert "usage: python -m eeg_letters.database" in succeed("", *command.split(), "--help")
 
 
-@pytest.mark.parametrize("address", ["", "mysql://root:hunter2@host/x"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "mysql://root:hunter2@host/x",
+        # The driver would take what follows the first @ for the host, and tell it.
+        "postgresql://root:pass@hunter2@127.0.0.1/x",
+        "postgresql://root:pass@hunter2/@127.0.0.1/x",
+        "postgresql://root:hunter2@database..example/x",
+    ],
+)
 def test_without_an_address_it_says_what_to_set(address: str) -> None:
     message = complaint(run(address, "status"), 2)
     assert "EEG_DATABASE" in message
@@ -238,6 +248,22 @@ def test_a_database_that_is_away_ends_it_with_1(tmp_path: Path, files: list[str]
         assert "hunter2" not in message
     nowhere = f"sqlite:///{tmp_path}/none/letters.sqlite"
     assert "there is no folder" in complaint(run(nowhere, "upgrade"), 2)
+
+
+def test_no_room_for_a_temporary_file_ends_it_with_1(database: str) -> None:
+    succeed(database, "upgrade")
+    # Room for the tables, and not for the rows.
+    command = ["prlimit", "--fsize=1000000", *command_line("import", SHIPPED)]
+    finished = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment(ROOT / "no-store", EEG_DATABASE=database),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "rows cannot be put into a temporary file" in complaint(finished, 1)
 
 
 def test_the_address_may_be_in_a_file(database: str, tmp_path: Path) -> None:

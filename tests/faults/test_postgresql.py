@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import httpx
 import psycopg
 import pytest
 
+from eeg_letters.database.engine import open_engine
+from eeg_letters.settings import Settings
 from tests.faults.kept import keeping, make_tables, metric, rows_by_request
 from tests.faults.load import Load, wait_until
 from tests.postgresql import PostgreSQL, pgbouncer, postgresql
@@ -94,3 +98,20 @@ def test_sigterm_does_not_wait_for_long_where_it_is_away(bento: Path, server: Po
         assert httpx.get(f"{url}/prediction/5").status_code == 200
         process.terminate()
         assert process.wait(10) == 0
+
+
+def test_a_node_that_dies_while_it_is_asked_is_not_waited_for_long(server: PostgreSQL) -> None:
+    # To drop packets takes the kernel's firewall; without them the kernel itself ends a connection
+    # after this time.
+    engine = open_engine(Settings(database=server.create()))
+    with engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, psycopg.Connection)
+        with closing(socket.socket(fileno=os.dup(driver.fileno()))) as used:
+            assert used.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            idle, interval, count = (
+                used.getsockopt(socket.IPPROTO_TCP, option)
+                for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            )
+    engine.dispose()
+    assert idle + interval * count <= 10

@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, delete, func, insert, select
 
 from eeg_letters.database.answered import from_bytes
-from eeg_letters.database.tables import predictions
+from eeg_letters.database.tables import predictions, served
 from eeg_letters.models import LDA, MLP
 from tests.conftest import samples, serve_process
 from tests.shipped import SCHEMA
@@ -220,3 +220,34 @@ def test_beyond_the_most_megabytes_the_oldest_go(bento: Path, empty: str, engine
     assert "n-11" in found
     assert "n-0" not in found
     assert 0 < kept_rows < 4_000_000 / (8 * len(FEATURES))
+
+
+def test_in_a_database_that_was_restored_the_models_are_those_that_answer(
+    bento: Path, database: str
+) -> None:
+    engine = engine_of(database)
+    with (
+        serve_process(bento, None, EEG_DATABASE=database, **KEPT) as (url, _),
+        httpx.Client(base_url=url) as client,
+    ):
+        kept = Kept(client, engine)
+        path = "/prediction/232"
+        (before,) = kept.rows(client.get(path))
+        with engine.execution_options(writes=True).begin() as connection:
+            number = served.c.id == before["served_id"]
+            own = connection.execute(select(served).where(number)).one()
+            connection.execute(delete(predictions))
+            connection.execute(delete(served))
+            connection.execute(
+                insert(served), {"id": own.id, "digest": "x", "schema": "{}", "versions": "{}"}
+            )
+        (after,) = kept.rows(client.get(path))
+        with engine.connect() as connection:
+            answered = served.c.id == after["served_id"]
+            digest = connection.execute(select(served.c.digest).where(answered)).scalar_one()
+        assert digest == own.digest
+        with engine.execution_options(writes=True).begin() as connection:
+            connection.execute(delete(predictions))
+            connection.execute(delete(served))
+        assert kept.rows(client.get(path))
+    engine.dispose()

@@ -82,3 +82,22 @@ def test_recordings_come_back_with_the_database(
         until(lambda: client.get(PATHS[0]).status_code == 200)
         assert [client.get(path).content for path in PATHS] == before
     assert "Traceback" not in log.read_text()
+
+
+def test_an_address_that_cannot_be_read_is_a_database_that_is_away(
+    bento: Path, postgresql_server: PostgreSQL, database: str, tmp_path: Path
+) -> None:
+    log, secret = tmp_path / "log", tmp_path / "secret"
+    secret.write_text(database)
+    with (
+        serve_process(bento, log, EEG_DATABASE_FILE=str(secret)) as (url, _),
+        httpx.Client(base_url=url, timeout=30) as client,
+    ):
+        assert client.get(PATHS[0]).status_code == 200
+        secret.unlink()
+        with closed(postgresql_server, database):
+            pass
+        assert {client.get(PATHS[0]).status_code for _ in range(10)} == {503}
+        secret.write_text(database)
+        until(lambda: client.get(PATHS[0]).status_code == 200)
+    assert "Traceback" not in log.read_text()

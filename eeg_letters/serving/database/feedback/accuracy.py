@@ -19,7 +19,7 @@ from eeg_letters.database.truths import (
 )
 from eeg_letters.models import MODELS
 from eeg_letters.serving.api.refusals import quoted, refused
-from eeg_letters.serving.database.access import SECONDS, Access
+from eeg_letters.serving.database.access import SECONDS, Access, unavailable
 from eeg_letters.serving.database.feedback.log import Answer
 from eeg_letters.serving.database.feedback.parameters import parse_query, since_of
 from eeg_letters.serving.database.feedback.tokens import Gate, Scope
@@ -51,8 +51,15 @@ def build_accuracy(access: Access, known: ServedByNumber, gate: Gate) -> Answer:
             limit_time(connection, SECONDS)
             return BY[by](connection, known, since)
 
-        async with counting:
+        try:
+            async with asyncio.timeout(SECONDS):
+                await counting.acquire()
+        except TimeoutError:
+            raise unavailable("Others ask for the accuracy, and are first.") from None
+        try:
             found = await access.read(count)
+        finally:
+            counting.release()
         models = {model.title: _document(by, of) for model, of in zip(MODELS, found, strict=True)}
         return json_response({"by": by, "models": models})
 

@@ -43,9 +43,9 @@ def build_delete(access: Access, gate: Gate) -> Answer:
             raise _again("Rows that were answered are not in the database yet")
         deletions = delete_session(access.engine, session)
         deleted = 0
-        while found := await access.run(partial(next, deletions, 0)):
+        while found := await access.run_writing(partial(next, deletions, 0)):
             deleted += found
-        if not await access.run(partial(empty_wal, access.engine)):
+        if not await access.run_writing(partial(empty_wal, access.engine)):
             raise _again("The rows are deleted, but not from the database's write-ahead log")
         return json_response({"deleted_rows": deleted})
 

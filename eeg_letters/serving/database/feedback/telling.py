@@ -109,7 +109,7 @@ def build_feedback(
 
     async def look_up(told: Sequence[Told], is_list: bool) -> dict[int, int]:
         until = time.monotonic() + WRITTEN_SECONDS
-        await await_written(access, WRITTEN_SECONDS)
+        is_written = await await_written(access, WRITTEN_SECONDS)
         while True:
             try:
                 return await access.read(partial(resolve, told=told, is_list=is_list))
@@ -120,7 +120,7 @@ def build_feedback(
                 ) from None
             except Unknown as error:
                 if time.monotonic() > until:
-                    raise _unknown(error, told, is_list) from None
+                    raise (_unknown(error, told, is_list) if is_written else _not_yet()) from None
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
     async def feedback(request: Request) -> Response:
@@ -236,6 +236,15 @@ def _count_colons(item: dict[str, Any]) -> int:
 
 def _where(number: int, is_list: bool) -> str:
     return f"Feedback {number}" if is_list else "The feedback"
+
+
+def _not_yet() -> Problem:
+    # It may be among the rows that wait.
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Rows that were answered are not in the database yet; send the feedback again.",
+        ((b"retry-after", b"1"),),
+    )
 
 
 def _unknown(error: Unknown, told: Sequence[Told], is_list: bool) -> Problem:

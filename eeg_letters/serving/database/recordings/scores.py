@@ -16,9 +16,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from eeg_letters.database.answered import Served
-from eeg_letters.database.engine import reason, writing
+from eeg_letters.database.engine import is_busy, reason, writing
 from eeg_letters.database.stored import Stored, rows_after
 from eeg_letters.database.tables import scores, served
+from eeg_letters.errors import DatabaseError
 from eeg_letters.serving.database.recordings.fitting import Fit
 from eeg_letters.serving.inference import Inference
 
@@ -154,7 +155,9 @@ class Scores:
                 self._write(job)
         except IntegrityError:
             _logger.info("%s was removed before its score was there", job.stored.name)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, DatabaseError) as error:
+            if is_busy(error):
+                return True
             _logger.warning("the score of %s is not there: %s", job.stored.name, reason(error))
             self._suspect()
         except Exception:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from math import sqrt
 from pathlib import Path
 from typing import Any
 
 import pytest
 from scipy.stats import binomtest
-from sqlalchemy import delete
+from sqlalchemy import delete, text
 
 from eeg_letters.database.engine import writing
 from eeg_letters.database.tables import predictions
 from eeg_letters.database.truths import MOST_GROUPS, Share
 from eeg_letters.models import MODELS
-from tests.serving.database.feedback.conftest import OPEN, Service, serving
+from eeg_letters.serving.database.access import SECONDS
+from tests.postgresql import PostgreSQL
+from tests.serving.database.feedback.conftest import OPEN, Service, serving, with_tables
 
 ROWS_OF = {"monday": 40, "tuesday": 25, None: 10}
 
@@ -134,3 +138,18 @@ def test_the_interval_is_wilsons(rows: int) -> None:
         found = Share(rows, right).interval
         assert found == pytest.approx((wanted.low, wanted.high), abs=1e-9)
         assert found[1] - found[0] < 4 / sqrt(rows)
+
+
+def test_who_must_wait_for_others_is_told_so(
+    trained_home: Path, postgresql_server: PostgreSQL, tmp_path: Path
+) -> None:
+    address = with_tables(postgresql_server.create())
+    with serving(trained_home, address, tmp_path / "log", **OPEN) as service:
+        with writing(service.engine) as connection, ThreadPoolExecutor() as pool:
+            connection.execute(text("LOCK TABLE predictions IN ACCESS EXCLUSIVE MODE"))
+            began = time.monotonic()
+            asked = [pool.submit(service.client.get, "/accuracy") for _ in range(4)]
+            assert [each.result().status_code for each in asked] == [503] * len(asked)
+            # Nobody waits for all that are before.
+            assert time.monotonic() - began < 3 * SECONDS
+        accuracy(service)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import select
 
+from eeg_letters.database.engine import MOST_READERS
 from eeg_letters.database.tables import feedback, predictions
 from eeg_letters.models import MODELS
 from tests.conftest import samples
-from tests.serving.database.feedback.conftest import ROW, Service
+from tests.serving.database.feedback.conftest import OPEN, ROW, Service, serving, with_tables
 
 
 def history(service: Service, request_id: str, row: int = 0) -> list[int]:
@@ -235,3 +237,47 @@ def test_two_who_tell_at_once_leave_one_truth_and_both_in_the_history(service: S
     truths = {entry["truth"]["label"] for entry in service.entries(request_id)}
     assert len(truths) == 1
     assert sorted(history(service, request_id, 1)) == list(range(1, 9))
+
+
+def test_while_another_process_writes_no_answer_is_called_unknown(
+    trained_home: Path, tmp_path: Path
+) -> None:
+    address = with_tables(f"sqlite:///{tmp_path / 'letters.sqlite'}")
+    with serving(trained_home, address, tmp_path / "log", **OPEN) as service:
+        before = [service.predict() for _ in range(2 * MOST_READERS)]
+        for request_id in before:
+            assert service.tell({"request_id": request_id, "label": 0}).status_code == 202
+        with ThreadPoolExecutor(len(before)) as pool:
+            # As an import does.
+            with service.engine.execution_options(writes=True).begin():
+                request_id = service.predict()
+                answer = service.tell({"request_id": request_id, "label": 1})
+                assert answer.status_code == 503
+                assert "not in the database yet" in answer.json()["detail"]
+                told = [
+                    pool.submit(service.tell, {"request_id": each, "label": 2}) for each in before
+                ]
+                time.sleep(0.5)  # All of them wait.
+                began = time.monotonic()
+                assert service.client.get("/recordings").status_code == 200
+                assert time.monotonic() - began < 0.5
+                assert not any(each.done() for each in told)
+            assert {each.result().status_code for each in told} == {202}
+        assert service.tell({"request_id": request_id, "label": 1}).status_code == 202
+
+
+def test_while_another_process_writes_for_long_the_database_can_be_read(
+    trained_home: Path, tmp_path: Path
+) -> None:
+    address = with_tables(f"sqlite:///{tmp_path / 'letters.sqlite'}")
+    with serving(trained_home, address, tmp_path / "log", **OPEN) as service:
+        with service.engine.execution_options(writes=True).begin():
+            request_id = service.predict()
+            # Longer than SQLite itself waits.
+            until = time.monotonic() + 6
+            while time.monotonic() < until:
+                assert service.client.get("/recordings").status_code == 200
+                assert "[+]database ok" in service.client.get("/readyz?verbose").text
+        service.tell({"request_id": request_id, "label": 1})
+        assert len(service.entries(request_id)) == 1
+        assert "rows wait to be kept: another process" in service.log.read_text()
