@@ -66,8 +66,8 @@ _POSTGRESQL = {
     # PgBouncer in transaction mode gives every transaction another connection.
     "prepare_threshold": None,
     "tcp_user_timeout": CONNECT_SECONDS * 1000,
-    # A node that died while something was asked sends nothing more: without these it would be waited
-    # for two hours.
+    # A node that died while something was asked sends nothing more: without these it would be
+    # waited for two hours.
     "keepalives_idle": CONNECT_SECONDS,
     "keepalives_interval": 1,
     "keepalives_count": CONNECT_SECONDS,

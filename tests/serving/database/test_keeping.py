@@ -223,9 +223,8 @@ def test_beyond_the_most_megabytes_the_oldest_go(bento: Path, empty: str, engine
 
 
 def test_in_a_database_that_was_restored_the_models_are_those_that_answer(
-    bento: Path, database: str
+    bento: Path, database: str, engine: Engine
 ) -> None:
-    engine = engine_of(database)
     with (
         serve_process(bento, None, EEG_DATABASE=database, **KEPT) as (url, _),
         httpx.Client(base_url=url) as client,
@@ -250,4 +249,3 @@ def test_in_a_database_that_was_restored_the_models_are_those_that_answer(
             connection.execute(delete(predictions))
             connection.execute(delete(served))
         assert kept.rows(client.get(path))
-    engine.dispose()
