@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,14 @@ from tests.shipped import SCHEMA
 FEATURES = SCHEMA.features.names
 JSON = {"content-type": "application/json"}
 KEPT = {"EEG_KEEP_PREDICTIONS": "true"}
+
+
+@contextmanager
+def opened(address: str) -> Iterator[Engine]:
+    """An engine whose connections are closed when the block ends."""
+    engine = engine_of(address)
+    yield engine
+    engine.dispose()
 
 
 def some_rows(number: int) -> list[list[float]]:
@@ -188,7 +197,7 @@ def test_band_powers_are_left_out_where_they_are_not_to_be_kept(bento: Path, emp
     with serve_process(bento, None, EEG_DATABASE=empty, EEG_KEEP_ROWS="false", **KEPT) as (url, _):
         assert httpx.post(f"{url}/predict", json={"rows": some_rows(2)}).status_code == 200
         assert httpx.get(f"{url}/prediction/5").status_code == 200
-    with engine_of(empty).connect() as connection:
+    with opened(empty) as engine, engine.connect() as connection:
         found = connection.execute(select(predictions)).mappings().all()
     assert len(found) == 3
     assert all(each["powers"] is None for each in found)
@@ -198,7 +207,7 @@ def test_band_powers_are_left_out_where_they_are_not_to_be_kept(bento: Path, emp
 def test_nothing_is_kept_unless_it_is_asked_for(bento: Path, empty: str) -> None:
     with serve_process(bento, EEG_DATABASE=empty) as (url, _):
         assert httpx.get(f"{url}/prediction/5").status_code == 200
-    with engine_of(empty).connect() as connection:
+    with opened(empty) as engine, engine.connect() as connection:
         assert connection.execute(select(func.count()).select_from(predictions)).scalar() == 0
 
 
@@ -212,8 +221,9 @@ def test_beyond_the_most_megabytes_the_oldest_go(bento: Path, empty: str) -> Non
     ):
         for number in range(12):
             client.post("/predict", content=body, headers={"x-request-id": f"n-{number}"})
-        Kept(client, engine_of(empty)).settle()
-    with engine_of(empty).connect() as connection:
+        with opened(empty) as engine:
+            Kept(client, engine).settle()
+    with opened(empty) as engine, engine.connect() as connection:
         found = connection.execute(select(predictions.c.request_id).distinct()).scalars().all()
         kept_rows = connection.execute(select(func.count()).select_from(predictions)).scalar_one()
     assert "n-11" in found
