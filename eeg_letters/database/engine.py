@@ -66,8 +66,8 @@ _POSTGRESQL = {
     # PgBouncer in transaction mode gives every transaction another connection.
     "prepare_threshold": None,
     "tcp_user_timeout": CONNECT_SECONDS * 1000,
-    # A node that died while something was asked sends nothing more: without these it would be
-    # waited for two hours.
+    # A node that died while something was asked sends nothing more: without these it is waited for
+    # two hours.
     "keepalives_idle": CONNECT_SECONDS,
     "keepalives_interval": 1,
     "keepalives_count": CONNECT_SECONDS,
@@ -154,6 +154,16 @@ def _begin_sqlite(connection: Connection) -> None:
     # Who reads first and writes later would be refused where another has written in between.
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def file_identity(engine: Engine) -> tuple[int, int] | None:
+    """What tells the file of an SQLite database from another of its name; None without a file."""
+    file = sqlite_file(engine)
+    try:
+        found = None if file is None else file.stat()
+    except FileNotFoundError:
+        return None
+    return None if found is None else (found.st_dev, found.st_ino)
 
 
 def sqlite_file(engine: Engine) -> Path | None:

@@ -21,7 +21,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from eeg_letters.database import revisions
 from eeg_letters.database.answered import COLUMNS, Answered, Floats, Served
 from eeg_letters.database.bulk import insert_many
-from eeg_letters.database.engine import is_busy, reason, writing
+from eeg_letters.database.engine import file_identity, is_busy, reason, writing
 from eeg_letters.database.pruning import shrink
 from eeg_letters.database.tables import predictions, writers
 from eeg_letters.errors import DatabaseError
@@ -102,6 +102,7 @@ class Keeper:
         self.rows_kept = 0
         self._dropped_put = self._dropped_later = 0
         self._is_connected = False
+        self._file: tuple[int, int] | None = None
         # Since when the database is asked for something; nothing while it is not.
         self._busy_since: float | None = None
         self._asked = Event()
@@ -190,18 +191,25 @@ class Keeper:
             if not self._queue:
                 if self._stopping.is_set():
                     return
-                self._insist(self._ask)
+                self._attempt(self._ask)
             while self._queue:
                 batch = self._take()
-                try:
-                    if not self._insist(partial(self._write, batch)) or not self._insist(
-                        self._shrink
-                    ):
-                        return
-                except Exception:
-                    # A fault of ours: the next batch may be another.
+                before = self._rows_done
+                if not self._attempt(partial(self._write, batch)):
+                    return
+                if self._rows_done == before:
+                    # By a fault of ours; the next batch may be another.
                     self._drop(batch)
-                    _logger.exception("rows cannot be kept")
+                if not self._attempt(self._shrink):
+                    return
+
+    def _attempt(self, do: Callable[[], None]) -> bool:
+        # As `_insist`; a fault of ours does not end the thread.
+        try:
+            return self._insist(do)
+        except Exception:
+            _logger.exception("a fault while rows were kept")
+            return True
 
     def _take(self) -> list[Answered]:
         batch: list[Answered] = []
@@ -266,6 +274,7 @@ class Keeper:
         self._is_told_away = True
 
     def _connect(self) -> None:
+        self._file = file_identity(self.engine)
         revisions.check(self.engine)
         with writing(self.engine) as connection:
             # So that its labels can be asked for before it has answered.
@@ -275,16 +284,21 @@ class Keeper:
         self._is_connected = True
         self._is_told_away = False
 
-    def _ask(self) -> None:
+    def _stay_connected(self) -> None:
+        if self._is_connected and file_identity(self.engine) != self._file:
+            # To a file that was deleted SQLite would write on, and nobody would find it.
+            self.engine.dispose()
+            self._is_connected = False
         if not self._is_connected:
             self._connect()
-            return
+
+    def _ask(self) -> None:
+        self._stay_connected()
         with self.engine.connect() as connection:
             connection.execute(text("SELECT 1"))
 
     def _write(self, batch: Sequence[Answered]) -> None:
-        if not self._is_connected:
-            self._connect()
+        self._stay_connected()
         self._complete(batch)
         try:
             with writing(self.engine) as connection:

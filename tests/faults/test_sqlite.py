@@ -164,3 +164,20 @@ def test_a_step_of_the_clock_leaves_the_order_of_what_is_kept(
     assert [name for name, _ in kept] == ["first", "second"]
     apart = timedelta(microseconds=kept[1][1] - kept[0][1])
     assert abs(apart - step) < timedelta(hours=1)
+
+
+def test_what_is_answered_after_the_file_is_deleted_waits_for_another(
+    bento: Path, file: Path, address: str
+) -> None:
+    with keeping(bento, address) as (url, _), httpx.Client(base_url=url) as client:
+        assert client.get("/prediction/232").status_code == 200
+        wait_until(lambda: metric(url, "eeg_rows_kept_total") == 1)
+        for each in file.parent.glob(f"{file.name}*"):
+            each.unlink()
+        wait_until(lambda: metric(url, "eeg_database_up") == 0)
+        answered = client.get("/prediction/232").headers["x-request-id"]
+        assert metric(url, "eeg_database_rows_waiting") == 1
+        file.unlink(missing_ok=True)
+        make_tables(address)
+        wait_until(lambda: metric(url, "eeg_database_rows_waiting") == 0)
+    assert dict(rows_by_request(address)) == {answered: 1}
