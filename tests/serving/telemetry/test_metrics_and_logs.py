@@ -19,9 +19,12 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from eeg_letters.database.engine import open_engine
+from eeg_letters.database.revisions import upgrade
 from eeg_letters.labels import LabelKind, Labels
 from eeg_letters.models import MODELS
 from eeg_letters.serving.telemetry.metrics import Metrics
+from eeg_letters.settings import read_settings
 from tests.conftest import ROOT, free_port, full_memory, samples, serve
 from tests.serving.telemetry.traceparents import INVALID_TRACEPARENTS, TRACEPARENT
 
@@ -198,8 +201,14 @@ def alerts() -> list[str]:
 def test_prometheus_scrapes_it_and_finds_what_the_alerts_are_about(
     trained_home: Path, tmp_path: Path
 ) -> None:
+    # Some are of a database.
+    settings = {"EEG_DATABASE": f"sqlite:///{tmp_path / 'letters.sqlite'}"}
+    engine = open_engine(read_settings(settings))
+    upgrade(engine)
+    engine.dispose()
+    settings |= {"EEG_LOG_FORMAT": "text", "EEG_MAX_CONCURRENCY": "1"}
     with (
-        serve(trained_home, EEG_LOG_FORMAT="text", EEG_MAX_CONCURRENCY="1") as (url, _),
+        serve(trained_home, log=tmp_path / "log", **settings) as (url, _),
         scraping(url, tmp_path) as prometheus,
     ):
         for _ in range(3):
