@@ -57,7 +57,7 @@ from tests.conftest import (
 )
 from tests.shipped import FEATURES, SCHEMA
 
-SIGINT_SECONDS = 120
+SIGINT_SECONDS = 240
 
 
 def silent(*_: object) -> None:
