@@ -56,7 +56,7 @@ def main() -> None:
         )
         rates: dict[tuple[str, int], list[float]] = {}
         dropped: dict[str, float] = {}
-        console = Console()
+        console = Console(width=120)
         for number in range(ROUNDS):
             for peer in peers:
                 with (
@@ -102,8 +102,8 @@ def _rate(server: Server, request: Request) -> float:
 def _share_dropped(server: Server) -> float:
     # Of the rows that were answered, those that came faster than they were written.
     _, body = ask(server.port, Request("GET", "/metrics"))
-    lines = [line.split() for line in body.decode().splitlines() if not line.startswith("#")]
-    counted = {name: float(value) for name, value in lines}
+    lines = [line for line in body.decode().splitlines() if not line.startswith("#")]
+    counted = {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
     return counted["eeg_rows_dropped_total"] / counted["eeg_rows_scored_total"]
 
 
