@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import bentoml
@@ -11,11 +12,13 @@ from fastapi import FastAPI
 
 app = FastAPI()
 MONITOR = "BENCH_MONITOR" in os.environ
+# Its default is a folder beside this file.
+OPTIONS = {"log_path": str(Path(os.environ["TMPDIR"], "monitoring"))}
 
 
 def keep(row: list[float], labels: dict[str, int]) -> None:
     """Write a row and its labels by BentoML's own monitor."""
-    with bentoml.monitor("letters") as monitor:
+    with bentoml.monitor("letters", monitor_options=OPTIONS) as monitor:
         monitor.log(row, "row", "feature", "numerical_sequence")
         for title, label in labels.items():
             monitor.log(label, title, "prediction", "categorical")
