@@ -162,15 +162,6 @@ class Keeper:
         wanted = self._rows_put
         return lambda: self._rows_done >= wanted
 
-    def wait_until_written(self, seconds: float) -> bool:
-        """Wait until what was put before is written; whether it is. Not for the event loop."""
-        is_written, until = self.put_until_now(), time.monotonic() + seconds
-        while not is_written():
-            if time.monotonic() > until:
-                return False
-            time.sleep(_GATHER_SECONDS / 10)
-        return True
-
     def close(self, seconds: float = FLUSH_SECONDS) -> None:
         """Write what waits, for at most some seconds; what is left then is dropped and counted."""
         self._stopping.set()

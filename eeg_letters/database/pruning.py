@@ -102,9 +102,3 @@ def _delete(engine: Engine, which: ColumnElement[bool]) -> Iterator[int]:
             yield found
         if found < _SOME:
             return
-
-
-def count(engine: Engine) -> int:
-    """How many predictions are kept."""
-    with engine.connect() as connection:
-        return int(connection.execute(select(func.count()).select_from(predictions)).scalar_one())

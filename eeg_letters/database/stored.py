@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,25 +38,6 @@ class Stored(NamedTuple):
     sha256: str
     imported_at: int
     n_rows: int
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What rows of a recording have.
-
-    Attributes
-    ----------
-    schema : Schema
-        Features and classes.
-    columns : tuple of str
-        Of the file, in its order.
-    label_column : str
-        The one that has the labels.
-    """
-
-    schema: Schema
-    columns: tuple[str, ...]
-    label_column: str
 
 
 @dataclass(frozen=True)
@@ -113,14 +93,11 @@ def find_recording(connection: Connection, name: str) -> Stored | None:
     return None if found is None else Stored(*found)
 
 
-def find_layout(connection: Connection, stored: Stored) -> Layout | None:
-    """What rows of a recording have; None where it was removed or replaced meanwhile."""
-    columns = (recordings.c.schema, recordings.c.columns, recordings.c.label_column)
-    found = connection.execute(select(*columns).where(recordings.c.id == stored.id)).first()
-    if found is None:
-        return None
-    schema, names, label_column = found
-    return Layout(Schema.from_metadata(schema), tuple(json.loads(names)), label_column)
+def find_schema(connection: Connection, stored: Stored) -> Schema | None:
+    """Features and classes of a recording; None where it was removed or replaced meanwhile."""
+    wanted = select(recordings.c.schema).where(recordings.c.id == stored.id)
+    found = connection.execute(wanted).scalar()
+    return None if found is None else Schema.from_metadata(found)
 
 
 def find_document(

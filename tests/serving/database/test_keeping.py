@@ -203,9 +203,9 @@ def test_nothing_is_kept_unless_it_is_asked_for(bento: Path, empty: str, engine:
         assert connection.execute(select(func.count()).select_from(predictions)).scalar() == 0
 
 
+# PostgreSQL is pruned by the command.
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_beyond_the_most_megabytes_the_oldest_go(bento: Path, empty: str, engine: Engine) -> None:
-    if not empty.startswith("sqlite"):
-        pytest.skip("PostgreSQL is pruned by the command")
     body = json.dumps({"rows": some_rows(500)})
     with (
         serve_process(bento, None, EEG_DATABASE=empty, EEG_DATABASE_MAX_MB="4", **KEPT) as (url, _),

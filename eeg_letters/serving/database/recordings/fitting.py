@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from eeg_letters.database.stored import Stored, find_layout
+from eeg_letters.database.stored import Stored, find_schema
 from eeg_letters.errors import Problem, SchemaError
 from eeg_letters.schema import Schema
 from eeg_letters.scoring.scorer import Floats
@@ -116,10 +116,10 @@ class Memory:
             if known is not None:
                 self._known.move_to_end(stored.id)
                 return known
-        layout = find_layout(connection, stored)
-        if layout is None:
+        schema = find_schema(connection, stored)
+        if schema is None:
             return None
-        known = self._find_out(layout.schema)
+        known = self._find_out(schema)
         with self._lock:
             self._known[stored.id] = known
             if len(self._known) > _MOST_REMEMBERED:
