@@ -16,8 +16,9 @@ from tests.conftest import ROOT, environment, samples
 MOST_MS = 5.0
 
 # The application as the service makes it, on an event loop that measures each of its turns, in CPU
-# time, which other processes do not lengthen. Of 20 tries the best: others empty the caches.
-MEASURE = r"""
+# time, which other processes hardly lengthen. Of several tries the best, and of 20 where that is
+# still too long: others empty the caches, or share the core.
+MEASURE = f"MOST_MS = {MOST_MS}" + r"""
 import asyncio, json, re, time
 from service import EEGLetters
 
@@ -55,7 +56,7 @@ found = []
 def measure(name, *request, status=200, times=20, **body):
     global longest
     turns = []
-    for _ in range(times):
+    while len(turns) < times or (len(turns) < 20 and min(turns) > MOST_MS):
         longest = 0.0
         assert ask(*request, **body)[0] == status
         turns.append(1000 * longest)
