@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, MutableSet
+from collections.abc import MutableSet
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -14,10 +14,12 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import OPEN, SERVER, Protocol
 
 from eeg_letters.errors import Problem, own_fault
+from eeg_letters.serving.live.answering import Answering
 from eeg_letters.serving.live.answers import refusal
 from eeg_letters.serving.live.counts import StreamCounts
-from eeg_letters.serving.live.messages import MessageParser, Row, Unreadable, id_of, time_of
-from eeg_letters.serving.live.turns import Turns
+from eeg_letters.serving.live.messages import MessageParser, Unreadable, id_of, time_of
+from eeg_letters.serving.live.scored import Scored
+from eeg_letters.serving.live.turns import Asked, Turns
 
 # What is read at a time: uvloop would read 256 KiB, which may be many rows.
 _READ_BYTES = 16 * 1024
@@ -35,9 +37,6 @@ _BUFFER = memoryview(bytearray(_READ_BYTES))
 
 _logger = logging.getLogger("eeg_letters")
 _DATA = frozenset((Opcode.TEXT, Opcode.CONT, Opcode.BINARY))
-
-# Answers a row: what the answer begins with, number in the stream, and the row.
-Answer = Callable[[dict[str, Any], int, Row], bytes]
 
 
 class Bounds(NamedTuple):
@@ -65,8 +64,8 @@ class Stream(asyncio.BufferedProtocol):
     ----------
     parser : MessageParser
         Of this stream alone.
-    answer : callable
-        Answers a row; raises `Problem` where that cannot be.
+    answering : Answering
+        Of this stream alone.
     bounds : Bounds
         What it may hold and wait for.
     turns : Turns
@@ -80,14 +79,14 @@ class Stream(asyncio.BufferedProtocol):
     def __init__(
         self,
         parser: MessageParser,
-        answer: Answer,
+        answering: Answering,
         bounds: Bounds,
         turns: Turns,
         counts: StreamCounts,
         request_id: str,
     ) -> None:
         self._parser = parser
-        self._answer = answer
+        self._answering = answering
         self._bounds = bounds
         self._turns = turns
         self._counts = counts
@@ -180,18 +179,61 @@ class Stream(asyncio.BufferedProtocol):
         self._is_ending = True
         self._go_on()
 
-    def answer_one(self) -> bool:
-        """Answer the first message that waits; whether others can be answered after it."""
-        if self._waiting and not self._is_blocked:
-            text, arrived = self._waiting.popleft()
-            answer = self._answered(text)
-            if answer is not None:
-                self._transport.write(Frame(Opcode.TEXT, answer).serialize(mask=False))
-                self._counts.observe(perf_counter() - arrived)
-        self._is_in_turns = bool(self._waiting) and not self._is_blocked
-        if not self._is_in_turns:
-            self._go_on()
-        return self._is_in_turns
+    @property
+    def can_answer(self) -> bool:
+        """Whether a message waits that can be answered."""
+        return bool(self._waiting) and not self._is_blocked
+
+    def take(self) -> Asked | None:
+        """Take the first message that waits; None where it has no answer."""
+        text, arrived = self._waiting.popleft()
+        asked = Asked(self, self._number, {"id": self._number}, arrived)
+        try:
+            document = self._parser.load(text)
+            if document is None:
+                return None
+            asked.begun["id"] = id_of(document, self._number)
+            time = time_of(document)
+            if time is not None:
+                asked.begun["time"] = time
+            row = self._parser.parse(document, text)
+            asked.teller = self._answering.check(row)
+            asked.row = row
+        except Unreadable:
+            self._waiting.clear()
+            self._fail(CloseCode.INVALID_DATA, "a message is not UTF-8")
+            return None
+        except Exception as error:  # noqa: BLE001 A fault is logged.
+            asked.error = error
+        self._number += 1
+        return asked
+
+    def give(self, asked: Asked, scored: Scored | None, place: int) -> None:
+        """Answer what was taken, by what models say of rows and its place among them."""
+        identity = asked.begun["id"]
+        answer = None
+        if asked.error is None and asked.row is not None and scored is not None:
+            try:
+                answer = self._answering.answer(
+                    asked.begun, asked.number, asked.row, asked.teller, scored, place
+                )
+            except Exception as error:  # noqa: BLE001 A fault is logged.
+                asked.error = error
+        if answer is None:
+            answer = refusal({"id": identity}, self._problem(asked.error))
+            self._rows_refused += 1
+            self._counts.rows_refused += 1
+        else:
+            self._counts.rows_answered += 1
+        self._last = identity
+        if not self._transport.is_closing():
+            self._transport.write(Frame(Opcode.TEXT, answer).serialize(mask=False))
+            self._counts.observe(perf_counter() - asked.arrived)
+
+    def rest(self) -> None:
+        """Go on without answers until something is received or read."""
+        self._is_in_turns = False
+        self._go_on()
 
     def _gather(self, frame: Frame, arrived: float) -> None:
         if self._protocol.state is not OPEN and self._is_closing:
@@ -210,33 +252,7 @@ class Stream(asyncio.BufferedProtocol):
         else:
             self._fail(CloseCode.UNSUPPORTED_DATA, "messages are text")
 
-    def _answered(self, text: bytes) -> bytes | None:
-        number = self._number
-        begun: dict[str, Any] = {"id": number}
-        try:
-            document = self._parser.load(text)
-            if document is None:
-                return None
-            begun["id"] = id_of(document, number)
-            time = time_of(document)
-            if time is not None:
-                begun["time"] = time
-            answer = self._answer(begun, number, self._parser.parse(document, text))
-        except Unreadable:
-            self._waiting.clear()
-            self._fail(CloseCode.INVALID_DATA, "a message is not UTF-8")
-            return None
-        except Exception as error:  # noqa: BLE001 A fault is logged.
-            answer = refusal({"id": begun["id"]}, self._problem(error))
-            self._rows_refused += 1
-            self._counts.rows_refused += 1
-        else:
-            self._counts.rows_answered += 1
-        self._number += 1
-        self._last = begun["id"]
-        return answer
-
-    def _problem(self, error: Exception) -> Problem:
+    def _problem(self, error: Exception | None) -> Problem:
         if isinstance(error, Problem):
             return error
         _logger.error("a row of stream %s failed", self._request_id, exc_info=error)
@@ -244,7 +260,7 @@ class Stream(asyncio.BufferedProtocol):
 
     def _go_on(self) -> None:
         # What there is to do after something was received, answered or read.
-        if self._waiting and not self._is_blocked:
+        if self.can_answer:
             if not self._is_in_turns and not self._is_closing:
                 self._is_in_turns = True
                 self._turns.add(self, self._loop)
