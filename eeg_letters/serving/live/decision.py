@@ -65,9 +65,10 @@ class RunningDecision:
         window = len(self._logarithms)
         self._logarithms[self._rows % window] = logarithms
         self._rows += 1
-        summed = self._logarithms.sum(axis=0)
+        summed = np.add.reduce(self._logarithms, axis=0)
         place = int(summed.argmax())
-        probability = float(1 / np.exp(summed - summed[place]).sum())
+        summed -= summed[place]
+        probability = 1 / float(np.add.reduce(np.exp(summed, out=summed)))
         if probability < self._threshold:
             self._held = 0
         else:

@@ -62,5 +62,6 @@ class Scored:
 
 def _likeliest(probabilities: Floats) -> tuple[list[list[int]], list[list[float]]]:
     # Of two that are as likely the first, as a model decides.
-    places = (-probabilities).argsort(axis=1, kind="stable")[:, :LIKELIEST]
-    return places.tolist(), np.take_along_axis(probabilities, places, axis=1).tolist()
+    places = (-probabilities).argsort(axis=1, kind="stable")[:, :LIKELIEST].tolist()
+    each = zip(probabilities.tolist(), places, strict=True)
+    return places, [[row[place] for place in of_row] for row, of_row in each]
