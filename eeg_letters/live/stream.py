@@ -62,10 +62,13 @@ class Stream:
     ----------
     losses : Losses
         What it went through so far.
+    is_connected : bool
+        Whether there is a connection now.
     """
 
     def __init__(self, url: str, max_unanswered: int, patience: float) -> None:
         self.losses = Losses()
+        self.is_connected = False
         self._url = url
         self._patience = patience
         self._rows: deque[_Row] = deque()
@@ -240,11 +243,13 @@ class Stream:
     async def _exchange(self, socket: ClientConnection) -> None:
         # Ends with ConnectionClosed.
         self._sent = 0
+        self.is_connected = True
         sender = asyncio.create_task(self._send_on(socket))
         try:
             while True:
                 self._take(await socket.recv(decode=False))
         finally:
+            self.is_connected = False
             sender.cancel()
             await asyncio.wait([sender])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -168,7 +168,7 @@ async def _rows(
     window: float,
     bands: Sequence[tuple[float, float]],
     order: Sequence[int],
-) -> AsyncIterator[Row]:
+) -> AsyncGenerator[Row, None]:
     from brainflow.exit_codes import BrainFlowError
 
     loop = asyncio.get_running_loop()

@@ -7,7 +7,7 @@ import getpass
 import os
 import sys
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -193,7 +193,7 @@ async def _subscribed(cortex: _Cortex, session: dict[str, Any]) -> list[str]:
     return [str(name) for name in result["success"][0]["cols"]]
 
 
-async def _rows(cortex: _Cortex, order: list[int]) -> AsyncIterator[Row]:
+async def _rows(cortex: _Cortex, order: list[int]) -> AsyncGenerator[Row, None]:
     while True:
         sample = await cortex.sample()
         values = sample["pow"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -64,7 +64,7 @@ async def open_lsl(name: str, wanted: Features | None) -> AsyncIterator[Source]:
         await asyncio.to_thread(inlet.close_stream)
 
 
-async def _rows(where: str, pylsl: Any, inlet: Any, order: list[int]) -> AsyncIterator[Row]:
+async def _rows(where: str, pylsl: Any, inlet: Any, order: list[int]) -> AsyncGenerator[Row, None]:
     heard = time.monotonic()
     while True:
         try:

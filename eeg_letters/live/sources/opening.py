@@ -35,6 +35,9 @@ class Named:
     rate: float
     asked: Asked
 
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}" if self.name else self.kind
+
     def open(self, schema: Schema) -> AbstractAsyncContextManager[Source]:
         """Open it for models; errors are those of the kind of source."""
         if self.kind == "replay":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -35,7 +35,7 @@ async def open_replay(path: str, schema: Schema, rate: float) -> AsyncIterator[S
     yield Source(schema.features.names, _rows(recording, rate))
 
 
-async def _rows(recording: Rows, rate: float) -> AsyncIterator[Row]:
+async def _rows(recording: Rows, rate: float) -> AsyncGenerator[Row, None]:
     loop = asyncio.get_running_loop()
     labels = recording.labels
     due = loop.time()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -45,14 +45,14 @@ class Source:
     ----------
     names : tuple of str
         The features of its rows.
-    rows : async iterator of Row
+    rows : async generator of Row
         Raises `LiveError` when the source is lost.
     window : float
         Of how many seconds before it a row tells; 0 where that is not known.
     """
 
     names: tuple[str, ...]
-    rows: AsyncIterator[Row]
+    rows: AsyncGenerator[Row, None]
     window: float = 0
 
 
