@@ -168,7 +168,8 @@ def _count(text: str) -> int:
 def main(arguments: argparse.Namespace) -> None:
     """Do what the command line asks for."""
     asked = Asked(arguments.electrodes or (), arguments.bands or Asked().bands)
-    named = Named(*arguments.source, arguments.rate, asked)
+    kind, name = arguments.source
+    named = Named(kind, name, arguments.rate, asked)
     url = arguments.url or URL
     if arguments.record is not None:
         record_by_cue(named, arguments)
