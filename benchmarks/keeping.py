@@ -2,11 +2,13 @@
 
 One worker on one core, 16 connections on the other, this service with and without a database, and
 BentoML with every default left alone, with and without its own ``bentoml.monitor``, which writes
-JSON lines into files. ``BENCH_POSTGRESQL=postgresql://…`` names a database that may be written to.
+JSON lines into files. Then how much the databases take of the thread that writes, when nothing else
+is to be done. ``BENCH_POSTGRESQL=postgresql://…`` names a database that may be written to.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import tempfile
@@ -20,7 +22,7 @@ from rich.table import Table
 
 from benchmarks.environments import install, prepare_models
 from benchmarks.load import LOAD_CORE, put_under_load
-from benchmarks.paths import PROJECT_PYTHON, ROOT
+from benchmarks.paths import BENTOML_HOME, PROJECT_PYTHON, ROOT
 from benchmarks.process import (
     Server,
     ask,
@@ -68,7 +70,9 @@ def main() -> None:
                         rates.setdefault((peer.name, place), []).append(_rate(server, request))
                     if peer.environment and peer.locked:
                         dropped[peer.name] = _share_dropped(server)
+        written = {peer.name: _written(peer) for peer in peers if peer.environment and peer.locked}
     console.print(_table(peers, rates, dropped))
+    console.print(_written_table(written))
 
 
 def _own(folder: str) -> Iterator[Peer]:
@@ -88,6 +92,29 @@ def _own(folder: str) -> Iterator[Peer]:
         yield replace(
             OWN, name=f"{OWN.name}-{name}", twin=OWN.name, environment=(*variables.items(),)
         )
+
+
+def _written(peer: Peer) -> dict[str, float]:
+    finished = subprocess.run(
+        [str(PROJECT_PYTHON), "-m", "benchmarks.writing", dict(peer.environment)["EEG_DATABASE"]],
+        cwd=ROOT,
+        env=os.environ | {"BENTOML_HOME": str(BENTOML_HOME)},
+        check=True,
+        stdout=subprocess.PIPE,
+        timeout=300,
+    )
+    rates: dict[str, float] = json.loads(finished.stdout)
+    return rates
+
+
+def _written_table(written: dict[str, dict[str, float]]) -> Table:
+    table = Table(title="Rows a second that are kept, by what was asked", title_justify="left")
+    table.add_column("Server")
+    for kind in next(iter(written.values())):
+        table.add_column(kind, justify="right")
+    for name, rates in written.items():
+        table.add_row(name, *(f"{rate:,.0f}" for rate in rates.values()))
+    return table
 
 
 def _serving(peer: Peer) -> AbstractContextManager[Server]:

@@ -70,3 +70,8 @@ class Problem(Exception):
             "status": self.status.value,
             "detail": self.detail,
         }
+
+
+def own_fault() -> Problem:
+    """Of what no client has done."""
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The fault is on this side.")

@@ -73,6 +73,13 @@ class Settings:
     cors_origins : tuple of str
         ``EEG_CORS_ORIGINS``: origins whose pages may read the answers, as browsers send them;
         ``*`` alone for all.
+    max_streams : int
+        ``EEG_MAX_STREAMS``: the most streams that are open; they are no part of `max_connections`.
+    max_message_bytes : int
+        ``EEG_MAX_MESSAGE_BYTES``: the largest message of a stream.
+    stream_timeout_seconds : int
+        ``EEG_STREAM_TIMEOUT_SECONDS``: how long the client of a stream may be silent, without even
+        answering a ping, and how long it may not read its answers.
     log_format : {"json", "text"}
         ``EEG_LOG_FORMAT``: one JSON object a line, or text for people.
     database : str or None
@@ -108,6 +115,9 @@ class Settings:
     keep_alive_seconds: int = 75
     allowed_hosts: frozenset[bytes] | None = None
     cors_origins: tuple[str, ...] = ()
+    max_streams: int = 256
+    max_message_bytes: int = 32 * 1024
+    stream_timeout_seconds: int = 60
     log_format: str = "json"
     database: str | None = field(default=None, repr=False)
     database_file: Path | None = None
@@ -164,6 +174,13 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         ),
         allowed_hosts=_hosts(environment, "EEG_ALLOWED_HOSTS"),
         cors_origins=_origins(environment, "EEG_CORS_ORIGINS"),
+        max_streams=_positive(environment, "EEG_MAX_STREAMS", defaults.max_streams),
+        max_message_bytes=_positive(
+            environment, "EEG_MAX_MESSAGE_BYTES", defaults.max_message_bytes
+        ),
+        stream_timeout_seconds=_positive(
+            environment, "EEG_STREAM_TIMEOUT_SECONDS", defaults.stream_timeout_seconds
+        ),
         log_format=_choice(environment, "EEG_LOG_FORMAT", ("json", "text")),
         database=_address(environment, "EEG_DATABASE"),
         database_file=_file(environment, "EEG_DATABASE_FILE"),

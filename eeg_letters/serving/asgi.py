@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from eeg_letters.errors import Problem
+from eeg_letters.errors import Problem, own_fault
 from eeg_letters.serving.bodies import (
     LARGE_BYTES,
     ClientGone,
@@ -42,6 +42,7 @@ from eeg_letters.serving.routing import (
     Request,
     Response,
     Route,
+    TakesOver,
     media_type,
 )
 from eeg_letters.serving.telemetry.logs import AccessLog
@@ -254,6 +255,41 @@ class Application:
         self._record(exchange, response.status)
         return response.status, _headers(response, exchange.request_id), response.body
 
+    def switch(
+        self, path: str, scheme: str, fields: Sequence[Header], query: bytes
+    ) -> tuple[Answer, TakesOver | None] | None:
+        """Answer a GET that asks for another protocol.
+
+        Parameters
+        ----------
+        path, scheme, fields
+            As of `answer`.
+        query : bytes
+            What follows the question mark.
+
+        Returns
+        -------
+        tuple of Answer and (TakesOver or None), or None
+            What takes the connection over once the answer is written, None where it is refused;
+            None where the path has no other protocol.
+        """
+        exchange = _Exchange("GET", path, scheme, fields, self._match)
+        if not exchange.route.switches:
+            return None
+        try:
+            self._check(exchange)
+            response = exchange.route.handler(exchange.request(b"", query))
+            if not isinstance(response, Response):
+                raise TypeError("a switch of protocols is answered at once")
+        except Exception as error:  # noqa: BLE001 A fault is logged.
+            response = self._refusal(exchange, error)
+        self._record(exchange, response.status)
+        headers = _headers(response, exchange.request_id)
+        if response.takes_over is not None:
+            # It has no body: not even an empty one.
+            headers = [(b"x-request-id", exchange.request_id), *response.headers]
+        return (response.status, headers, response.body), response.takes_over
+
     def refuse(self, problem: Problem) -> Answer:
         """The answer to what cannot be parsed as a request."""
         response = _problem_response(problem)
@@ -289,7 +325,7 @@ class Application:
                 exchange.request_id.decode(),
                 exc_info=error,
             )
-            error = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The fault is on this side.")
+            error = own_fault()
         room = exchange.path[1:].partition("/")[0]
         return self._refusals.get(room, _problem_response)(error)
 

@@ -17,9 +17,10 @@ from uvicorn.config import HTTP_PROTOCOLS
 
 from eeg_letters.errors import Problem
 from eeg_letters.serving.admission import Connections
-from eeg_letters.serving.asgi import Application
+from eeg_letters.serving.asgi import Answer, Application
 from eeg_letters.serving.bodies import CLOSE, Hold
-from eeg_letters.serving.direct import DirectProtocol
+from eeg_letters.serving.direct import DirectProtocol, path_of
+from eeg_letters.serving.routing import TakesOver
 from eeg_letters.serving.transport import Flow, SlowReader
 from eeg_letters.settings import Settings
 
@@ -32,6 +33,7 @@ LINGER_SECONDS = 2.0
 _PIECE_BYTES = 8 * 1024
 
 _VERSIONS = ("1.1", "1.0")
+_OF_BODIES = frozenset((b"content-length", b"transfer-encoding"))
 
 # What a pipelined request takes while it waits: measured, and rounded up.
 _REQUEST_BYTES = 2 * 1024
@@ -62,7 +64,7 @@ class BoundedProtocol(DirectProtocol):
     pipelined requests that wait. What is not HTTP/1.0 or HTTP/1.1, or cannot be parsed, is
     answered, after the requests before it, with a problem document, and the connection is closed.
     Nothing more is read while pipelined requests wait. Trailers are dropped. An offer to upgrade
-    is ignored, as HTTP allows.
+    is ignored, as HTTP allows, but where the path has another protocol.
 
     Parameters
     ----------
@@ -91,6 +93,7 @@ class BoundedProtocol(DirectProtocol):
     ) -> None:
         super().__init__(application, *arguments, **named)
         self._refuse_with = application.refuse
+        self._switch_by = application.switch
         self._waiting = Hold(application.memory)
         self._connections = connections
         self._body_seconds = settings.body_timeout_seconds
@@ -105,6 +108,10 @@ class BoundedProtocol(DirectProtocol):
         # The connection's first line, until its end: the parser takes other protocols for HTTP.
         self._first_line: bytes | None = b""
         self._problem: Problem | None = None
+        # Nothing more is read.
+        self._is_ended = False
+        # What is read is that of another protocol.
+        self._taken_over: TakesOver | None = None
 
     def connection_made(self, transport: BaseTransport) -> None:  # noqa: D102
         super().connection_made(transport)
@@ -145,11 +152,15 @@ class BoundedProtocol(DirectProtocol):
 
     def _feed_rest(self) -> None:
         rest = memoryview(self._rest)
-        while rest and not self.pipeline:
+        while rest and not self.pipeline and self._taken_over is None:
             self._feed(rest[:_PIECE_BYTES])
             rest = rest[_PIECE_BYTES:]
         self._rest = bytes(rest)
-        self._hold_waiting()
+        if self._taken_over is None:
+            self._hold_waiting()
+        elif self._rest:
+            self._taken_over.data_received(self._rest)
+            self._rest = b""
 
     def _hold_waiting(self) -> None:
         try:
@@ -158,7 +169,7 @@ class BoundedProtocol(DirectProtocol):
             self.evict()
 
     def _feed(self, data: bytes | memoryview) -> None:
-        if self._problem is not None:
+        if self._problem is not None or self._is_ended:
             return
         self._unfinished += len(data)
         try:
@@ -173,6 +184,8 @@ class BoundedProtocol(DirectProtocol):
             self.begin_held()
             self._refuse(problem)
             return
+        if self._taken_over is not None:
+            return
         self.begin_held()
         if self._unfinished > HEAD_BYTES or len(self.headers or ()) > HEAD_FIELDS:
             self._refuse(_too_large())
@@ -183,12 +196,52 @@ class BoundedProtocol(DirectProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
+            rest = memoryview(data)[upgrade.args[0] :]
+            if self._switch(rest):
+                return
             head = self._head_without_upgrade()
             # The old parser takes all that follows for another protocol's, even the body that the
             # head announces.
             self.parser = httptools.HttpRequestParser(self)
             self._parse(head)
-            self._parse(memoryview(data)[upgrade.args[0] :])
+            self._parse(rest)
+
+    def _switch(self, rest: memoryview) -> bool:
+        """Answer an offer to upgrade; not where it is ignored."""
+        is_plain = (
+            self.parser.get_method() == b"GET"
+            and self.parser.get_http_version() == "1.1"
+            and not _OF_BODIES.intersection(name for name, _ in self.headers)
+        )
+        # Answers go out in order.
+        if not is_plain or self.pipeline or self._is_answering():
+            return False
+        url = httptools.parse_url(self.url)
+        switched = self._switch_by(
+            path_of(self.url), self.scheme or "http", self.headers, url.query or b""
+        )
+        if switched is None:
+            return False
+        answer, self._taken_over = switched
+        self._connections.asked(self)
+        self.server_state.total_requests += 1
+        if self._taken_over is None:
+            self._in_head = False
+            self._end_with(answer)
+            return True
+        self.write_answer(answer)
+        self._hand_over(self._taken_over)
+        if rest:
+            self._taken_over.data_received(bytes(rest))
+        return True
+
+    def _hand_over(self, protocol: TakesOver) -> None:
+        self._unset_keepalive_if_required()
+        self._reader.rest()
+        self._waiting.set(0)
+        self._connections.closed(self)
+        self.connections.discard(self)
+        protocol.take_over(self._writer.release(), self.connections)
 
     def on_message_begin(self) -> None:  # noqa: D102
         # Only here: what is left of an answered request's body must not keep a connection.
@@ -343,7 +396,11 @@ class BoundedProtocol(DirectProtocol):
         self._answer(problem)
 
     def _answer(self, problem: Problem) -> None:
-        self.write_answer(self._refuse_with(problem), CLOSE)
+        self._end_with(self._refuse_with(problem))
+
+    def _end_with(self, answer: Answer) -> None:
+        self._is_ended = True
+        self.write_answer(answer, CLOSE)
         # A client that is still sending when the connection closes may never see the answer. One
         # that is gone already is noticed by the next read.
         if self.transport.can_write_eof():

@@ -59,7 +59,7 @@ class DirectProtocol(HttpToolsProtocol):
             Whether it is HTTP/1.1, its body neither chunked nor compressed.
         """
         if is_usual and self.may_hold and self._is_usual():
-            self._path = _path_of(self.url)
+            self._path = path_of(self.url)
             self._held = []
         else:
             self._begin()
@@ -139,7 +139,7 @@ class DirectProtocol(HttpToolsProtocol):
         )
 
 
-def _path_of(url: bytes) -> str:
-    # As uvicorn has it.
+def path_of(url: bytes) -> str:
+    """The path of a request's target, as uvicorn has it."""
     path: str = httptools.parse_url(url).path.decode("ascii")
     return unquote(path) if "%" in path else path

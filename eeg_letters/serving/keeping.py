@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Protocol
 
+from eeg_letters.errors import Problem
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.serving.inference import Prediction
 from eeg_letters.serving.routing import Request
+
+SESSION_HEADER = b"x-session-id"
+SESSION = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
 class Keep(Protocol):
@@ -54,3 +60,22 @@ class Keep(Protocol):
         classes : sequence of int
             Index of the class that each model gave it.
         """
+
+
+def session_of(request: Request) -> str | None:
+    """The session that a request's header names; None where it names none.
+
+    Raises
+    ------
+    Problem
+        400 where it cannot be one.
+    """
+    named = request.headers.get(SESSION_HEADER)
+    if named is None:
+        return None
+    if not SESSION.fullmatch(named):
+        raise Problem(
+            HTTPStatus.BAD_REQUEST,
+            "X-Session-ID is not 1 to 128 letters, digits, dots, hyphens and underscores.",
+        )
+    return named.decode("ascii")

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 
 from eeg_letters.serving.api import routes as api
 from eeg_letters.serving.inference import Inference
+from eeg_letters.serving.live.route import Streams
 from eeg_letters.serving.open_inference import routes as open_inference
 from eeg_letters.serving.routing import Request, Response, Route, fixed, json_response
 from eeg_letters.serving.scheduling import FairScheduler
@@ -53,6 +54,8 @@ def build_routes(
     """
     scheduler = FairScheduler()
     keep = None if database is None else database.keep
+    streams = Streams(inference, metrics, settings, keep)
+    metrics.add(streams.collector)
 
     def exposition(_: Request) -> Response:
         return Response(metrics.exposition(), METRICS)
@@ -80,6 +83,7 @@ def build_routes(
         Route("/docs.json", ("GET",), fixed(json_response(openapi))),
         Route("/schema.json", ("GET",), fixed(json_response(schema))),
         *reference.build_routes(),
+        *streams.routes,
         *open_inference.build_routes(inference, metrics, settings, scheduler, keep),
         *(() if database is None else database.routes),
     ]

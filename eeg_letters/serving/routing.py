@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, MutableSet, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import orjson
 
@@ -20,10 +20,31 @@ PROBLEM = b"application/problem+json"
 _NO_WEIGHT = re.compile(rb"(?:^|;)[ \t]*q=0(?:\.0*)?[ \t]*(?:;|$)", re.IGNORECASE)
 
 
+class TakesOver(Protocol):
+    """What a connection speaks after a switch of protocols."""
+
+    def take_over(self, transport: Any, connections: MutableSet[Any]) -> None:
+        """Go on with a connection.
+
+        Parameters
+        ----------
+        transport : asyncio.Transport
+            The connection's; the answer is written.
+        connections : set
+            Those that the server ends before it ends.
+        """
+
+    def data_received(self, data: bytes) -> None:
+        """Read what was read already."""
+
+
 # Not frozen: that would make it twice as slow to make, and one is made for each request.
 @dataclass(slots=True)
 class Response:
-    """An answer; not to be cached, unless a subclass has another `cache_control`."""
+    """An answer; not to be cached, unless a subclass has another `cache_control`.
+
+    With status 101 there is something that takes the connection over.
+    """
 
     cache_control: ClassVar[Header] = (b"cache-control", b"no-store")
 
@@ -31,6 +52,7 @@ class Response:
     content_type: bytes = JSON
     status: int = 200
     headers: Sequence[Header] = ()
+    takes_over: TakesOver | None = None
 
 
 Refusal = Callable[[Problem], Response]
@@ -128,6 +150,8 @@ class Route:
         Whether it reads the query of a request without a body.
     media : tuple of bytes
         Media types of the body, where it must be declared.
+    switches : bool
+        Whether it has another protocol for a request that asks for one: `Application.switch`.
     """
 
     template: str
@@ -139,6 +163,7 @@ class Route:
     at_once: bool = False
     reads_query: bool = False
     media: tuple[bytes, ...] = (JSON,)
+    switches: bool = False
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,11 @@ class OneWrite:
             self._bytes_written += len(data)
             self._transport.write(data)
 
+    def release(self) -> Any:
+        """The transport beneath, for another protocol; all is written to it."""
+        self._flush()
+        return self._transport
+
     def write_eof(self) -> None:
         """Tell the client that nothing follows."""
         self._flush()

@@ -18,7 +18,9 @@ MOST_MS = 5.0
 # The application as the service makes it, on an event loop that measures each of its turns, in CPU
 # time, which other processes hardly lengthen. Of several tries the best, and of 20 where that is
 # still too long: others empty the caches, or share the core.
-MEASURE = f"MOST_MS = {MOST_MS}" + r"""
+MEASURE = (
+    f"MOST_MS = {MOST_MS}"
+    + r"""
 import asyncio, json, re, time
 from service import EEGLetters
 
@@ -196,6 +198,7 @@ for name, kind, body in (
             query=b"values=true", times=4)
 print(json.dumps(found))
 """
+)
 
 
 def test_every_turn_is_short(trained_home: Path) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
-from http import HTTPStatus
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +11,10 @@ from numpy.typing import NDArray
 from eeg_letters.database.answered import Answered
 from eeg_letters.database.keeping import Keeper
 from eeg_letters.database.tables import INT64
-from eeg_letters.errors import Problem
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.serving.inference import Prediction
+from eeg_letters.serving.keeping import session_of
 from eeg_letters.serving.routing import Request
-
-SESSION_HEADER = b"x-session-id"
-SESSION = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
 class KeepAnswers:
@@ -37,7 +32,7 @@ class KeepAnswers:
     def rows(  # noqa: D102
         self, request: Request, answered: Sequence[tuple[Floats, Sequence[Prediction | None]]]
     ) -> None:
-        session = _session(request)
+        session = session_of(request)
         if len(answered) == 1:
             ((rows, predictions),) = answered
             asked = next(each for each in predictions if each is not None)
@@ -76,7 +71,7 @@ class KeepAnswers:
         is_told = line in INT64
         self._put(
             request,
-            _session(request),
+            session_of(request),
             row[np.newaxis],
             [[place] for place in classes],
             None,
@@ -110,15 +105,3 @@ class KeepAnswers:
                 line,
             )
         )
-
-
-def _session(request: Request) -> str | None:
-    named = request.headers.get(SESSION_HEADER)
-    if named is None:
-        return None
-    if not SESSION.fullmatch(named):
-        raise Problem(
-            HTTPStatus.BAD_REQUEST,
-            "X-Session-ID is not 1 to 128 letters, digits, dots, hyphens and underscores.",
-        )
-    return named.decode("ascii")

@@ -18,10 +18,11 @@ from eeg_letters.database.truths import (
     accuracy_by_version,
 )
 from eeg_letters.models import MODELS
+from eeg_letters.serving.api.queries import parse_query
 from eeg_letters.serving.api.refusals import quoted, refused
 from eeg_letters.serving.database.access import SECONDS, Access, unavailable
 from eeg_letters.serving.database.feedback.log import Answer
-from eeg_letters.serving.database.feedback.parameters import parse_query, since_of
+from eeg_letters.serving.database.feedback.parameters import since_of
 from eeg_letters.serving.database.feedback.tokens import Gate, Scope
 from eeg_letters.serving.routing import Request, Response, json_response
 

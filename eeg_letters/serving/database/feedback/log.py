@@ -22,6 +22,7 @@ from eeg_letters.database.times import to_iso
 from eeg_letters.errors import Problem
 from eeg_letters.labels import Labels
 from eeg_letters.models import MODELS
+from eeg_letters.serving.api.queries import parse_query
 from eeg_letters.serving.api.refusals import quoted, refused
 from eeg_letters.serving.database.access import SECONDS, Access
 from eeg_letters.serving.database.feedback.parameters import (
@@ -29,13 +30,12 @@ from eeg_letters.serving.database.feedback.parameters import (
     after_of,
     cursor,
     limit_of,
-    parse_query,
     row_of,
     since_of,
 )
 from eeg_letters.serving.database.feedback.tokens import Gate, Scope
-from eeg_letters.serving.database.keep import SESSION
 from eeg_letters.serving.inference import Inference
+from eeg_letters.serving.keeping import SESSION
 from eeg_letters.serving.routing import Request, Response
 
 DEFAULT_ENTRIES = 100

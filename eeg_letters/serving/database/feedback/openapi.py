@@ -15,7 +15,7 @@ from eeg_letters.serving.database.feedback.accuracy import BY
 from eeg_letters.serving.database.feedback.log import DEFAULT_ENTRIES, REQUEST_ID
 from eeg_letters.serving.database.feedback.parameters import CURSOR, MOST_ENTRIES, ROWS, cursor
 from eeg_letters.serving.database.feedback.tokens import Scope
-from eeg_letters.serving.database.keep import SESSION
+from eeg_letters.serving.keeping import SESSION
 from eeg_letters.serving.routing import Described
 
 _TAG = "Feedback"

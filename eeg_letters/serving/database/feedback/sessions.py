@@ -7,13 +7,13 @@ from http import HTTPStatus
 
 from eeg_letters.database.pruning import delete_session, empty_wal
 from eeg_letters.errors import Problem
+from eeg_letters.serving.api.queries import parse_query
 from eeg_letters.serving.api.refusals import refused
 from eeg_letters.serving.database.access import Access
 from eeg_letters.serving.database.feedback.log import Answer
-from eeg_letters.serving.database.feedback.parameters import parse_query
 from eeg_letters.serving.database.feedback.telling import await_written
 from eeg_letters.serving.database.feedback.tokens import Gate, Scope
-from eeg_letters.serving.database.keep import SESSION
+from eeg_letters.serving.keeping import SESSION
 from eeg_letters.serving.routing import Request, Response, json_response
 
 # How long what was answered may take into the database, and readers to let go of its log.

@@ -23,10 +23,11 @@ from eeg_letters.errors import Problem, SchemaError
 from eeg_letters.labels import parse_label
 from eeg_letters.models import MODELS
 from eeg_letters.serving.api.names import check_names
+from eeg_letters.serving.api.queries import parse_query
 from eeg_letters.serving.api.refusals import not_json, quoted, refused
 from eeg_letters.serving.database.access import Access
 from eeg_letters.serving.database.feedback.log import REQUEST_ID, Answer
-from eeg_letters.serving.database.feedback.parameters import ROWS, parse_query, parse_time
+from eeg_letters.serving.database.feedback.parameters import ROWS, parse_time
 from eeg_letters.serving.database.feedback.tokens import Gate, Scope
 from eeg_letters.serving.routing import Request, Response
 

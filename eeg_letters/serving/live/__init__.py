@@ -1,0 +1,1 @@
+"""Streams: rows in and answers out, over one WebSocket."""

@@ -1,0 +1,167 @@
+"""The route of streams: which of them are opened, and what their rows are answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from prometheus_client.registry import Collector
+from websockets.datastructures import Headers
+from websockets.http11 import Request as Handshake
+from websockets.server import ServerProtocol
+
+from eeg_letters.errors import Problem
+from eeg_letters.serving.api.names import other_columns
+from eeg_letters.serving.api.rows import RowParser
+from eeg_letters.serving.inference import Inference
+from eeg_letters.serving.keeping import SESSION_HEADER, Keep
+from eeg_letters.serving.live.answers import AnswerWriter
+from eeg_letters.serving.live.counts import StreamCounts
+from eeg_letters.serving.live.decision import RunningDecision
+from eeg_letters.serving.live.messages import MessageParser, Row
+from eeg_letters.serving.live.parameters import ALL, Parameters, parse_parameters
+from eeg_letters.serving.live.stream import Answer, Bounds, Stream
+from eeg_letters.serving.live.turns import Turns
+from eeg_letters.serving.routing import Request, Response, Route
+from eeg_letters.serving.telemetry.metrics import Metrics
+from eeg_letters.settings import Settings
+
+PATH = "/live"
+_RETRY_SECONDS = 5
+
+
+class Streams:
+    """Opens streams.
+
+    Parameters
+    ----------
+    inference : Inference
+        What answers are made of.
+    metrics : Metrics
+        Told of every row.
+    settings : Settings
+        Bounds, and the origins whose pages may open one.
+    keep : Keep or None
+        Told of every row.
+    """
+
+    def __init__(
+        self, inference: Inference, metrics: Metrics, settings: Settings, keep: Keep | None
+    ) -> None:
+        schema = inference.schema
+        self._inference = inference
+        self._metrics = metrics
+        self._keep = keep
+        self._most = settings.max_streams
+        self._origins = frozenset(settings.cors_origins)
+        self._bounds = Bounds(settings.max_message_bytes, settings.stream_timeout_seconds)
+        self._turns = Turns()
+        self._writer = AnswerWriter(schema.labels)
+        others = other_columns(schema, inference.columns)
+        parser = RowParser(schema.features, others, schema.values_scale)
+        self._parsers = (
+            parser.placed(lambda _: "The row", "feature"),
+            parser.placed(lambda _: "The row"),
+        )
+        self._counts = StreamCounts()
+
+    @property
+    def collector(self) -> Collector:
+        """Of their metrics."""
+        return self._counts
+
+    @property
+    def routes(self) -> list[Route]:
+        """The route of streams."""
+        return [Route(PATH, ("GET",), self._open, switches=True)]
+
+    def _open(self, request: Request) -> Response:
+        schema = self._inference.schema
+        headers = self._shake_hands(request)
+        self._check_origin(request.headers)
+        parameters = parse_parameters(request.query, len(schema.labels.values))
+        if self._counts.open >= self._most:
+            raise Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                f"{self._most} streams are open, as many as may be.",
+                ((b"retry-after", b"%d" % _RETRY_SECONDS),),
+            )
+        stream = Stream(
+            MessageParser(schema.features, schema.labels, *self._parsers),
+            self._build_answer(request, parameters),
+            self._bounds,
+            self._turns,
+            self._counts,
+            request.request_id.decode(),
+        )
+        return Response(b"", status=101, headers=headers, takes_over=stream)
+
+    def _build_answer(self, request: Request, parameters: Parameters) -> Answer:
+        inference, metrics, keep, writer = self._inference, self._metrics, self._keep, self._writer
+        decision = RunningDecision(
+            len(inference.schema.labels.values),
+            parameters.window,
+            parameters.threshold,
+            parameters.hold,
+        )
+        with_all = parameters.probabilities == ALL
+        if parameters.session is not None:
+            session = {SESSION_HEADER: parameters.session.encode()}
+            request = request._replace(headers={**request.headers, **session})
+
+        def answer(begun: dict[str, Any], row: Row) -> bytes:
+            powers = inference.to_powers(row.values)
+            predictions = inference.predict(powers, judge=True)
+            decided = decision.add([of.probabilities[0] for of in predictions])
+            metrics.count_prediction(of.classes[0] for of in predictions)
+            metrics.count_judged(predictions[0].familiar)
+            if keep is not None:
+                keep.rows(request, [(powers, predictions)])
+            return writer.answer(begun, predictions, decided, with_all)
+
+        return answer
+
+    def _check_origin(self, headers: Mapping[bytes, bytes]) -> None:
+        # A browser lets any page open a WebSocket anywhere, and tells whose page it is.
+        origin = headers.get(b"origin")
+        if origin is None or "*" in self._origins:
+            return
+        text = origin.decode("latin-1").lower()
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        if text in self._origins or (host and urlsplit(text).netloc == host):
+            return
+        raise Problem(
+            HTTPStatus.FORBIDDEN,
+            f"A page of {text[:80]!r} may not open a stream: it is neither this service's nor among"
+            " EEG_CORS_ORIGINS.",
+        )
+
+    def _shake_hands(self, request: Request) -> Sequence[tuple[bytes, bytes]]:
+        given = request.headers
+        if given.get(b"upgrade", b"").lower() != b"websocket":
+            raise Problem(
+                HTTPStatus.UPGRADE_REQUIRED,
+                "A stream is a WebSocket: the request must ask for the upgrade.",
+                ((b"upgrade", b"websocket"),),
+            )
+        headers = Headers(
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in given.items()
+        )
+        protocol = ServerProtocol()
+        response = protocol.accept(Handshake(PATH, headers))
+        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            more: tuple[tuple[bytes, bytes], ...] = ()
+            if response.status_code == HTTPStatus.UPGRADE_REQUIRED:
+                more = ((b"upgrade", b"websocket"), (b"sec-websocket-version", b"13"))
+            raise Problem(
+                HTTPStatus(response.status_code),
+                f"The WebSocket's handshake is wrong: {protocol.handshake_exc}.",
+                more,
+            )
+        return [
+            (name.lower().encode(), value.encode())
+            for name, value in response.headers.raw_items()
+            if name.lower() != "date"
+        ]

@@ -1,0 +1,44 @@
+"""Turns of the event loop in which rows of streams are answered, so that requests have theirs."""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop
+from collections import deque
+from time import perf_counter
+from typing import Protocol
+
+# Requests wait for one turn at most.
+_TURN_SECONDS = 0.001
+
+
+class Answering(Protocol):
+    """A stream that has rows to answer."""
+
+    def answer_one(self) -> bool:
+        """Answer one row; whether there are more that can be answered."""
+
+
+class Turns:
+    """Streams that have rows to answer, each of which answers one in turn."""
+
+    def __init__(self) -> None:
+        self._ready: deque[Answering] = deque()
+        self._loop: AbstractEventLoop | None = None
+
+    def add(self, stream: Answering, loop: AbstractEventLoop) -> None:
+        """Let a stream answer until it has nothing more to answer; it must not be in already."""
+        self._ready.append(stream)
+        if self._loop is None:
+            self._loop = loop
+            loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        ready, until = self._ready, perf_counter() + _TURN_SECONDS
+        while ready and perf_counter() < until:
+            stream = ready.popleft()
+            if stream.answer_one():
+                ready.append(stream)
+        if ready and self._loop is not None:
+            self._loop.call_soon(self._turn)
+        else:
+            self._loop = None
