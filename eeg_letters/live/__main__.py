@@ -9,12 +9,13 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import orjson
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
 from eeg_letters.errors import LiveError, OutputError, UserError
@@ -33,12 +34,26 @@ PROGRAM = "eeg_letters.live"
 _FRAMES_A_SECOND = 8
 
 
-def show(named: Named, url: str) -> None:
-    """Follow a source, drawn on the terminal; without one, the last state is printed."""
-    board = Board(f"{named} → {url}")
+@contextmanager
+def drawn(what: RenderableType) -> Iterator[None]:
+    """Draw something again and again where there is a terminal."""
     console = Console()
-    with Live(board, console=console, refresh_per_second=_FRAMES_A_SECOND):
-        asyncio.run(follow(named, url, board.begin, board.take))
+    if not console.is_terminal:
+        yield
+        return
+    with Live(what, console=console, refresh_per_second=_FRAMES_A_SECOND, transient=True):
+        yield
+
+
+def show(named: Named, url: str) -> None:
+    """Follow a source, drawn on the terminal; the last state is printed."""
+    board = Board(f"{named} → {url}")
+    try:
+        with drawn(board):
+            asyncio.run(follow(named, url, board.begin, board.take))
+    finally:
+        if board.has_answers:
+            Console().print(board)
 
 
 def print_lines(named: Named, url: str) -> None:
@@ -64,7 +79,7 @@ def record_by_cue(named: Named, arguments: argparse.Namespace) -> None:
 
     async def run() -> None:
         async with named.open_without_models() as source:
-            with Live(prompter, console=Console(), refresh_per_second=_FRAMES_A_SECOND):
+            with drawn(prompter):
                 await record(source, plan, take, prompter)
 
     prompter = Prompter(plan)

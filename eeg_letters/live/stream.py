@@ -25,6 +25,9 @@ from eeg_letters.errors import LiveError
 from eeg_letters.live.answers import Answer, to_answer
 from eeg_letters.live.refusals import Waits, asked_delay, is_final, may_pass, reason
 
+# Whoever ends a stream at once waits for no answer to that.
+_CLOSE_SECONDS = 1
+
 RowLike = Sequence[float] | NDArray[Any] | Mapping[str, float]
 
 
@@ -209,7 +212,9 @@ class Stream:
         while self._rows or not self._ended:
             asked = 0.0
             try:
-                async with open_socket(self._url, compression=None) as socket:
+                async with open_socket(
+                    self._url, compression=None, close_timeout=_CLOSE_SECONDS
+                ) as socket:
                     if self._opened.is_set():
                         self.losses.reconnects += 1
                         self.losses.again += self._sent

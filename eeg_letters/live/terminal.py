@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from eeg_letters.live.answers import Answer, Prediction
+from eeg_letters.live.answers import Answer, Decision, Prediction
 from eeg_letters.live.large import large
 from eeg_letters.live.sources.rows import Row
 from eeg_letters.live.stream import Stream
@@ -116,6 +116,11 @@ class Board:
         self._row: Row | None = None
         self._answer: Answer | None = None
 
+    @property
+    def has_answers(self) -> bool:
+        """Whether there is something to show."""
+        return self._answer is not None
+
     def begin(self, stream: Stream) -> None:
         """Show what a stream goes through."""
         self._stream = stream
@@ -127,41 +132,37 @@ class Board:
 
     def __rich__(self) -> RenderableType:
         parts: list[RenderableType] = [Text(self._what, "dim")]
-        if self._stream is None or self._answer is None:
+        if self._stream is None or self._answer is None or self._row is None:
             return Group(*parts, Text("waiting for the first row"))
         answer = self._answer
         if answer.decision is None:
             parts.append(Text(f"Row {answer.id} was refused: {answer.refused}", "red"))
         else:
-            parts += [
-                Text(),
-                large(answer.decision.name, "bold green" if answer.decision.stable else "bold"),
-                Text(self._decided(answer), justify="center"),
-                Text(),
-                _models(answer.models),
-            ]
-        parts += [Text(), *map(Text, self._tally.lines(self._stream))]
+            style = "bold green" if answer.decision.stable else "bold"
+            answers = Table.grid(padding=(0, 4))
+            answers.add_row(
+                large(answer.decision.name, style),
+                *(_bars(title, model) for title, model in answer.models.items()),
+            )
+            parts += [Text(), answers, Text(), Text(_decided(answer.decision, self._row))]
+        parts += map(Text, self._tally.lines(self._stream))
         if not self._stream.is_connected and self._stream.unanswered:
             parts.append(Text("The connection is lost and is tried again.", "bold red"))
         return Group(*parts)
 
-    def _decided(self, answer: Answer) -> str:
-        decision = answer.decision
-        assert decision is not None  # noqa: S101
-        told = f"{decision.name} {decision.probability:.2f} over {decision.rows} rows"
-        return f"{told}, stable" if decision.stable else told
+
+def _decided(decision: Decision, row: Row) -> str:
+    told = f"{decision.name} {decision.probability:.2f} over {decision.rows} rows"
+    if decision.stable:
+        told += ", stable"
+    if row.label is not None:
+        told += ", right" if row.label == decision.label else ", wrong"
+    return told
 
 
-def _models(models: dict[str, Prediction]) -> Table:
-    table = Table.grid(padding=(0, 4), expand=False)
-    table.add_row(*(Text(title, "bold") for title in models))
-    table.add_row(*map(_bars, models.values()))
-    return table
-
-
-def _bars(model: Prediction) -> Table:
+def _bars(title: str, model: Prediction) -> Group:
     bars = Table.grid(padding=(0, 1))
     for one in model.likeliest:
         bar = Bar(1, 0, one.probability, width=_BAR_WIDTH)
         bars.add_row(Text(one.name), bar, f"{one.probability:.2f}")
-    return bars
+    return Group(Text(title, "bold"), bars)

@@ -47,7 +47,7 @@ async def open_lsl(name: str, wanted: Features | None) -> AsyncIterator[Source]:
     try:
         try:
             info = await asyncio.to_thread(inlet.info, _RESOLVE_SECONDS)
-        except (pylsl.TimeoutError, pylsl.LostError) as error:
+        except RuntimeError as error:
             raise LiveError(f"{where}: it does not say what its channels are: {error}") from None
         if info.channel_format() == pylsl.cf_string:
             raise LiveError(f"{where}: its channels are text, not numbers")
@@ -69,8 +69,8 @@ async def _rows(where: str, pylsl: Any, inlet: Any, order: list[int]) -> AsyncGe
     while True:
         try:
             samples, stamps = await asyncio.to_thread(inlet.pull_chunk, _PULL_SECONDS)
-        except pylsl.LostError:
-            raise LiveError(f"{where}: the stream is lost") from None
+        except RuntimeError as error:
+            raise LiveError(f"{where}: {error}") from None
         now = time.monotonic()
         if samples:
             heard = now
