@@ -17,6 +17,7 @@ from eeg_letters.live.__main__ import parse_arguments
 from eeg_letters.recordings.any_format import read_any
 from eeg_letters.settings import DATA
 from tests.conftest import ROOT, free_port
+from tests.live.test_lsl import outlet
 
 TEST = DATA / "test.json"
 
@@ -45,7 +46,7 @@ def test_a_replay_is_answered_as_predict_answers(server: str, client: httpx.Clie
     assert [answer["id"] for answer in answers] == list(range(1300))
     said = client.get("/predictions").json()
     for title in ("LDA", "Neural Network"):
-        assert [answer[title]["label"] for answer in answers] == said[f"prediction {title}"]
+        assert [answer[title]["label"] for answer in answers] == said["labels"][title]
     assert [answer["truth"] for answer in answers] == [number // 50 for number in range(1300)]
     assert all(answer["latency_ms"] > 0 for answer in answers)
 
@@ -190,6 +191,20 @@ def test_no_service_is_given_up() -> None:
     assert finished.returncode == 1
     assert "/models: no service within 0.1 s: " in finished.stderr
     assert finished.stderr.count("\n") == 1
+
+
+def test_a_stream_of_lab_streaming_layer_is_followed(server: str, client: httpx.Client) -> None:
+    with outlet("Timestamp", *client.get("/models").json()[0]["feature_names"]) as (name, _):
+        command = live_command(f"lsl:{name}", address(server), "--json")
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            answers = [json.loads(process.stdout.readline()) for _ in range(5)]
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 130
+    assert [answer["id"] for answer in answers] == list(range(5))
+    predicted = client.post("/predict", json={"rows": [[0.5] * 160]}).json()["predictions"][0]
+    assert {answer["LDA"]["label"] for answer in answers} == {predicted["LDA"]["label"]}
+    assert all(abs(answer["time"] - time.time()) < 60 for answer in answers)
 
 
 def test_a_board_is_recorded_by_cue_until_it_is_interrupted(tmp_path: Path) -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from websockets.sync.server import ServerConnection
@@ -15,6 +19,7 @@ from websockets.sync.server import ServerConnection
 from eeg_letters.errors import LiveError
 from eeg_letters.live import Answer, Likely, connect
 from eeg_letters.live.stream import Stream
+from tests import conftest
 from tests.conftest import free_port
 from tests.live.standin import StandIn, answer, answer_all, refuse, stand_in
 
@@ -159,6 +164,41 @@ def test_a_block_that_ends_waits_for_the_answers_to_its_rows() -> None:
             for _ in range(4):
                 live.send([1.0])
         assert service.ids[1] == [1, 2, 3]
+
+
+def test_a_stream_outlives_a_restart_of_the_service(
+    trained_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    monkeypatch.setattr(conftest, "free_port", lambda: port)
+    names = [chr(65 + number % 26) for number in range(60)]
+    with ExitStack() as stack:
+        with conftest.serve(trained_home) as (url, _):
+            rows = features_of(url, names)
+            live = stack.enter_context(connect(f"{url.replace('http', 'ws')}/live"))
+            for row in rows[:40]:
+                live.send(row)
+            answers = [next(live) for _ in range(10)]
+        for row in rows[40:]:
+            live.send(row)
+        with conftest.serve(trained_home):
+            live.end()
+            answers += live
+    assert [answer.id for answer in answers] == list(range(60))
+    assert [answer.models["LDA"].letter for answer in answers] == names
+    assert live.losses.reconnects == 1
+
+
+def features_of(url: str, letters: Sequence[str]) -> list[list[float]]:
+    """A stored row for each letter, one that is recognised as that."""
+    stored = httpx.get(f"{url}/predictions").json()
+    said = stored["labels"]["LDA"]
+    line_of = {label: line for line, label in zip(stored["lines"], said, strict=True)}
+    rows = {}
+    for letter in set(letters):
+        row = httpx.get(f"{url}/line/{line_of[ord(letter) - 65]}").json()
+        rows[letter] = [float(value) for name, value in row.items() if "/" in name]
+    return [rows[letter] for letter in letters]
 
 
 @pytest.mark.parametrize(
