@@ -25,6 +25,7 @@ from eeg_letters.live.cues import cue_order, label_column, parse_classes
 from eeg_letters.live.following import follow
 from eeg_letters.live.prompter import Prompter
 from eeg_letters.live.sources.brainflow import Asked
+from eeg_letters.live.sources.cortex import ask_credentials
 from eeg_letters.live.sources.opening import FORMS, Named, split
 from eeg_letters.live.sources.rows import Row
 from eeg_letters.live.taking import Plan, Take, record
@@ -184,7 +185,8 @@ def main(arguments: argparse.Namespace) -> None:
     """Do what the command line asks for."""
     asked = Asked(arguments.electrodes or (), arguments.bands or Asked().bands)
     kind, name = arguments.source
-    named = Named(kind, name, arguments.rate, asked)
+    credentials = ask_credentials() if kind == "cortex" else None
+    named = Named(kind, name, arguments.rate, asked, credentials)
     url = arguments.url or URL
     if arguments.record is not None:
         record_by_cue(named, arguments)

@@ -15,7 +15,7 @@ from eeg_letters.live.connecting import connect
 from eeg_letters.live.served import served_schema
 from eeg_letters.live.sources.opening import Named
 from eeg_letters.live.sources.rows import Row, Source
-from eeg_letters.live.stream import Stream
+from eeg_letters.live.stream import MOST_ID, Stream
 from eeg_letters.schema import Schema
 
 PATIENCE_SECONDS = 30
@@ -71,6 +71,11 @@ async def _feed(source: Source, schema: Schema, stream: Stream, sent: deque[Row]
                     # A service takes what its models' recordings had.
                     values = scale.from_power(np.asarray(values))
                 sent.append(row)
-                await stream.send(values, id=row.line, time=row.time)
+                await stream.send(values, id=_identity(row.line), time=row.time)
     finally:
         stream.end()
+
+
+def _identity(line: int | None) -> int | str | None:
+    # Line numbers have 64 bits.
+    return line if line is None or 0 <= line < MOST_ID else str(line)

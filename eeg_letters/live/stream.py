@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,10 @@ from eeg_letters.live.refusals import Waits, asked_delay, is_final, may_pass, re
 
 # Whoever ends a stream at once waits for no answer to that.
 _CLOSE_SECONDS = 1
+
+# Numbers that everybody's JSON has.
+MOST_ID = 2**53
+_TEXT_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 RowLike = Sequence[float] | NDArray[Any] | Mapping[str, float]
 
@@ -118,8 +123,9 @@ class Stream:
         row : sequence or ndarray of float, shape (n_features,), or dict of str to float
             In the order of the models' features, or by their names.
         id : int or str, optional
-            What its answer is to be known by; text of at most 64 characters. By default the
-            running number of the row, from 0.
+            What its answer is to be known by: a whole number from 0 to 2^53 - 1, or 1 to 64 of the
+            characters A-Z, a-z, 0-9, ``.``, ``_``, ``:`` and ``-``. By default the running number
+            of the row, from 0.
         label : int or str, optional
             What it truly was, as feedback.
         time : float, optional
@@ -127,11 +133,15 @@ class Stream:
 
         Raises
         ------
+        ValueError
+            When the id is another.
         TypeError
             When the row is nothing that JSON has a form for.
         LiveError
             When the service takes no more rows, or the stream was ended.
         """
+        if not (id is None or _is_id(id)):
+            raise ValueError(f"id {id!r} is no number from 0 on, or has characters that it cannot")
         await self._room.acquire()
         try:
             if self._error is not None or self._ended:
@@ -238,7 +248,7 @@ class Stream:
                 raise LiveError(f"{self._url} takes no stream: {error}") from None
             if not self._rows and self._ended:
                 return
-            delay = max(next(self._waits), asked)
+            delay = next(self._waits) + asked
             if not self._opened.is_set() and loop.time() + delay > deadline:
                 raise LiveError(
                     f"{self._url}: no service within {self._patience:g} s: {why}"
@@ -294,6 +304,12 @@ class Stream:
         self._room.release()
         if self._ended and not self._rows:
             self._more.set()
+
+
+def _is_id(given: int | str) -> bool:
+    if isinstance(given, str):
+        return _TEXT_ID.fullmatch(given) is not None
+    return 0 <= given < MOST_ID
 
 
 def _plain(row: RowLike) -> Any:

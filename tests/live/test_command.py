@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -30,7 +31,14 @@ def live_command(*arguments: str | Path) -> list[str]:
 def run_live(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
     return subprocess.run(
-        live_command(*arguments), cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        live_command(*arguments),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env={name: value for name, value in os.environ.items() if not name.startswith("EMOTIV_")},
     )
 
 
@@ -154,8 +162,14 @@ def test_a_wrong_command_line_is_refused(
 @pytest.mark.parametrize(
     ("source", "path", "cues", "told"),
     [
-        ("cortex", "a.txt", "A-Z", "a.txt: a recording ends in .csv or .parquet"),
-        ("cortex", "a.csv", "A", "--cues A: they must be two classes or more, each once"),
+        (
+            "cortex",
+            "a.csv",
+            "A-Z",
+            "cortex needs EMOTIV_CLIENT_ID and EMOTIV_CLIENT_SECRET in the environment",
+        ),
+        ("lsl:x", "a.txt", "A-Z", "a.txt: a recording ends in .csv or .parquet"),
+        ("lsl:x", "a.csv", "A", "--cues A: they must be two classes or more, each once"),
         ("replay:x", "a.csv", "A-Z", "replay:x: it is recorded already"),
     ],
 )

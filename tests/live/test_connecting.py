@@ -269,6 +269,14 @@ def test_what_is_no_address_is_refused(url: str) -> None:
         pytest.fail("it was entered")
 
 
+@pytest.mark.parametrize("identity", [-1, 2**53, "", "a b", "x" * 65])
+def test_an_id_that_a_service_would_refuse_is_refused_here(identity: int | str) -> None:
+    with stand_in() as service, connect(service.url, max_unanswered=1) as live:
+        for _ in range(3):
+            with pytest.raises(ValueError, match="no number from 0 on, or has characters"):
+                live.send([1.0], id=identity)
+
+
 def test_a_row_that_is_none_is_refused_and_leaves_room() -> None:
     with stand_in() as service, connect(service.url, max_unanswered=1) as live:
         for _ in range(3):

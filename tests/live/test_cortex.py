@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -137,6 +139,7 @@ def served(of: Cortex, context: ssl.SSLContext | None = None) -> Iterator[str]:
 def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(cortex.CLIENT_ID, "me")
     monkeypatch.setenv(cortex.CLIENT_SECRET, "secret")
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
     monkeypatch.setattr(cortex, "_ASK_AGAIN_SECONDS", 0.001)
 
 
@@ -144,7 +147,7 @@ async def all_rows(
     url: str, wanted: Features | None = None, n_rows: int = 5
 ) -> tuple[Source, list[Row]]:
     rows: list[Row] = []
-    async with cortex.open_cortex(url, wanted) as source:
+    async with cortex.open_cortex(url, cortex.ask_credentials(), wanted) as source:
         async for row in source.rows:
             rows.append(row)
             if len(rows) == n_rows:
@@ -249,7 +252,7 @@ def test_without_credentials_and_anybody_to_ask_they_are_named(
 ) -> None:
     monkeypatch.delenv(cortex.CLIENT_SECRET)
     with pytest.raises(UserError, match=r"EMOTIV_CLIENT_ID and EMOTIV_CLIENT_SECRET"):
-        asyncio.run(all_rows("ws://localhost:1"))
+        cortex.ask_credentials()
 
 
 def test_a_certificate_must_be_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import sys
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -35,14 +36,47 @@ _PATIENCE_SECONDS = 120
 _FINAL_WARNINGS = frozenset((0, 1, 3, 10, 102, 103, 112, 113))
 
 
+@dataclass(frozen=True)
+class Credentials:
+    """What EMOTIV gives to a developer for an application."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+
+    def params(self) -> dict[str, str]:
+        """Parameters of a request."""
+        return {"clientId": self.client_id, "clientSecret": self.client_secret}
+
+
+def ask_credentials() -> Credentials:
+    """Credentials from the environment, or from whoever sits at the terminal.
+
+    Raises
+    ------
+    UserError
+        When nobody does.
+    """
+    client_id, client_secret = os.environ.get(CLIENT_ID), os.environ.get(CLIENT_SECRET)
+    if not (client_id and client_secret) and not sys.stdin.isatty():
+        raise UserError(f"cortex needs {CLIENT_ID} and {CLIENT_SECRET} in the environment")
+    return Credentials(
+        client_id or input(f"{CLIENT_ID}: ").strip(),
+        client_secret or getpass.getpass(f"{CLIENT_SECRET}: ").strip(),
+    )
+
+
 @asynccontextmanager
-async def open_cortex(url: str, wanted: Features | None) -> AsyncIterator[Source]:
+async def open_cortex(
+    url: str, credentials: Credentials, wanted: Features | None
+) -> AsyncIterator[Source]:
     """Open the band powers of the first headset that Cortex finds.
 
     Parameters
     ----------
     url : str
         Cortex's own address.
+    credentials : Credentials
+        Of an application that EMOTIV knows.
     wanted : Features or None
         What rows are to have, in this order; without it all band powers of the headset.
 
@@ -51,11 +85,8 @@ async def open_cortex(url: str, wanted: Features | None) -> AsyncIterator[Source
     LiveError
         When Cortex is not there, refuses something, finds no headset, or the headset has other
         electrodes.
-    UserError
-        When nobody is there to be asked for the credentials.
     """
     where = f"cortex ({url})"
-    credentials = await asyncio.to_thread(_credentials)
     try:
         # Closed with the connection: the session, too.
         socket = await open_socket(url, compression=None)
@@ -79,21 +110,6 @@ async def open_cortex(url: str, wanted: Features | None) -> AsyncIterator[Source
             raise LiveError(f"{where}: its columns tell no electrode and band")
         order = places(f"{where}, {headset}", names, features)
         yield Source(features.names, _rows(cortex, order), _WINDOW_SECONDS)
-
-
-def _credentials() -> dict[str, str]:
-    given = {}
-    for name, member, ask in (
-        (CLIENT_ID, "clientId", input),
-        (CLIENT_SECRET, "clientSecret", getpass.getpass),
-    ):
-        value = os.environ.get(name)
-        if not value:
-            if not sys.stdin.isatty():
-                raise UserError(f"cortex needs {CLIENT_ID} and {CLIENT_SECRET} in the environment")
-            value = ask(f"{name}: ")
-        given[member] = value.strip()
-    return given
 
 
 class _Cortex:
@@ -146,18 +162,19 @@ class _Cortex:
         return message
 
 
-async def _authorized(cortex: _Cortex, credentials: dict[str, str]) -> str:
+async def _authorized(cortex: _Cortex, credentials: Credentials) -> str:
+    params = credentials.params()
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _PATIENCE_SECONDS
     told = False
-    while not (granted := await cortex.ask("requestAccess", credentials))["accessGranted"]:
+    while not (granted := await cortex.ask("requestAccess", params))["accessGranted"]:
         if not told:
             print(f"cortex: {granted.get('message')}", file=sys.stderr)
             told = True
         if loop.time() > deadline:
             raise LiveError(f"{cortex.where}: nobody allowed the access in EMOTIV Launcher")
         await asyncio.sleep(_ASK_AGAIN_SECONDS)
-    authorized = await cortex.ask("authorize", credentials)
+    authorized = await cortex.ask("authorize", params)
     return str(authorized["cortexToken"])
 
 

@@ -13,8 +13,9 @@ from eeg_letters.labels import listed
 from eeg_letters.live.sources.rows import Row, Source, needing, places
 from eeg_letters.schema import Features, find_band_powers
 
+# What waits for an outlet cannot be interrupted, so it waits a second at a time.
 _RESOLVE_SECONDS = 10
-# An inlet that waits cannot be interrupted.
+_INFO_SECONDS = 5
 _PULL_SECONDS = 0.1
 # Of a stream that was there, and does not say that it ends.
 _SILENT_SECONDS = 10
@@ -40,13 +41,15 @@ async def open_lsl(name: str, wanted: Features | None) -> AsyncIterator[Source]:
     where = f"lsl:{name}"
     with needing(where, "lsl"):
         import pylsl
-    found = await asyncio.to_thread(pylsl.resolve_byprop, "name", name, 1, _RESOLVE_SECONDS)
+    found: list[Any] = []
+    for _ in range(_RESOLVE_SECONDS):
+        found = found or await asyncio.to_thread(pylsl.resolve_byprop, "name", name, 1, 1)
     if not found:
         raise LiveError(f"{where}: no stream of this name within {_RESOLVE_SECONDS} s")
     inlet = pylsl.StreamInlet(found[0], recover=False, processing_flags=pylsl.proc_clocksync)
     try:
         try:
-            info = await asyncio.to_thread(inlet.info, _RESOLVE_SECONDS)
+            info = await asyncio.to_thread(inlet.info, _INFO_SECONDS)
         except RuntimeError as error:
             raise LiveError(f"{where}: it does not say what its channels are: {error}") from None
         if info.channel_format() == pylsl.cf_string:

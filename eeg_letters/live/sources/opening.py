@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from eeg_letters.errors import UserError
 from eeg_letters.live.sources.brainflow import Asked, open_board
-from eeg_letters.live.sources.cortex import CORTEX_URL, open_cortex
+from eeg_letters.live.sources.cortex import CORTEX_URL, Credentials, open_cortex
 from eeg_letters.live.sources.lsl import open_lsl
 from eeg_letters.live.sources.replay import open_replay
 from eeg_letters.live.sources.rows import Source
@@ -28,12 +28,15 @@ class Named:
         Rows a second of a replay.
     asked : Asked
         Of a board.
+    credentials : Credentials or None
+        Of Cortex.
     """
 
     kind: str
     name: str
     rate: float
     asked: Asked
+    credentials: Credentials | None
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.name}" if self.name else self.kind
@@ -58,8 +61,8 @@ class Named:
             raise UserError(f"replay:{self.name}: it is recorded already")
         if self.kind == "lsl":
             return open_lsl(self.name, wanted)
-        if self.kind == "cortex":
-            return open_cortex(self.name or CORTEX_URL, wanted)
+        if self.credentials is not None:
+            return open_cortex(self.name or CORTEX_URL, self.credentials, wanted)
         return open_board(self.name, wanted, self.asked)
 
 
