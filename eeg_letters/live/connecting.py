@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -16,7 +16,13 @@ T = TypeVar("T")
 URL = "ws://localhost:3000/live"
 
 
-def connect(url: str = URL, *, max_unanswered: int = 64, patience: float = 30) -> Connecting:
+def connect(
+    url: str = URL,
+    *,
+    headers: Mapping[str, str] | None = None,
+    max_unanswered: int = 64,
+    patience: float = 30,
+) -> Connecting:
     """Open a stream of rows to a service, with ``async with`` or with ``with``.
 
     A connection that is lost is opened again, after a time that grows with each try, and rows
@@ -27,6 +33,9 @@ def connect(url: str = URL, *, max_unanswered: int = 64, patience: float = 30) -
     ----------
     url : str
         The service's address, with ``?window=``, ``hold=``, ``threshold=`` and so on if need be.
+    headers : dict of str to str, optional
+        Of the request that opens the stream: ``Authorization`` for labels as feedback,
+        ``X-Session-ID``.
     max_unanswered : int
         How many rows may be without an answer before `send` waits.
     patience : float
@@ -61,14 +70,16 @@ def connect(url: str = URL, *, max_unanswered: int = 64, patience: float = 30) -
     ...         async for answer in live:
     ...             print(answer.decision.name)
     """
-    return Connecting(url, max_unanswered, patience)
+    return Connecting(url, headers or {}, max_unanswered, patience)
 
 
 class Connecting:
     """A stream that is opened when it is entered; made by `connect`."""
 
-    def __init__(self, url: str, max_unanswered: int, patience: float) -> None:
-        self._arguments = (url, max_unanswered, patience)
+    def __init__(
+        self, url: str, headers: Mapping[str, str], max_unanswered: int, patience: float
+    ) -> None:
+        self._arguments = (url, headers, max_unanswered, patience)
         self._stream: Stream | None = None
         self._blocking: BlockingStream | None = None
 

@@ -74,10 +74,13 @@ class Stream:
         Whether there is a connection now.
     """
 
-    def __init__(self, url: str, max_unanswered: int, patience: float) -> None:
+    def __init__(
+        self, url: str, headers: Mapping[str, str], max_unanswered: int, patience: float
+    ) -> None:
         self.losses = Losses()
         self.is_connected = False
         self._url = url
+        self._headers = headers
         self._patience = patience
         self._rows: deque[_Row] = deque()
         # How many of them were sent on this connection.
@@ -223,7 +226,10 @@ class Stream:
             asked = 0.0
             try:
                 async with open_socket(
-                    self._url, compression=None, close_timeout=_CLOSE_SECONDS
+                    self._url,
+                    additional_headers=self._headers,
+                    compression=None,
+                    close_timeout=_CLOSE_SECONDS,
                 ) as socket:
                     if self._opened.is_set():
                         self.losses.reconnects += 1

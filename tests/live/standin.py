@@ -25,6 +25,7 @@ class StandIn:
     url: str = ""
     ids: list[list[Any]] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
+    tokens: list[str | None] = field(default_factory=list)
 
     def receive(self, connection: ServerConnection) -> dict[str, Any]:
         """The next row."""
@@ -92,6 +93,8 @@ def stand_in(*scripts: Script | Callable[..., Response], port: int = 0) -> Itera
 
     def handle(connection: ServerConnection) -> None:
         standin.ids.append([])
+        assert connection.request is not None
+        standin.tokens.append(connection.request.headers.get("Authorization"))
         script: Any = left.pop(0) if len(left) > 1 else left[0]
         with suppress(ConnectionClosed):
             script(connection, standin)

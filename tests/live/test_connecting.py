@@ -24,6 +24,12 @@ from tests.conftest import free_port
 from tests.live.standin import StandIn, answer, answer_all, refuse, stand_in
 
 
+def test_each_connection_has_the_headers() -> None:
+    with stand_in(close_after(1), answer_all) as service:
+        asyncio.run(exchange(service.url, 3, headers={"Authorization": "Bearer me"}))
+    assert service.tokens == ["Bearer me"] * 2
+
+
 async def exchange(url: str, n_rows: int, **options: Any) -> tuple[list[Answer], Stream]:
     """Send rows and take their answers, at once."""
     async with connect(url, **options) as live:
