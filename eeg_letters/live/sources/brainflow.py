@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -70,7 +71,10 @@ async def open_board(
     name, *settings = board.split(",")
     identity = _identity(where, name, BoardIds)
     parameters = _parameters(where, settings, BrainFlowInputParams())
-    BoardShim.disable_board_logger()
+    with warnings.catch_warnings():
+        # Below Python 3.12 it imports what is deprecated.
+        warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
+        BoardShim.disable_board_logger()
     shim = BoardShim(identity, parameters)
     try:
         names = _electrodes(BoardShim, identity)

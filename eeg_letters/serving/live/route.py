@@ -13,6 +13,7 @@ from websockets.http11 import Request as Handshake
 from websockets.server import ServerProtocol
 
 from eeg_letters.errors import Problem
+from eeg_letters.serving.admission import most_streams
 from eeg_letters.serving.api.names import other_columns
 from eeg_letters.serving.api.refusals import refused
 from eeg_letters.serving.api.rows import RowParser
@@ -59,7 +60,7 @@ class Streams:
         self._inference = inference
         self._metrics = metrics
         self._keep = keep
-        self._most = settings.max_streams
+        self._most = most_streams(settings)
         self._origins = frozenset(settings.cors_origins)
         self._bounds = Bounds(settings.max_message_bytes, settings.stream_timeout_seconds)
         self._turns = Turns()
