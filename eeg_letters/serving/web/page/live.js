@@ -137,7 +137,7 @@ function makeLive(recording, first, facts) {
   }
 
   return {
-    recording, player, tell,
+    recording, stream, player, tell,
     get isDone() { return isDone; },
     leave() {
       player.pause();

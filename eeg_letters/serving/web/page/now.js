@@ -21,7 +21,7 @@ function makeLiveView(titles) {
     });
     return { title, verdict, items, element: make("div", { class: "likeliest" }, make("h3", {}, title, " ", verdict), make("ol", {}, ...items.map(({ element }) => element))) };
   });
-  const facts = Object.fromEntries(["Line", "Rows sent", "Rows answered", "Latency, median", "Unlike the training"].map((name) => [name, make("dd", {}, "–")]));
+  const facts = Object.fromEntries(["Line", "Rows sent", "Rows answered", "Median latency here", "Unlike the training"].map((name) => [name, make("dd", {}, "–")]));
   const minute = makeMinute(titles);
   const features = makeFeatures();
   const motion = features.draw && makeMotion(features.draw);
@@ -86,7 +86,7 @@ function makeLiveView(titles) {
       facts["Rows sent"].textContent = whole(sent);
       facts["Rows answered"].textContent = `${whole(answered)}${refused ? `, ${whole(refused)} refused` : ""}`;
       const sorted = [...latencies].sort((one, other) => one - other);
-      facts["Latency, median"].textContent = sorted.length ? `${power(sorted[Math.floor(sorted.length / 2)])}\u00a0ms` : "–";
+      facts["Median latency here"].textContent = sorted.length ? `${power(sorted[Math.floor(sorted.length / 2)])}\u00a0ms` : "–";
       facts["Unlike the training"].textContent = judged ? percent(unlike / judged) : "–";
     },
     end() {
