@@ -68,14 +68,19 @@ class Forwarder:
 
     def _forward(self, pair: tuple[socket.socket, socket.socket]) -> None:
         client, service = pair
-        with client, service, contextlib.suppress(OSError):
-            while True:
-                watched = [client] if self.is_holding else [client, service]
-                for source in select.select(watched, (), (), 0.05)[0]:
-                    data = source.recv(65536)
-                    if not data:
-                        return
-                    (service if source is client else client).sendall(data)
+        others = {client: service, service: client}
+        # Each side ends by itself: what the other one has sent is not lost.
+        while others:
+            held = {service} if self.is_holding else set()
+            for source in select.select(others.keys() - held, (), (), 0.05)[0]:
+                with contextlib.suppress(OSError):
+                    if data := source.recv(65536):
+                        others[source].sendall(data)
+                        continue
+                    others[source].shutdown(socket.SHUT_WR)
+                del others[source]
+        client.close()
+        service.close()
         self._pairs.discard(pair)
 
 

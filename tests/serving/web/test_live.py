@@ -223,7 +223,8 @@ def test_little_is_said_while_it_plays(page: Page) -> None:
     page.evaluate(
         """() => {
           window.said = [];
-          const count = () => window.said.push([$("said").textContent, $("live-state").textContent]);
+          const count = () =>
+            window.said.push(["said", "live-state"].map((id) => $(id).textContent));
           const live = document.querySelectorAll("[role=status], [role=alert], [aria-live]");
           for (const element of live) {
             new MutationObserver(count).observe(element,
@@ -373,3 +374,33 @@ def test_a_service_that_restarts_is_gone_on_with(browser: Browser, trained_home:
             check_each_once(page, frames)
         assert len(frames.sockets) > 1
         expect(page.locator("#live-problem")).to_be_empty()
+
+
+def test_where_no_stream_is_left_it_waits_for_one(browser: Browser, trained_home: Path) -> None:
+    with (
+        serve(trained_home, EEG_MAX_STREAMS="1") as (server, _),
+        watched(browser, server) as page,
+        watched(browser, server, refusals=True) as other,
+    ):
+        open_live(page)
+        step(page, 1)
+        open_live(other)
+        other.get_by_role("button", name="Step").click()
+        expect(other.locator("#live-state")).to_contain_text("as many are open as may be")
+        page.get_by_role("link", name="Models", exact=True).click()
+        expect(other.locator("#said")).to_contain_text("Line 0,")
+        expect_answered(other, 1)
+
+
+def test_a_row_that_is_too_large_for_the_service_is_told(
+    browser: Browser, trained_home: Path
+) -> None:
+    with (
+        serve(trained_home, EEG_MAX_MESSAGE_BYTES="512") as (server, _),
+        watched(browser, server) as page,
+    ):
+        frames = open_live(page)
+        page.get_by_role("button", name="Play").click()
+        expect(page.locator("#live-state")).to_contain_text("ended the stream with code 1009")
+        expect(page.get_by_role("button", name="Play")).to_be_visible()
+        assert len(frames.sockets) == 1

@@ -45,7 +45,7 @@ function makeLive(recording, first, facts) {
   let latest;
   let timer;
   let shownAt = 0;
-  let said = { at: 0 };
+  let said = { at: -SAID_EVERY };
 
   const address = new URL("live", location);
   address.protocol = address.protocol.replace("http", "ws");
@@ -94,7 +94,7 @@ function makeLive(recording, first, facts) {
     timer ??= setTimeout(() => {
       timer = undefined;
       shownAt = performance.now();
-      count();
+      tell();
       view.minute.draw();
       if (!latest) return;
       view.show(latest);

@@ -19,7 +19,7 @@ function makeLiveView(titles) {
       const [name, share, bar] = [make("span", { class: "cut" }), make("span", { class: "number" }), make("i")];
       return { name, share, bar, element: make("li", {}, name, make("span", { class: "share" }, bar), share) };
     });
-    return { title, verdict, items, element: make("div", { class: "likeliest" }, make("h3", {}, title, " ", verdict), make("ol", {}, ...items.map(({ element }) => element))) };
+    return { title, verdict, items, element: make("div", { class: LONGEST > 4 ? "likeliest long" : "likeliest", "--signs": LONGEST }, make("h3", {}, title, " ", verdict), make("ol", {}, ...items.map(({ element }) => element))) };
   });
   const facts = Object.fromEntries(["Line", "Rows sent", "Rows answered", "Median latency here", "Unlike the training"].map((name) => [name, make("dd", {}, "–")]));
   const minute = makeMinute(titles);
