@@ -128,11 +128,13 @@ def _tell(given: Given) -> Step:
 
 
 def _keep(request: str, given: Given) -> Step:
+    from eeg_letters.serving.database.feedback.telling import FeedbackCounts
+    from eeg_letters.serving.database.feedback.tokens import build_gate
     from eeg_letters.serving.database.keep import KeepAnswers
     from eeg_letters.serving.routing import Request
 
     inference = given.inference
-    keep = KeepAnswers(_Forgets())  # type: ignore[arg-type]
+    keep = KeepAnswers(_Forgets(), build_gate(given.settings), FeedbackCounts())  # type: ignore[arg-type]
     asked = Request({}, (), b"", b"", b"0" * 32, "/predict")
     if request == GET:
         classes = inference.classify(given.row)

@@ -71,6 +71,22 @@ class Served:
         return int(found)
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a row truly was, told with the row.
+
+    Attributes
+    ----------
+    true_class : int
+        Index in the labels of what answered.
+    by : str or None
+        Name of the token; None where anybody may tell.
+    """
+
+    true_class: int
+    by: str | None
+
+
 # Not frozen: that would make it twice as slow to make, and one is made for each request.
 @dataclass(slots=True)
 class Answered:
@@ -94,6 +110,8 @@ class Answered:
         Whether each row is like those of the training, where that is known.
     recording_sha256, line
         Of a stored row: checksum of the recording's file, and line. Its band powers are not kept.
+    told : Told or None
+        What the only row truly was, where the client told.
     """
 
     at: int
@@ -106,6 +124,7 @@ class Answered:
     familiar: NDArray[np.bool_] | None
     recording_sha256: str | None = None
     line: int | None = None
+    told: Told | None = None
 
     @property
     def n_rows(self) -> int:

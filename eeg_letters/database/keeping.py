@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
-from eeg_letters.database import revisions
+from eeg_letters.database import revisions, truths
 from eeg_letters.database.answered import COLUMNS, Answered, Floats, Served
 from eeg_letters.database.bulk import insert_many
 from eeg_letters.database.engine import file_identity, is_busy, reason, writing
@@ -315,10 +315,21 @@ class Keeper:
         served_id, keep_rows = self._served.number(connection), self._keep_rows
         records = (record for each in batch for record in each.records(served_id, keep_rows))
         insert_many(connection, predictions, COLUMNS, records)
+        _tell(connection, batch)
         mine = {"name": self._name, "batch": self._batch, "at": time.time_ns() // 1000}
         is_sqlite = connection.dialect.name == "sqlite"
         upsert = (sqlite if is_sqlite else postgresql).insert(writers).values(mine)
         connection.execute(upsert.on_conflict_do_update(index_elements=["name"], set_=mine))
+
+
+def _tell(connection: Connection, batch: Sequence[Answered]) -> None:
+    told = [(each, each.told) for each in batch if each.told is not None]
+    found = truths.find(connection, [truths.Place(each.request_id, 0, each.at) for each, _ in told])
+    by_teller: dict[str | None, dict[int, int]] = {}
+    for one, (_, each_told) in zip(found, told, strict=True):
+        by_teller.setdefault(each_told.by, {})[one.id] = each_told.true_class
+    for teller, classes in by_teller.items():
+        truths.tell(connection, classes, time.time_ns() // 1000, teller)
 
 
 def _slices(batch: Sequence[Answered]) -> Iterator[tuple[Answered, slice]]:

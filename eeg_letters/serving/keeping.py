@@ -19,7 +19,7 @@ SESSION = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 class Keep(Protocol):
     """Keeps what was answered: `eeg_letters.serving.database`, where there is a database.
 
-    Both methods cost a request a few microseconds a row, and raise `Problem` where the client names
+    To keep costs a request a few microseconds a row. Methods raise `Problem` where the client names
     a session in a way that cannot be kept.
     """
 
@@ -35,6 +35,39 @@ class Keep(Protocol):
         answered : sequence of (ndarray of float64, sequence of (Prediction or None))
             Band powers, shape (n_rows, n_features), at least one row each; and what each model
             gives them, None where it was not asked.
+        """
+
+    def told_row(
+        self,
+        request: Request,
+        row: Floats,
+        predictions: Sequence[Prediction],
+        true_class: int,
+        teller: str | None,
+    ) -> None:
+        """Keep a client's row, and what it truly was.
+
+        Parameters
+        ----------
+        request : Request
+            Which asked, for this row alone.
+        row : ndarray of float64, shape (1, n_features)
+            Band powers.
+        predictions : sequence of Prediction
+            What each model gives it.
+        true_class : int
+            Index of what it was.
+        teller : str or None
+            As `teller` gave it.
+        """
+
+    def teller(self, request: Request) -> str | None:
+        """The name of who may tell what rows truly were; None where anybody may.
+
+        Raises
+        ------
+        Problem
+            401, 403 or 404 where the client of a request may not.
         """
 
     def stored_row(

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from eeg_letters.database.answered import Answered
+from eeg_letters.database.answered import Answered, Told
 from eeg_letters.database.keeping import Keeper
 from eeg_letters.database.tables import INT64
+from eeg_letters.database.truths import Changed
 from eeg_letters.scoring.scorer import Floats
+from eeg_letters.serving.database.feedback.telling import FeedbackCounts
+from eeg_letters.serving.database.feedback.tokens import Gate, Scope
 from eeg_letters.serving.inference import Prediction
 from eeg_letters.serving.keeping import session_of
 from eeg_letters.serving.routing import Request
@@ -24,10 +27,16 @@ class KeepAnswers:
     ----------
     keeper : Keeper
         Writes it.
+    gate : callable
+        Lets those pass who may tell what rows truly were.
+    counts : FeedbackCounts
+        Told of what they tell.
     """
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: Keeper, gate: Gate, counts: FeedbackCounts) -> None:
         self._keeper = keeper
+        self._gate = gate
+        self._counts = counts
 
     def rows(  # noqa: D102
         self, request: Request, answered: Sequence[tuple[Floats, Sequence[Prediction | None]]]
@@ -60,6 +69,29 @@ class KeepAnswers:
             np.concatenate(known) if known else None,
         )
 
+    def teller(self, request: Request) -> str | None:  # noqa: D102
+        return self._gate(request, Scope.FEEDBACK)
+
+    def told_row(  # noqa: D102
+        self,
+        request: Request,
+        row: Floats,
+        predictions: Sequence[Prediction],
+        true_class: int,
+        teller: str | None,
+    ) -> None:
+        classes = [prediction.classes for prediction in predictions]
+        self._put(
+            request,
+            session_of(request),
+            row,
+            classes,
+            [prediction.probabilities for prediction in predictions],
+            predictions[0].familiar,
+            told=Told(true_class, teller),
+        )
+        self._counts.add([Changed(tuple(given for (given,) in classes), true_class)])
+
     def stored_row(  # noqa: D102
         self,
         request: Request,
@@ -90,6 +122,7 @@ class KeepAnswers:
         familiar: NDArray[np.bool_] | None,
         recording_sha256: str | None = None,
         line: int | None = None,
+        told: Told | None = None,
     ) -> None:
         self._keeper.keep(
             Answered(
@@ -103,5 +136,6 @@ class KeepAnswers:
                 familiar,
                 recording_sha256,
                 line,
+                told,
             )
         )

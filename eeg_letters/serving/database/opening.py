@@ -103,14 +103,16 @@ def open_database(settings: Settings, inference: Inference, metrics: Metrics) ->
     access = Access(engine, keeper)
     of_feedback = feedback.build(settings, inference, access)
     keeper.start()
-    keep = KeepAnswers(keeper) if settings.keep_predictions else None
+    keep = None
+    if settings.keep_predictions:
+        keep = KeepAnswers(keeper, of_feedback.gate, of_feedback.counts)
     scores = Scores(engine, models, inference, keeper.suspect)
     of_recordings = recordings.build_routes(inference, metrics, settings, access, scores, keep)
     return Database(
         keep,
         (*of_recordings, *of_feedback.routes),
         describe(inference.schema, settings.recording is not None) | of_feedback.described,
-        (_Collector(keeper), of_feedback.collector),
+        (_Collector(keeper), of_feedback.counts),
         access,
         keeper,
         scores,

@@ -13,10 +13,12 @@ from websockets.http11 import Request as Handshake
 from websockets.server import ServerProtocol
 
 from eeg_letters.errors import Problem
+from eeg_letters.serving.admission import most_streams
 from eeg_letters.serving.api.names import other_columns
+from eeg_letters.serving.api.refusals import refused
 from eeg_letters.serving.api.rows import RowParser
 from eeg_letters.serving.inference import Inference
-from eeg_letters.serving.keeping import SESSION_HEADER, Keep
+from eeg_letters.serving.keeping import SESSION_HEADER, Keep, session_of
 from eeg_letters.serving.live.answers import AnswerWriter
 from eeg_letters.serving.live.counts import StreamCounts
 from eeg_letters.serving.live.decision import RunningDecision
@@ -30,6 +32,10 @@ from eeg_letters.settings import Settings
 
 PATH = "/live"
 _RETRY_SECONDS = 5
+# Of RFC 6455, the only one there is.
+_VERSION = b"13"
+# Characters, of the 128 that a request's id may have; the rest is the row's number.
+_MOST_STREAM_ID = 108
 
 
 class Streams:
@@ -54,7 +60,7 @@ class Streams:
         self._inference = inference
         self._metrics = metrics
         self._keep = keep
-        self._most = settings.max_streams
+        self._most = most_streams(settings)
         self._origins = frozenset(settings.cors_origins)
         self._bounds = Bounds(settings.max_message_bytes, settings.stream_timeout_seconds)
         self._turns = Turns()
@@ -82,6 +88,8 @@ class Streams:
         headers = self._shake_hands(request)
         self._check_origin(request.headers)
         parameters = parse_parameters(request.query, len(schema.labels.values))
+        if self._keep is not None:
+            session_of(request)
         if self._counts.open >= self._most:
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,
@@ -110,18 +118,30 @@ class Streams:
         if parameters.session is not None:
             session = {SESSION_HEADER: parameters.session.encode()}
             request = request._replace(headers={**request.headers, **session})
+        stream_id = request.request_id[:_MOST_STREAM_ID]
 
-        def answer(begun: dict[str, Any], row: Row) -> bytes:
+        def answer(begun: dict[str, Any], number: int, row: Row) -> bytes:
+            teller = None if row.truth is None else self._teller(request)
             powers = inference.to_powers(row.values)
             predictions = inference.predict(powers, judge=True)
             decided = decision.add([of.probabilities[0] for of in predictions])
             metrics.count_prediction(of.classes[0] for of in predictions)
             metrics.count_judged(predictions[0].familiar)
             if keep is not None:
-                keep.rows(request, [(powers, predictions)])
+                # By an id of its own a row is found in the log, and feedback can follow later.
+                one = request._replace(request_id=b"%b-%d" % (stream_id, number))
+                if row.truth is None:
+                    keep.rows(one, [(powers, predictions)])
+                else:
+                    keep.told_row(one, powers, predictions, row.truth, teller)
             return writer.answer(begun, predictions, decided, with_all)
 
         return answer
+
+    def _teller(self, request: Request) -> str | None:
+        if self._keep is None:
+            raise refused("label: nothing of what is answered is kept here.")
+        return self._keep.teller(request)
 
     def _check_origin(self, headers: Mapping[bytes, bytes]) -> None:
         # A browser lets any page open a WebSocket anywhere, and tells whose page it is.
@@ -146,19 +166,21 @@ class Streams:
                 "A stream is a WebSocket: the request must ask for the upgrade.",
                 ((b"upgrade", b"websocket"),),
             )
+        if given.get(b"sec-websocket-version") != _VERSION:
+            raise Problem(
+                HTTPStatus.UPGRADE_REQUIRED,
+                f"The WebSocket's version must be {_VERSION.decode()}.",
+                ((b"upgrade", b"websocket"), (b"sec-websocket-version", _VERSION)),
+            )
         headers = Headers(
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in given.items()
         )
         protocol = ServerProtocol()
         response = protocol.accept(Handshake(PATH, headers))
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
-            more: tuple[tuple[bytes, bytes], ...] = ()
-            if response.status_code == HTTPStatus.UPGRADE_REQUIRED:
-                more = ((b"upgrade", b"websocket"), (b"sec-websocket-version", b"13"))
             raise Problem(
                 HTTPStatus(response.status_code),
                 f"The WebSocket's handshake is wrong: {protocol.handshake_exc}.",
-                more,
             )
         return [
             (name.lower().encode(), value.encode())

@@ -36,8 +36,8 @@ _BUFFER = memoryview(bytearray(_READ_BYTES))
 _logger = logging.getLogger("eeg_letters")
 _DATA = frozenset((Opcode.TEXT, Opcode.CONT, Opcode.BINARY))
 
-# Answers a row: what the answer begins with, and the row.
-Answer = Callable[[dict[str, Any], Row], bytes]
+# Answers a row: what the answer begins with, number in the stream, and the row.
+Answer = Callable[[dict[str, Any], int, Row], bytes]
 
 
 class Bounds(NamedTuple):
@@ -221,7 +221,7 @@ class Stream(asyncio.BufferedProtocol):
             time = time_of(document)
             if time is not None:
                 begun["time"] = time
-            answer = self._answer(begun, self._parser.parse(document, text))
+            answer = self._answer(begun, number, self._parser.parse(document, text))
         except Unreadable:
             self._waiting.clear()
             self._fail(CloseCode.INVALID_DATA, "a message is not UTF-8")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prometheus_client.registry import Collector
-
 from eeg_letters.database.log import ServedByNumber
 from eeg_letters.serving.database.access import Access
 from eeg_letters.serving.database.feedback import openapi
@@ -13,7 +11,7 @@ from eeg_letters.serving.database.feedback.accuracy import build_accuracy
 from eeg_letters.serving.database.feedback.log import build_log, build_request_log
 from eeg_letters.serving.database.feedback.sessions import build_delete
 from eeg_letters.serving.database.feedback.telling import FeedbackCounts, build_feedback
-from eeg_letters.serving.database.feedback.tokens import build_gate
+from eeg_letters.serving.database.feedback.tokens import Gate, build_gate
 from eeg_letters.serving.inference import Inference
 from eeg_letters.serving.routing import Body, Described, Route
 from eeg_letters.settings import Settings
@@ -33,13 +31,16 @@ class Feedback:
         Of the log, feedback, the accuracy and sessions.
     described : Described
         The same in the OpenAPI document.
-    collector : Collector
-        Of its metrics.
+    counts : FeedbackCounts
+        Its metrics.
+    gate : Gate
+        Lets those pass who may give feedback.
     """
 
     routes: tuple[Route, ...]
     described: Described
-    collector: Collector
+    counts: FeedbackCounts
+    gate: Gate
 
 
 def build(settings: Settings, inference: Inference, access: Access) -> Feedback:
@@ -74,4 +75,4 @@ def build(settings: Settings, inference: Inference, access: Access) -> Feedback:
         Route("/sessions/{session}", ("DELETE",), build_delete(access, gate)),
     )
     described = openapi.describe(inference.schema, not settings.open_feedback)
-    return Feedback(routes, described, counts)
+    return Feedback(routes, described, counts, gate)

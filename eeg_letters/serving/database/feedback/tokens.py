@@ -72,7 +72,7 @@ def _open(_: Request, __: Scope) -> str | None:
 def _closed(_: Request, __: Scope) -> str | None:
     raise Problem(
         HTTPStatus.NOT_FOUND,
-        "This route is off: EEG_TOKENS_FILE, or EEG_OPEN_FEEDBACK=true, turns it on.",
+        "Feedback and the log are off: EEG_TOKENS_FILE, or EEG_OPEN_FEEDBACK=true, turns them on.",
     )
 
 
