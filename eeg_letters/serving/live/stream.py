@@ -98,7 +98,7 @@ class Stream(asyncio.BufferedProtocol):
         self._fragments: list[bytes] = []
         self._is_fragment_text = True
         self._is_in_turns = self._is_blocked = self._is_paused = False
-        self._is_ending = self._is_closing = False
+        self._is_ending = self._is_closing = self._is_closed = False
         self._number = 0
         self._rows_refused = 0
         self._last: int | str | None = None
@@ -194,7 +194,8 @@ class Stream(asyncio.BufferedProtocol):
         return self._is_in_turns
 
     def _gather(self, frame: Frame, arrived: float) -> None:
-        if self._protocol.state is not OPEN and self._is_closing:
+        # No message may follow our close frame, so that what comes after it is not answered.
+        if self._is_closed:
             return
         if frame.opcode is not Opcode.CONT:
             self._is_fragment_text = frame.opcode is Opcode.TEXT
@@ -259,7 +260,9 @@ class Stream(asyncio.BufferedProtocol):
     def _set_reading(self) -> None:
         if self._is_closing or self._transport.is_closing():
             return
-        pause = self._is_blocked or len(self._waiting) > _MOST_WAITING
+        # A server that ends reads no more rows: a fast client would always have one to answer.
+        most = 0 if self._is_ending else _MOST_WAITING
+        pause = self._is_blocked or len(self._waiting) > most
         if pause != self._is_paused:
             self._is_paused = pause
             (self._transport.pause_reading if pause else self._transport.resume_reading)()
@@ -274,8 +277,10 @@ class Stream(asyncio.BufferedProtocol):
                 self._transport.write(data)
             else:
                 self._end()
-        if self._protocol.close_sent is not None and not self._is_closing:
-            self._end_soon()
+        if self._protocol.close_sent is not None:
+            self._is_closed = True
+            if not self._is_closing:
+                self._end_soon()
 
     def _end(self) -> None:
         self._note_code()
