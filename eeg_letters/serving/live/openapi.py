@@ -10,7 +10,6 @@ from eeg_letters.serving.api.openapi import Example
 from eeg_letters.serving.api.operations import PREDICTIONS, problem_responses
 from eeg_letters.serving.api.schemas import exactly, label_schema
 from eeg_letters.serving.keeping import SESSION
-from eeg_letters.serving.live.answers import LIKELIEST as MOST_LIKELIEST
 from eeg_letters.serving.live.messages import ID, MOST_ID
 from eeg_letters.serving.live.parameters import (
     ALL,
@@ -20,6 +19,7 @@ from eeg_letters.serving.live.parameters import (
     most_window,
 )
 from eeg_letters.serving.live.route import PATH
+from eeg_letters.serving.live.scored import LIKELIEST as MOST_LIKELIEST
 from eeg_letters.serving.routing import Described
 
 _STRING = {"type": "string"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, MutableSet
+from collections.abc import MutableSet
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -14,10 +14,12 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import OPEN, SERVER, Protocol
 
 from eeg_letters.errors import Problem, own_fault
+from eeg_letters.serving.live.answering import Answering
 from eeg_letters.serving.live.answers import refusal
 from eeg_letters.serving.live.counts import StreamCounts
-from eeg_letters.serving.live.messages import MessageParser, Row, Unreadable, id_of, time_of
-from eeg_letters.serving.live.turns import Turns
+from eeg_letters.serving.live.messages import MessageParser, Unreadable, id_of, time_of
+from eeg_letters.serving.live.scored import Scored
+from eeg_letters.serving.live.turns import Asked, Turns
 
 # What is read at a time: uvloop would read 256 KiB, which may be many rows.
 _READ_BYTES = 8 * 1024
@@ -38,9 +40,6 @@ _BUFFER = memoryview(bytearray(_READ_BYTES))
 
 _logger = logging.getLogger("eeg_letters")
 _DATA = frozenset((Opcode.TEXT, Opcode.CONT, Opcode.BINARY))
-
-# Answers a row: what the answer begins with, number in the stream, and the row.
-Answer = Callable[[dict[str, Any], int, Row], bytes]
 
 
 class Bounds(NamedTuple):
@@ -68,8 +67,8 @@ class Stream(asyncio.BufferedProtocol):
     ----------
     parser : MessageParser
         Of this stream alone.
-    answer : callable
-        Answers a row; raises `Problem` where that cannot be.
+    answering : Answering
+        Of this stream alone.
     bounds : Bounds
         What it may hold and wait for.
     turns : Turns
@@ -83,14 +82,14 @@ class Stream(asyncio.BufferedProtocol):
     def __init__(
         self,
         parser: MessageParser,
-        answer: Answer,
+        answering: Answering,
         bounds: Bounds,
         turns: Turns,
         counts: StreamCounts,
         request_id: str,
     ) -> None:
         self._parser = parser
-        self._answer = answer
+        self._answering = answering
         self._bounds = bounds
         self._turns = turns
         self._counts = counts
@@ -104,6 +103,8 @@ class Stream(asyncio.BufferedProtocol):
         # Of a message in fragments, of which there may be any number without a byte.
         self._fragments = bytearray()
         self._is_text = True
+        # Messages that are being answered.
+        self._n_taken = 0
         self._is_in_turns = self._is_blocked = self._is_paused = False
         self._is_ending = self._is_failed = self._is_lingering = self._is_closing = False
         self._number = 0
@@ -190,39 +191,86 @@ class Stream(asyncio.BufferedProtocol):
         self._abort_later()
         self._go_on()
 
-    def do_one(self) -> bool:
-        """Answer the first message that waits, or parse some; whether there is more to do."""
-        if not self._has_work():
-            pass
-        elif self._waiting:
-            text, arrived = self._waiting.popleft()
-            answer = self._answered(text)
-            if answer is not None:
-                self._transport.write(Frame(Opcode.TEXT, answer).serialize(mask=False))
-                self._counts.observe(perf_counter() - arrived)
-        else:
-            piece, self._unparsed = self._unparsed[:_PIECE_BYTES], self._unparsed[_PIECE_BYTES:]
-            self._parse(piece)
-        self._is_in_turns = self._has_work()
-        if not self._is_in_turns:
-            self._go_on()
-        return self._is_in_turns
-
-    def _has_work(self) -> bool:
+    @property
+    def has_work(self) -> bool:
+        """Whether something was read that can be parsed or answered."""
         if self._is_closing or (self._is_blocked and not self._is_lingering):
             return False
         return bool(self._waiting or self._unparsed)
 
-    def _parse(self, data: bytes) -> None:
-        self._protocol.receive_data(data)
+    def take(self) -> Asked | None:
+        """Take the next message that needs an answer, or parse some; None without one."""
+        if not self._waiting:
+            self._parse()
+        asked = self._begin(*self._waiting.popleft()) if self._waiting else None
+        if asked is None:
+            self._settle()
+        else:
+            self._n_taken += 1
+        return asked
+
+    def give(self, asked: Asked, scored: Scored | None, place: int) -> None:
+        """Answer what was taken, by what models say of rows and its place among them."""
+        self._n_taken -= 1
+        identity = asked.begun["id"]
+        answer = None
+        if asked.error is None and asked.row is not None and scored is not None:
+            try:
+                answer = self._answering.answer(
+                    asked.begun, asked.number, asked.row, asked.teller, scored, place
+                )
+            except Exception as error:  # noqa: BLE001 A fault is logged.
+                asked.error = error
+        if answer is None:
+            answer = refusal({"id": identity}, self._problem(asked.error))
+            self._rows_refused += 1
+            self._counts.rows_refused += 1
+        else:
+            self._counts.rows_answered += 1
+        self._last = identity
+        if not self._transport.is_closing():
+            self._transport.write(Frame(Opcode.TEXT, answer).serialize(mask=False))
+            self._counts.observe(perf_counter() - asked.arrived)
+        self._settle()
+
+    def rest(self) -> None:
+        """Go on without answers until something is received or read."""
+        self._is_in_turns = False
+        self._go_on()
+
+    def _parse(self) -> None:
+        piece, self._unparsed = self._unparsed[:_PIECE_BYTES], self._unparsed[_PIECE_BYTES:]
+        self._protocol.receive_data(piece)
         for frame in self._protocol.events_received():
             # What comes after our close frame has no answer.
             if self._is_lingering or self._is_failed:
                 continue
             if isinstance(frame, Frame) and frame.opcode in _DATA:
                 self._gather(frame)
-        if not self._waiting:
-            self._flush()
+
+    def _begin(self, text: bytes, arrived: float) -> Asked | None:
+        # None of what needs no answer.
+        asked = Asked(self, self._number, {"id": self._number}, arrived)
+        try:
+            document = self._parser.load(text)
+            if document is None:
+                return None
+            asked.begun["id"] = id_of(document, self._number)
+            time = time_of(document)
+            if time is not None:
+                asked.begun["time"] = time
+            row = self._parser.parse(document, text)
+            asked.teller = self._answering.check(row)
+            asked.row = row
+        except Unreadable:
+            self._waiting.clear()
+            self._unparsed = b""
+            self._fail(CloseCode.INVALID_DATA, "a message is not UTF-8")
+            return None
+        except Exception as error:  # noqa: BLE001 A fault is logged.
+            asked.error = error
+        self._number += 1
+        return asked
 
     def _gather(self, frame: Frame) -> None:
         if frame.opcode is not Opcode.CONT:
@@ -238,34 +286,7 @@ class Stream(asyncio.BufferedProtocol):
         else:
             self._fail(CloseCode.UNSUPPORTED_DATA, "messages are text")
 
-    def _answered(self, text: bytes) -> bytes | None:
-        number = self._number
-        begun: dict[str, Any] = {"id": number}
-        try:
-            document = self._parser.load(text)
-            if document is None:
-                return None
-            begun["id"] = id_of(document, number)
-            time = time_of(document)
-            if time is not None:
-                begun["time"] = time
-            answer = self._answer(begun, number, self._parser.parse(document, text))
-        except Unreadable:
-            self._waiting.clear()
-            self._unparsed = b""
-            self._fail(CloseCode.INVALID_DATA, "a message is not UTF-8")
-            return None
-        except Exception as error:  # noqa: BLE001 A fault is logged.
-            answer = refusal({"id": begun["id"]}, self._problem(error))
-            self._rows_refused += 1
-            self._counts.rows_refused += 1
-        else:
-            self._counts.rows_answered += 1
-        self._number += 1
-        self._last = begun["id"]
-        return answer
-
-    def _problem(self, error: Exception) -> Problem:
+    def _problem(self, error: Exception | None) -> Problem:
         if isinstance(error, Problem):
             return error
         _logger.error("a row of stream %s failed", self._request_id, exc_info=error)
@@ -273,17 +294,24 @@ class Stream(asyncio.BufferedProtocol):
 
     def _go_on(self) -> None:
         # What there is to do after something was received, answered or read.
-        if self._has_work():
+        if self.has_work:
             if not self._is_in_turns:
                 self._is_in_turns = True
                 self._turns.add(self, self._loop)
-        elif not self._waiting and not self._unparsed:
-            if self._is_ending and self._protocol.state is OPEN:
-                reason = "" if self._last is None else f"last {orjson.dumps(self._last).decode()}"
-                self._protocol.send_close(CloseCode.SERVICE_RESTART, reason)
-            # After the rows before it: a close frame ends the answers.
-            self._flush()
+        elif self._is_ending and not self._waiting and not self._unparsed:
+            self._say_last()
+        self._settle()
         self._set_reading()
+
+    def _say_last(self) -> None:
+        if self._protocol.state is OPEN:
+            reason = "" if self._last is None else f"last {orjson.dumps(self._last).decode()}"
+            self._protocol.send_close(CloseCode.SERVICE_RESTART, reason)
+
+    def _settle(self) -> None:
+        # After the answers to what came before it: a close frame ends them.
+        if not self._waiting and not self._n_taken:
+            self._flush()
 
     def _set_reading(self) -> None:
         if self._is_closing or self._transport.is_closing():
@@ -340,9 +368,9 @@ class Stream(asyncio.BufferedProtocol):
         elif not self._is_paused:
             if now - self._heard >= seconds:
                 self._fail(CloseCode.INTERNAL_ERROR, f"silent for {seconds} s")
-                self._flush()
+                self._settle()
                 return
             if now - self._heard >= seconds / _PINGS and self._protocol.state is OPEN:
                 self._protocol.send_ping(b"")
-                self._flush()
+                self._settle()
         self._check = self._loop.call_later(seconds / _PINGS, self._look)
