@@ -12,21 +12,21 @@ _TURN_SECONDS = 0.001
 
 
 class Answering(Protocol):
-    """A stream that has rows to answer."""
+    """A stream that has something to do."""
 
-    def answer_one(self) -> bool:
-        """Answer one row; whether there are more that can be answered."""
+    def do_one(self) -> bool:
+        """Answer a row, or read a little; whether there is more to do."""
 
 
 class Turns:
-    """Streams that have rows to answer, each of which answers one in turn."""
+    """Streams that have something to do, each of which does a little in turn."""
 
     def __init__(self) -> None:
         self._ready: deque[Answering] = deque()
         self._loop: AbstractEventLoop | None = None
 
     def add(self, stream: Answering, loop: AbstractEventLoop) -> None:
-        """Let a stream answer until it has nothing more to answer; it must not be in already."""
+        """Let a stream go on until it has nothing more to do; it must not be in already."""
         self._ready.append(stream)
         if self._loop is None:
             self._loop = loop
@@ -36,7 +36,7 @@ class Turns:
         ready, until = self._ready, perf_counter() + _TURN_SECONDS
         while ready and perf_counter() < until:
             stream = ready.popleft()
-            if stream.answer_one():
+            if stream.do_one():
                 ready.append(stream)
         if ready and self._loop is not None:
             self._loop.call_soon(self._turn)
