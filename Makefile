@@ -8,6 +8,7 @@ TRAIN ?=
 TEST ?=
 ADAPT ?=
 LABEL ?=
+SOURCE ?= replay:data/test.json
 IMAGE ?= eeg-letters
 BASE_IMAGE ?=
 OVERLAY ?= local
@@ -35,7 +36,7 @@ ENGINE ?= $(shell for engine in docker podman; do $$engine info >/dev/null 2>&1 
 # The image that is built, as an engine names it.
 BUILT = $(call quote,IMAGE):$(call quote,VERSION)
 
-.PHONY: help serve models train report test lint bento image audit release-check test-manifests test-headsets test-attack test-faults test-image test-v2 test-speed deploy local-image undeploy e2e version bench bench-keeping bench-live soak stalls lock clean
+.PHONY: help serve live models train report test lint bento image audit release-check test-manifests test-headsets test-attack test-faults test-image test-v2 test-speed deploy local-image undeploy e2e version bench bench-keeping bench-live soak stalls lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,7 +65,12 @@ ifeq ($(origin EEG_OPEN_FEEDBACK),undefined)
 EEG_OPEN_FEEDBACK := $(if $(value EEG_TOKENS_FILE),,$(if $(filter 127.0.0.1 localhost ::1,$(ADDRESS)),$(HAS_DATABASE)))
 endif
 
-OWN_NAMES := localhost,127.0.0.1,[::1],$(if $(findstring :,$(ADDRESS)),[$(ADDRESS)],$(ADDRESS))
+IN_URL := $(if $(findstring :,$(ADDRESS)),[$(ADDRESS)],$(ADDRESS))
+OWN_NAMES := localhost,127.0.0.1,[::1],$(IN_URL)
+STREAMS = ws://$(IN_URL):$(value PORT)/live
+
+live: $(VENV)/train.done ## Show what the service of make serve answers to SOURCE=replay:data/test.json, lsl:NAME, cortex or brainflow:BOARD
+	@exec $(BIN)/python -m eeg_letters.live $(call quote,SOURCE) $(call as_word,$(STREAMS))
 
 models: $(VENV)/train.done
 	@$(BIN)/python -m eeg_letters.scoring.store; status=$$?; \
@@ -165,7 +171,7 @@ stalls: $(VENV)/train.done .cache/bench/runner.done ## Measure how long small re
 lock: .cache/uv.done ## Resolve the requirements anew, with hashes
 	$(LOCK) --output-file requirements/serve.txt pyproject.toml
 	$(LOCK) --output-file requirements/train.txt --extra train --extra excel -c requirements/serve.txt pyproject.toml
-	$(LOCK) --output-file requirements/test.txt --extra train --extra excel --extra test -c requirements/train.txt pyproject.toml
+	$(LOCK) --output-file requirements/test.txt --extra train --extra excel --extra lsl --extra brainflow --extra test -c requirements/train.txt pyproject.toml
 	for group in $(TOOLS); do $(LOCK) --output-file requirements/$$group.txt --group $$group || exit 1; done
 	@# Pickles of the models are for one version.
 	grep '^scikit-learn==' requirements/train.txt | cut -d ' ' -f 1 >.cache/scikit-learn.txt

@@ -33,6 +33,10 @@ class OutputError(UserError):
     """An output that cannot be written."""
 
 
+class LiveError(UserError):
+    """A service that cannot be followed live, or a source of rows that is lost."""
+
+
 class CompilationError(Exception):
     """A scorer whose predictions differ from its pipeline's."""
 

@@ -32,6 +32,8 @@ ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
 CGROUPS = Path("/sys/fs/cgroup")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# How Chromium begins to complain of a request, and of a connection, that fails.
+FAILURES = ("Failed to load resource", "WebSocket connection to")
 
 
 def environment(home: Path, **settings: str) -> dict[str, str]:
@@ -386,7 +388,7 @@ def watched(
         lambda message: (
             complaints.append(message.text)
             if message.type in {"error", "warning"}
-            and not (refusals and message.text.startswith("Failed to load resource"))
+            and not (refusals and message.text.startswith(FAILURES))
             else None
         ),
     )

@@ -90,6 +90,13 @@ def test_serving_gets_the_names_as_they_are(project: Path, value: str) -> None:
 
 
 @pytest.mark.parametrize("value", NASTY)
+def test_a_source_is_followed_as_it_is_named(project: Path, value: str) -> None:
+    named = (f"SOURCE={value}", f"HOST={value}", f"PORT={value}")
+    *_, (arguments, _) = run(project, "live", *named)
+    assert arguments == ["-m", "eeg_letters.live", value, f"ws://{value}:{value}/live"]
+
+
+@pytest.mark.parametrize("value", NASTY)
 def test_the_image_is_built_of_the_names_as_they_are(project: Path, value: str) -> None:
     variables = [f"{name}={value}" for name in ("IMAGE", "VERSION", "TEST", "BASE_IMAGE")]
     calls = run(project, "test-image", *variables, "ENGINE=it's; touch touched")

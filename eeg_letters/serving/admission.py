@@ -14,6 +14,9 @@ from eeg_letters.settings import Settings
 # What a connection takes that sends the largest head of the smallest fields: measured, and rounded
 # up.
 CONNECTION_BYTES = 64 * 1024
+# What a stream takes at most with the largest messages by default: half a message, rows that wait
+# for their answers, and answers that wait for their client (`make test-attack` measures it).
+STREAM_BYTES = 64 * 1024
 # Of the image's process at rest (75 MB), and what it takes to read, score and answer the largest
 # bodies beside themselves and their answers (70 MB): measured, and rounded up.
 REST_BYTES = 200_000_000
@@ -98,10 +101,21 @@ def most_connections(settings: Settings) -> int:
     if settings.max_connections is not None:
         return settings.max_connections
     left = memory_limit() - REST_BYTES - settings.max_bytes_in_flight
+    left -= most_streams(settings) * STREAM_BYTES
     if settings.has_database:
         left -= DATABASE_BYTES
+    descriptors = _free_descriptors() - most_streams(settings)
+    return max(_FEWEST, min(left // CONNECTION_BYTES, descriptors))
+
+
+def most_streams(settings: Settings) -> int:
+    """`Settings.max_streams`, or half of the file descriptors: the others are for requests."""
+    return min(settings.max_streams, max(_FEWEST, _free_descriptors() // 2))
+
+
+def _free_descriptors() -> int:
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(_FEWEST, min(left // CONNECTION_BYTES, descriptors - REST_DESCRIPTORS))
+    return descriptors - REST_DESCRIPTORS
 
 
 def memory_limit() -> int:

@@ -9,6 +9,7 @@ from eeg_letters import __version__
 from eeg_letters.schema import Schema
 from eeg_letters.serving.api import openapi as api
 from eeg_letters.serving.api.schemas import schemas
+from eeg_letters.serving.live import openapi as live
 from eeg_letters.serving.open_inference import openapi as open_inference
 from eeg_letters.serving.routing import Described
 
@@ -37,8 +38,8 @@ def document(
     -------
     dict
     """
-    of_database = database or Described({}, {}, {})
-    security_schemes = dict(of_database.security_schemes)
+    besides = live.describe(schema) | (database or Described({}, {}, {}))
+    security_schemes = dict(besides.security_schemes)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -52,18 +53,18 @@ def document(
         "servers": [{"url": "."}],
         "paths": {
             **api.paths(schema, columns),
-            **of_database.paths,
+            **besides.paths,
             **open_inference.paths(schema, lda_version),
         },
         "components": {
             "schemas": {
                 **schemas(schema, columns),
-                **of_database.schemas,
+                **besides.schemas,
                 **open_inference.schemas(schema),
             },
             "responses": {
                 **api.responses(),
-                **of_database.responses,
+                **besides.responses,
                 **open_inference.responses(),
             },
             **({"securitySchemes": security_schemes} if security_schemes else {}),

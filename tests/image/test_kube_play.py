@@ -59,6 +59,6 @@ def test_a_pod_of_the_local_overlay_serves(played: tuple[str, dict[str, Any]]) -
     assert output("podman", "inspect", "--format", facts, name).split() == [
         "1034:1034",
         "true",
-        str(384 * 1024**2),
+        str(400 * 1024**2),
     ]
     assert "EEG_MAX_BODY_BYTES=" in output("podman", "exec", name, "env")

@@ -9,7 +9,12 @@ import pytest
 
 import eeg_letters
 from eeg_letters.database import keeping
-from eeg_letters.serving.admission import CONNECTION_BYTES, DATABASE_BYTES, REST_BYTES
+from eeg_letters.serving.admission import (
+    CONNECTION_BYTES,
+    DATABASE_BYTES,
+    REST_BYTES,
+    STREAM_BYTES,
+)
 from eeg_letters.serving.telemetry import tracing
 from eeg_letters.settings import DRAIN_SECONDS, Settings, variables
 from image.measure import MEMORY_GOAL_MB
@@ -110,6 +115,7 @@ def test_resources(build: str) -> None:
     assert mebibytes(requests["memory"]) * 2**20 >= at_rest
     assert mebibytes(requests["memory"]) < mebibytes(limits["memory"]) <= 1024
     most = REST_BYTES + Settings().max_bytes_in_flight + DATABASE_BYTES * has_database
+    most += Settings().max_streams * STREAM_BYTES
     left = mebibytes(limits["memory"]) * 2**20 - most
     assert left // CONNECTION_BYTES >= 400
     assert 0 < millicores(requests["cpu"]) <= 1000  # A worker cannot use more than a core.

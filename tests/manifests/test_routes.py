@@ -13,6 +13,7 @@ from . import rendered
 from .rendered import BUILDS, Object
 
 PUBLIC = ["/", "/line/1", "/prediction/1", "/score", "/predict", "/models", "/predictions"]
+PUBLIC += ["/live"]
 PUBLIC += ["/v2", "/v2/models/eeg-lda/infer"]
 PUBLIC += ["/v2/health/ready", "/docs", "/docs/0a/swagger-ui.css", "/docs.json", "/schema.json"]
 INTERNAL = ["/metrics", "/metrics/", "/livez", "/readyz", "/healthz"]
@@ -31,6 +32,8 @@ NO_SUCH = [
     "/line1",
     "/predictions/1",
     "/predict/more",
+    "/live/1",
+    "/lively",
     "/v2x",
     "/v1",
     "/index.html",
@@ -167,10 +170,22 @@ def test_http_routes_attach_to_a_listener(build: str) -> None:
 @GATEWAY_BUILD
 def test_no_request_outlives_a_pod(build: str) -> None:
     (route,) = [r for r in rendered.of_kind(build, "HTTPRoute") if "-redirect" not in name(r)]
-    (rule,) = route["spec"]["rules"]
+    rule, _ = route["spec"]["rules"]
     assert set(rule["timeouts"]) == {"request", "backendRequest"}
     assert seconds(rule["timeouts"]["backendRequest"]) <= seconds(rule["timeouts"]["request"])
     assert 0 < seconds(rule["timeouts"]["request"]) <= DRAIN_SECONDS
+
+
+@GATEWAY_BUILD
+def test_streams_have_no_time_limit_and_nothing_else_is_without(build: str) -> None:
+    (route,) = [r for r in rendered.of_kind(build, "HTTPRoute") if "-redirect" not in name(r)]
+    endless = {
+        match["path"]["value"]
+        for rule in route["spec"]["rules"]
+        for match in rule["matches"]
+        if seconds(rule["timeouts"]["request"]) == 0
+    }
+    assert endless == {"/live"}
 
 
 def seconds(duration: str) -> int:

@@ -15,9 +15,11 @@ from eeg_letters.serving.admission import (
     DATABASE_BYTES,
     REST_BYTES,
     REST_DESCRIPTORS,
+    STREAM_BYTES,
     Connections,
     memory_limit,
     most_connections,
+    most_streams,
 )
 from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.settings import Settings
@@ -121,11 +123,15 @@ def test_open_connections_are_counted(connections: Connections, metrics: Metrics
 
 def test_by_default_memory_limits_the_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings()
-    memory = REST_BYTES + settings.max_bytes_in_flight + 100 * CONNECTION_BYTES
+    streams = settings.max_streams * STREAM_BYTES
+    memory = REST_BYTES + settings.max_bytes_in_flight + streams + 100 * CONNECTION_BYTES
     monkeypatch.setattr(admission, "memory_limit", lambda: memory)
     assert most_connections(settings) == 100
     assert most_connections(Settings(max_concurrency=1)) > 1000
     assert most_connections(Settings(max_connections=7)) == 7
+    more = settings.max_streams * CONNECTION_BYTES // STREAM_BYTES
+    assert most_connections(Settings(max_streams=2 * settings.max_streams)) == max(16, 100 - more)
+    assert most_connections(Settings(max_streams=1)) > 100
     with_database = Settings(database="postgresql://localhost/letters")
     assert most_connections(with_database) < 100
     monkeypatch.setattr(admission, "memory_limit", lambda: memory + DATABASE_BYTES)
@@ -140,14 +146,27 @@ def test_the_memory_of_a_database_has_room_for_its_queue() -> None:
 def test_by_default_descriptors_limit_the_connections(tmp_path: Path) -> None:
     script = """
 import resource
-from eeg_letters.serving.admission import most_connections
+from eeg_letters.serving.admission import most_connections, most_streams
 from eeg_letters.settings import Settings
 _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 for soft in (256, 70):
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    print(most_connections(Settings(max_concurrency=1)))
+    for streams in (10, 10_000):
+        settings = Settings(max_concurrency=1, max_streams=streams)
+        print(most_streams(settings), most_connections(settings))
 """
-    assert run_python(tmp_path, script).split() == [str(256 - REST_DESCRIPTORS), "16"]
+    half = (256 - REST_DESCRIPTORS) // 2
+    few = ["10", str(256 - REST_DESCRIPTORS - 10)]
+    assert run_python(tmp_path, script).split() == [
+        *few,
+        *[str(half)] * 2,
+        *["10", "16"],
+        *["16", "16"],
+    ]
+
+
+def test_streams_are_as_many_as_the_setting_says_where_descriptors_are_many() -> None:
+    assert most_streams(Settings(max_streams=7)) == 7
 
 
 def test_the_memory_is_no_more_than_the_machine_has() -> None:

@@ -38,7 +38,8 @@ class StreamCounts(Collector):
         self.open = 0
         self.rows_answered = 0
         self.rows_refused = 0
-        self._closed: Counter[str] = Counter()
+        # Known from the start, so that a rate over the first is not missing.
+        self._closed = Counter(dict.fromkeys(map(str, sorted(_CODES)), 0))
         self._buckets = [0] * (len(BUCKETS) + 1)
         self._seconds = 0.0
 

@@ -12,6 +12,7 @@ from websockets.http11 import Request as Handshake
 from websockets.server import ServerProtocol
 
 from eeg_letters.errors import Problem
+from eeg_letters.serving.admission import most_streams
 from eeg_letters.serving.api.names import other_columns
 from eeg_letters.serving.api.rows import RowParser
 from eeg_letters.serving.inference import Inference
@@ -55,7 +56,7 @@ class Streams:
         schema = inference.schema
         self._inference = inference
         self._keep = keep
-        self._most = settings.max_streams
+        self._most = most_streams(settings)
         self._origins = frozenset(settings.cors_origins)
         self._bounds = Bounds(settings.max_message_bytes, settings.stream_timeout_seconds)
         self._turns = Turns(build_score(inference, metrics))

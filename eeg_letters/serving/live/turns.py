@@ -24,11 +24,11 @@ class Asking(Protocol):
     """A stream that has rows to answer."""
 
     @property
-    def can_answer(self) -> bool:
-        """Whether a message waits that can be answered."""
+    def has_work(self) -> bool:
+        """Whether something was read that can be parsed or answered."""
 
     def take(self) -> Asked | None:
-        """Take the first message that waits; None where it has no answer."""
+        """Take the next message that needs an answer, or parse some; None without one."""
 
     def give(self, asked: Asked, scored: Scored | None, place: int) -> None:
         """Answer what was taken, by what models say of rows and its place among them."""
@@ -113,9 +113,9 @@ class Turns:
                 if len(taken) == _MOST_ROWS or perf_counter() > until:
                     return taken
                 stream = ready.popleft()
-                if stream.can_answer and (asked := stream.take()) is not None:
+                if stream.has_work and (asked := stream.take()) is not None:
                     taken.append(asked)
-                (ready if stream.can_answer else resting).append(stream)
+                (ready if stream.has_work else resting).append(stream)
         return taken
 
     def _answer(self, taken: Sequence[Asked]) -> None:

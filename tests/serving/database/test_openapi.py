@@ -74,7 +74,8 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]
         (method, path, item[method])
         for path, item in document["paths"].items()
         for method in ("get", "post", "delete")
-        if method in item
+        # What a stream answers is no HTTP.
+        if method in item and path != "/live"
     ]
 
 

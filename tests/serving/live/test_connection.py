@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -270,6 +273,36 @@ def test_the_end_of_the_service_closes_after_the_answers(
             process.wait(15)
         except subprocess.TimeoutExpired:
             pytest.fail("the service did not end")
+
+
+def frames_of(connection: socket.socket) -> Iterator[int]:
+    """The kinds of frames that a service sends, until it ends the connection."""
+    with connection.makefile("rb") as stream, contextlib.suppress(ConnectionError):
+        while head := stream.read(2):
+            length = head[1]
+            stream.read(int.from_bytes(stream.read(2)) if length == 126 else length)
+            yield head[0] & 15
+
+
+def test_a_row_that_comes_after_the_close_frame_is_not_answered(trained_home: Path) -> None:
+    row = Frame(Opcode.TEXT, json.dumps({"row": ROW}).encode()).serialize(mask=True)
+    with serve(trained_home) as (url, process):
+        address = urlsplit(url)
+        with socket.create_connection((address.hostname, address.port), 20) as connection:
+            connection.sendall(
+                b"GET /live HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+                b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            )
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                head += connection.recv(1)
+            frames = frames_of(connection)
+            connection.sendall(row)
+            assert next(frames) == Opcode.TEXT
+            process.send_signal(signal.SIGTERM)
+            assert next(frames) == Opcode.CLOSE
+            connection.sendall(row)
+            assert [*frames] == []
 
 
 def test_a_fast_sender_is_slowed_down_and_loses_nothing(open_one: Open) -> None:

@@ -400,7 +400,9 @@ def test_a_log_that_is_off_has_no_view(
         requests = asked(page)
         page.goto("/?view=log")
         expect_line(page, LINE)
-        expect(page.locator("nav a")).to_have_text(["Stored lines", "Your rows", "Models", "API"])
+        expect(page.locator("nav a")).to_have_text(
+            ["Stored lines", "Your rows", "Models", "Live", "API"]
+        )
         assert (page.locator("#view-log").count(), requests) == (0, [])
 
 

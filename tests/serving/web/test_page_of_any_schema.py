@@ -149,6 +149,14 @@ def check(page: Page) -> None:
             assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
 
 
+def step(page: Page, rows: int) -> None:
+    """Play so many stored rows, one by one."""
+    page.goto("/?view=live")
+    for line in range(rows):
+        page.get_by_role("button", name="Step").click()
+        expect(page.locator("#said")).to_contain_text(f"Line {line},")
+
+
 def words(page: Page) -> str:
     # The package keeps its name.
     return (page.title() + page.locator("body").inner_text()).replace("eeg-letters", "")
@@ -203,6 +211,26 @@ def test_the_models_view_counts_classes(browser: Browser, texts_url: str) -> Non
             assert [int(cell or 0) for cell in cells] == [
                 pairs.count((true, said)) for true in sorted(TEXTS) for said in sorted(TEXTS)
             ]
+        assert "letter" not in words(page).lower()
+        check(page)
+
+
+def test_rows_are_played_with_names_as_text(
+    browser: Browser, texts: Served, texts_url: str
+) -> None:
+    with watched(browser, texts_url) as page:
+        step(page, 1)
+        truth = texts.rows()[0]["label"]
+        boxes = page.locator("#view-live .decided .letter")
+        expect(boxes.last).to_have_text(truth)
+        expect(boxes.first).to_have_text(re.compile("|".join(map(re.escape, TEXTS))))
+        for shown in page.locator(".likeliest").all():
+            expect(shown.locator("li")).to_have_count(len(TEXTS))
+            assert sorted(
+                name.get_attribute("title") or "" for name in shown.locator(".cut").all()
+            ) == sorted(TEXTS)
+        expect(page.locator("#view-live .map")).to_have_count(len(BANDS))
+        assert page.locator("main img").count() == 0
         assert "letter" not in words(page).lower()
         check(page)
 
@@ -272,6 +300,33 @@ def test_features_of_no_electrode_are_bars_to_both_sides_of_zero(
         check(page)
 
 
+def test_rows_of_no_electrode_are_played_as_bars_to_the_last_and_again(
+    browser: Browser, numbers: Served, numbers_url: str
+) -> None:
+    with watched(browser, numbers_url) as page:
+        step(page, 2)
+        assert page.locator("#view-live .map").count() == 0
+        for place, name in enumerate(PLAIN):
+            item = page.locator("#view-live .features li").nth(place)
+            expect(item).to_contain_text(f"{name}{float(numbers.rows()[1][name]):.3g}")
+        check(page)
+        page.get_by_label("Speed").select_option("16")
+        page.get_by_role("button", name="Play").click()
+        state = page.locator("#live-state")
+        expect(state).to_have_text("That was the last row. Play begins again.")
+        shown = page.locator(".gauges dd")
+        expect(shown.first).to_have_text("59")
+        expect(page.get_by_role("button", name="Step")).to_be_disabled()
+        page.get_by_label("Speed").select_option("1")
+        page.get_by_role("button", name="Play").click()
+        expect(state).to_have_text("Playing.")
+        expect(page.locator(".minute")).to_have_attribute(
+            "aria-label", re.compile("The last [1-9] rows?:")
+        )
+        page.get_by_role("button", name="Pause").click()
+        assert int(shown.first.inner_text()) < 59
+
+
 def test_numbers_are_read_as_whole_numbers(
     browser: Browser, numbers: Served, numbers_url: str
 ) -> None:
@@ -308,6 +363,9 @@ def test_of_many_classes_the_likeliest_and_the_worst_pairs_are_shown(
         page.click("#line-reading summary")
         expect(page.locator("#line-reading .numbers tbody tr")).to_have_count(len(MANY))
         check(page)
+        step(page, 1)
+        expect(page.locator(".likeliest li")).to_have_count(2 * 5)
+        check(page)
 
         predictions = client.get("/predictions").json()
         page.goto("/?view=models")
@@ -340,10 +398,13 @@ def test_without_stored_rows_the_page_says_so_and_takes_rows(
             ("/?view=line", "line"),
             ("/?line=7", "line"),
             ("/?view=models", "models"),
+            ("/?view=live", "live"),
         ):
             page.goto(address)
             expect(page.locator(f"#{view}-absent")).to_contain_text("EEG_TEST_DATA names one")
             expect(page.locator("#problem")).to_be_empty()
+        expect(page.locator("#play")).to_be_hidden()
+        page.goto("/?view=models")
         expect(page.locator("#models-strip")).to_be_hidden()
         expect(page.locator("#facts table")).to_be_visible()
         page.goto("/?view=line")

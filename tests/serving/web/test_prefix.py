@@ -32,8 +32,13 @@ http {{
   fastcgi_temp_path fastcgi;
   uwsgi_temp_path uwsgi;
   scgi_temp_path scgi;
+  map $http_upgrade $onward {{ default upgrade; "" ""; }}
   server {{
     listen 127.0.0.1:{port};
+    proxy_http_version 1.1;
+    proxy_set_header Host $http_host;
+    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header Connection $onward;
     location / {{ return 404; }}
     location /eeg/letters/ {{ proxy_pass {server}/; }}
     location "/it's & more; so/" {{ proxy_pass {server}/; }}
@@ -100,10 +105,13 @@ def test_the_page_asks_and_links_below_the_prefix(browser: Browser, prefixed: st
         page.click("text=→")
         expect_line(page, LINE + 1)
         assert path_of(page) == f"{prefix}/?line={LINE + 1}"
-        for name, view in (("Models", "models"), ("Your rows", "rows")):
+        for name, view in (("Models", "models"), ("Live", "live"), ("Your rows", "rows")):
             page.get_by_role("link", name=name, exact=True).click()
             expect(page.locator(f"#view-{view}")).to_be_visible()
             assert path_of(page) == f"{prefix}/?view={view}"
+            if view == "live":
+                page.get_by_role("button", name="Step").click()
+                expect(page.locator("#said")).to_contain_text("Line 0,")
         page.click("#example")
         page.click("#own >> text=Predict")
         expect(page.locator("#own-score")).to_contain_text("1 row")
@@ -169,4 +177,6 @@ def test_the_documents_lead_below_the_prefix(prefixed: str) -> None:
     for path, item in document["paths"].items():
         if "get" in item:
             parameters = {p["name"]: p["example"] for p in item.get("parameters", ())}
-            assert httpx.get(base + path.format_map(parameters)).status_code == 200
+            # A stream is opened by a request for the upgrade alone.
+            status = 426 if "101" in item["get"]["responses"] else 200
+            assert httpx.get(base + path.format_map(parameters)).status_code == status

@@ -129,6 +129,30 @@ def test_a_long_recording_is_shown_in_parts(page: Page) -> None:
     expect(strip).to_have_attribute("aria-valuemax", "9")
 
 
+def test_the_recording_that_is_shown_is_played_from_its_first_part_on(
+    page: Page, kept: Service
+) -> None:
+    page.goto(f"/?recording=long&line={2 * PART}")
+    expect_line(page, 2 * PART)
+    page.click("nav >> text=Live")
+    page.get_by_role("button", name="Step").click()
+    expect(page.locator("#said")).to_contain_text("Line 0,")
+    page.get_by_label("Speed").select_option("16")
+    page.get_by_role("button", name="Play").click()
+    line = page.locator(".gauges dd").first
+    expect(line).to_have_text(re.compile(rf"^{PART // 100}\d\d$"), timeout=60_000)
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator("#live-state")).to_have_text("Paused.")
+    page.get_by_role("button", name="Step").click()
+    expect(page.locator("#said")).to_contain_text(re.compile(rf"^Line {PART // 100}\d\d, truth "))
+    number = int(line.inner_text())
+    stored = kept.client.get(f"/recordings/long/line/{number}").json()
+    value = f"{float(stored['Oz/theta']):.3g}"
+    expect(page.locator("#view-live .map .value").first).to_have_text(f"Oz {value} µV²")
+    expect(page.locator("#view-live .truth .letter")).to_have_text(LETTERS[int(stored["# Letter"])])
+    expect(page.locator(".gauges dd").nth(2)).to_have_text(str(number + 1))
+
+
 def test_a_score_that_is_worked_out_is_waited_for(page: Page, kept: Service) -> None:
     add_recording(kept.engine, DATA / "test.json", "scored")
     enlarge(kept.engine, "scored", 20)

@@ -20,7 +20,7 @@ function makePowerBars(features) {
 
   return {
     element: make("div", {}, region("Band powers", table), note),
-    show(values) {
+    tell(values) {
       const scales = new Map(bands.map((band) => [band, scaleFor(band, cells.filter((cell) => cell.band === band).map(({ at }) => values[at]))]));
       for (const { at, band, value, bar } of cells) {
         const [low, high] = scales.get(band).map(Math.log10);
@@ -43,7 +43,7 @@ function makeFeatureBars() {
   const note = make("p", { class: "quiet" });
   return {
     element: make("div", {}, region("Features", make("ul", { class: "features" }, ...bars.map(({ element }) => element))), note),
-    show(values) {
+    tell(values) {
       const sizes = values.map(Math.abs).sort((one, other) => one - other);
       const [middle, most] = [sizes[Math.floor(sizes.length / 2)], sizes.at(-1)];
       // Where one is far larger than the others, these would have no bar to be seen.

@@ -1,7 +1,7 @@
 // Which view is open, by the address.
 
 const TITLE = document.title;
-const VIEWS = { line: "Stored lines", rows: "Your rows", models: "Models", ...(SERVED.database?.log ? { log: "Log" } : {}) };
+const VIEWS = { line: "Stored lines", rows: "Your rows", models: "Models", live: "Live", ...(SERVED.database?.log ? { log: "Log" } : {}) };
 
 function open() {
   const asked = new URLSearchParams(location.search);
@@ -21,6 +21,8 @@ function open() {
   if (view === "line") openLine(asked);
   if (view === "rows") openOwn();
   if (view === "models") openModels();
+  if (view === "live") openLive();
+  else leaveLive();
   if (view === "log") openLog();
 }
 

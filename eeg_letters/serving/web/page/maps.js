@@ -7,7 +7,8 @@ const BANDS = [...new Set(SERVED.bands.filter((band) => band !== null))];
 const FEATURE = new Map(SERVED.features.map((_, at) => [JSON.stringify([SERVED.electrodes[at], SERVED.bands[at]]), at]));
 const featureOf = (electrode, band) => FEATURE.get(JSON.stringify([electrode, band]));
 
-// What is shown of a row's features: elements, and a function that is given the values.
+// What is shown of a row's features: elements, and functions that are given the values: all that can be read is told, and maps,
+// where there are any, are drawn besides.
 function makeFeatures() {
   const placed = BANDS.map((band) => ({ band, electrodes: Object.keys(PLACES).filter((name) => featureOf(name, band) !== undefined) }))
     .filter(({ electrodes }) => electrodes.length >= LEAST_PLACES);
@@ -16,13 +17,17 @@ function makeFeatures() {
   const maps = placed.length ? [makeMaps(placed)] : [];
   const bars = rest.length ? [SERVED.arePowers ? makePowerBars(rest) : makeFeatureBars()] : [];
   const heading = SERVED.arePowers ? (maps.length ? "Band power over the scalp" : "Band powers") : "Features";
+  const tell = (values) => [...maps, ...bars].forEach((part) => part.tell(values));
   return {
     elements: [
       make("h3", {}, heading), ...maps.map(({ element }) => element),
       ...(maps.length && bars.length ? [make("h3", {}, "Not on the maps")] : []), ...bars.map(({ element }) => element),
     ],
+    tell,
+    draw: maps[0]?.draw,
     show(values) {
-      for (const part of [...maps, ...bars]) part.show(values);
+      tell(values);
+      maps[0]?.draw(values);
     },
   };
 }
@@ -101,15 +106,24 @@ function makeMaps(placed) {
     ticks.replaceChildren(...marks);
   }
 
-  function show(given) {
+  const powersOf = (row, { band, electrodes }) => electrodes.map((electrode) => row[featureOf(electrode, band)]);
+
+  function draw(row) {
+    for (const map of maps) {
+      const powers = powersOf(row, map);
+      drawField(map.canvas, map.electrodes, powers, scaleFor(map.band, powers));
+    }
+  }
+
+  function tell(given) {
     values = given;
     const unusual = [];
-    for (const { band, electrodes, canvas, dots, ticks } of maps) {
-      const powers = electrodes.map((electrode) => values[featureOf(electrode, band)]);
+    for (const map of maps) {
+      const { band, electrodes, dots, ticks } = map;
+      const powers = powersOf(values, map);
       const scale = scaleFor(band, powers);
       showScale(ticks, scale);
       if (scale !== usualScale(band)) unusual.push(band);
-      drawField(canvas, electrodes, powers, scale);
       electrodes.forEach((name, at) => dots.get(name).setAttribute("aria-label", `${name}, ${band}: ${power(powers[at])}${UNIT}`));
     }
     legend.textContent = "Power in µV², by convention. Scales are logarithmic, one a band, the same for all lines; contours at 1, 2, 5, 10 …"
@@ -119,7 +133,7 @@ function makeMaps(placed) {
 
   for (const { band, ticks } of maps) showScale(ticks, usualScale(band));
   choose(chosen);
-  return { element, show };
+  return { element, tell, draw };
 }
 
 // The nearest electrode in an arrow key's direction, sooner one straight ahead.

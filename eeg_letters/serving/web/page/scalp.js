@@ -125,6 +125,8 @@ function weights(electrodes) {
 }
 
 // Draws powers, one an electrode, on a canvas of GRID × GRID.
+const image = new ImageData(GRID, GRID);
+const shades = new Uint32Array(image.data.buffer);
 const coarse = new Float32Array(NODES * NODES);
 const heights = new Float32Array(GRID * (GRID + 2));
 function drawField(canvas, electrodes, powers, scale) {
@@ -143,8 +145,6 @@ function drawField(canvas, electrodes, powers, scale) {
     heights[places[at]] = above + (below - above) * down;
   }
   const context = canvas.getContext("2d");
-  const image = context.createImageData(GRID, GRID);
-  const shades = new Uint32Array(image.data.buffer);
   for (let at = 0; at < places.length; at++) {
     const pixel = places[at];
     const height = heights[pixel];
