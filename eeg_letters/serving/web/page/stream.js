@@ -77,7 +77,7 @@ function makeStream(address, { answered, told }) {
     get waiting() { return unanswered.length; },
     send(row) {
       unanswered.push(row);
-      write(row);
+      if (isOpen()) write(row);
     },
     // Once the rows that are sent are answered.
     leave() {
