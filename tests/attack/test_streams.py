@@ -228,7 +228,8 @@ def push(url: str, connections: list[socket.socket], data: bytes) -> float:
     most, quiet = 0.0, 0
     for connection in connections:
         connection.setblocking(False)
-    deadline = time.monotonic() + 60
+    # A hundred thousand rows are answered before the system holds no more for their clients.
+    deadline = time.monotonic() + 180
     while quiet < 20:
         assert time.monotonic() < deadline
         before = sum(sent.values())
