@@ -403,7 +403,7 @@ UPGRADES = {
     ),
     "no host": (upgrade().replace(b"host: x\r\n", b""), [400]),
     "two hosts": (upgrade("/live", b"host: y"), [400]),
-    "another version": (upgrade().replace(b"version: 13", b"version: 8"), [400]),
+    "another version": (upgrade().replace(b"version: 13", b"version: 8"), [426]),
     "no key": (upgrade().replace(b"sec-websocket-key", b"x-key"), [400]),
     "a short key": (upgrade().replace(b"AAAA==", b"=="), [400]),
     "another protocol": (upgrade().replace(b"upgrade: websocket", b"upgrade: h2c"), [426]),
