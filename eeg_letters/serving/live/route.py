@@ -123,7 +123,7 @@ class Streams:
             return
         text = origin.decode("latin-1").lower()
         host = headers.get(b"host", b"").decode("latin-1").lower()
-        if text in self._origins or (host and urlsplit(text).netloc == host):
+        if text in self._origins or (host and _netloc(text) == host):
             return
         raise Problem(
             HTTPStatus.FORBIDDEN,
@@ -160,3 +160,11 @@ class Streams:
             for name, value in response.headers.raw_items()
             if name.lower() != "date"
         ]
+
+
+def _netloc(origin: str) -> str | None:
+    # None of what is no origin: a browser sends none such.
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
