@@ -269,7 +269,18 @@ def test_a_service_that_comes_late_is_waited_for() -> None:
     assert entered.is_set()
 
 
-@pytest.mark.parametrize("url", ["nonsense", "http://localhost/live", "ws://"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nonsense",
+        "http://localhost/live",
+        "ws://",
+        "ws://[::1/live",
+        "ws://localhost:x/live",
+        "ws://localhost:99999/live",
+        "ws://a..b/live",
+    ],
+)
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(LiveError, match="no address of a WebSocket"), connect(url):
         pytest.fail("it was entered")
@@ -304,3 +315,12 @@ def test_no_thread_outlives_a_block() -> None:
         with pytest.raises(ZeroDivisionError):
             fail_within(service.url)
         assert not [one for one in set(threading.enumerate()) - before if "run_forever" in one.name]
+
+
+def test_a_fault_of_the_caller_is_told_and_not_taken_for_the_end() -> None:
+    with (
+        stand_in() as service,
+        pytest.raises(TypeError),
+        connect(service.url, headers=5),  # type: ignore[arg-type]
+    ):
+        pytest.fail("it was entered")
