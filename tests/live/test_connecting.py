@@ -14,10 +14,14 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidStatus
+from websockets.http11 import Response
 from websockets.sync.server import ServerConnection
 
 from eeg_letters.errors import LiveError
 from eeg_letters.live import Answer, Likely, connect
+from eeg_letters.live.refusals import asked_delay
 from eeg_letters.live.stream import Stream
 from tests import conftest
 from tests.conftest import free_port
@@ -267,6 +271,13 @@ def test_a_service_that_comes_late_is_waited_for() -> None:
     with stand_in(port=port):
         thread.join(30)
     assert entered.is_set()
+
+
+@pytest.mark.parametrize(("asked", "seconds"), [("5", 5), ("86400", 30), ("9" * 400, 30), ("", 0)])
+def test_a_refusal_delays_the_next_try_by_half_a_minute_at_most(asked: str, seconds: float) -> None:
+    headers = Headers({"Retry-After": asked})
+    refusal = InvalidStatus(Response(503, "Service Unavailable", headers))
+    assert asked_delay(refusal) == seconds
 
 
 @pytest.mark.parametrize(
