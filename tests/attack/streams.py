@@ -1,9 +1,8 @@
-"""Clients of streams that speak raw frames, because no library sends what is wrong."""
+"""Clients of streams that write frames themselves, because no library sends what is wrong."""
 
 from __future__ import annotations
 
 import json
-import os
 import socket
 import struct
 from collections.abc import Iterator
@@ -14,34 +13,38 @@ from tests.attack.clients import open_connection
 from tests.shipped import FEATURES
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+END = -1
+# Of a stream that ended without a close frame.
+LOST = 1006
 ROW = json.dumps({"row": [1.0 + 0.01 * place for place in range(len(FEATURES))]}).encode()
 
-UPGRADE = (
-    b"GET %b HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: Upgrade\r\n"
-    b"sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\nsec-websocket-version: 13\r\n%b\r\n"
-)
 
-
-def upgrade(path: str = "/live", *fields: bytes) -> bytes:
+def upgrade(path: str = "/live", *fields: bytes, host: bytes = b"x") -> bytes:
     """The head of a request for a stream."""
-    return UPGRADE % (path.encode(), b"".join(b"%b\r\n" % field for field in fields))
+    lines = (
+        b"GET %b HTTP/1.1" % path.encode(),
+        b"host: " + host,
+        b"upgrade: websocket",
+        b"connection: Upgrade",
+        b"sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==",
+        b"sec-websocket-version: 13",
+        *fields,
+    )
+    return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
 def frame(
-    data: bytes, opcode: int = TEXT, fin: bool = True, rsv: int = 0, masked: bool = True
+    data: bytes, opcode: int = TEXT, fin: bool = True, reserved: int = 0, masked: bool = True
 ) -> bytes:
-    """A frame as a client sends it."""
-    size = len(data)
-    mask_bit = 0x80 if masked else 0
-    first = (0x80 if fin else 0) | rsv << 4 | opcode
+    """A frame as a client sends it; masked with zeros, which leaves the data as it is."""
+    first, mask, size = fin << 7 | reserved << 4 | opcode, masked << 7, len(data)
     if size < 126:
-        head = struct.pack("!BB", first, mask_bit | size)
-    elif size < 65536:
-        head = struct.pack("!BBH", first, mask_bit | 126, size)
+        head = struct.pack("!BB", first, mask | size)
+    elif size < 2**16:
+        head = struct.pack("!BBH", first, mask | 126, size)
     else:
-        head = struct.pack("!BBQ", first, mask_bit | 127, size)
-    # What is masked with zeros is as it was.
-    return head + (bytes(4) if masked else b"") + data
+        head = struct.pack("!BBQ", first, mask | 127, size)
+    return head + bytes(4) * masked + data
 
 
 @contextmanager
@@ -57,27 +60,32 @@ def stream(
 
 
 class Frames:
-    """Reads the frames of a connection."""
+    """Reads what a connection receives: an HTTP head, then frames.
+
+    Parameters
+    ----------
+    connection : socket.socket
+        Where from.
+    """
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._read = b""
 
     def head(self) -> bytes:
-        """The head of the answer to the upgrade, or all of what was answered in its place."""
+        """The next HTTP head."""
         while b"\r\n\r\n" not in self._read:
             received = self._connection.recv(65536)
-            if not received:
-                break
+            assert received, self._read
             self._read += received
         head, _, self._read = self._read.partition(b"\r\n\r\n")
         return head
 
     def next(self) -> tuple[int, bytes]:
-        """Opcode and payload of the next frame; a connection that ended has opcode -1."""
+        """Opcode and payload of the next frame; `END` where the connection ended."""
         head = self._take(2)
         if len(head) < 2:
-            return -1, b""
+            return END, b""
         size = head[1]
         if size == 126:
             (size,) = struct.unpack("!H", self._take(2))
@@ -91,28 +99,25 @@ class Frames:
         assert opcode == TEXT, (opcode, text)
         return json.loads(text)
 
-    def code(self) -> int:
-        """The code of the close frame that comes next, after whatever else; 1006 without one."""
+    def end(self) -> tuple[int, str]:
+        """Code and reason of the close frame, after whatever else; nothing may follow it."""
         while True:
             opcode, data = self.next()
-            if opcode == -1:
-                return 1006
+            if opcode == END:
+                return LOST, ""
             if opcode == CLOSE:
-                return int.from_bytes(data[:2], "big")
+                after = self.next()
+                assert after[0] == END, after
+                return int.from_bytes(data[:2], "big"), data[2:].decode()
 
     def _take(self, size: int) -> bytes:
         while len(self._read) < size:
             try:
                 received = self._connection.recv(65536)
-            except ConnectionResetError:
+            except ConnectionError:
                 received = b""
             if not received:
                 break
             self._read += received
         taken, self._read = self._read[:size], self._read[size:]
         return taken
-
-
-def mask_key() -> bytes:
-    """Four bytes."""
-    return os.urandom(4)

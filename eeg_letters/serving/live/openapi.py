@@ -29,7 +29,7 @@ _PROBLEMS = {
     403: "A page of another origin asks, which EEG_CORS_ORIGINS does not name",
     421: "The request is for a host that EEG_ALLOWED_HOSTS does not name",
     422: "A parameter is not what is asked for; the detail names it",
-    426: "The request does not ask for a WebSocket, or for one of another version than 13",
+    426: "The request does not ask for a WebSocket",
     503: "As many streams are open as may be; try again after Retry-After seconds",
 }
 _DESCRIPTION = """\

@@ -158,6 +158,8 @@ class Stream(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002, D102
         self._check.cancel()
+        # It and what it belongs to hold each other, and the half of a message, until a collection.
+        self._protocol.parser.close()
         self._unparsed = b""
         self._waiting.clear()
         self._is_closing = True

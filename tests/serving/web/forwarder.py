@@ -77,6 +77,7 @@ class Forwarder:
                     if data := source.recv(65536):
                         others[source].sendall(data)
                         continue
+                with contextlib.suppress(OSError):
                     others[source].shutdown(socket.SHUT_WR)
                 del others[source]
         client.close()

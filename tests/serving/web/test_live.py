@@ -19,7 +19,7 @@ from tests.serving.web.test_log import see
 from tests.serving.web.views import TITLES
 from tests.shipped import BANDS, LETTERS
 
-SLOW = 30_000
+SLOW = 60_000
 
 
 class Frames:

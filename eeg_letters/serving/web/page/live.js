@@ -70,7 +70,8 @@ function makeLive(recording, first, facts) {
     if (latencies.length > LATENCIES) latencies.shift();
     if (answer.error) {
       counts.refused += 1;
-      $("live-problem").replaceChildren(make("p", {}, `Line ${row.line}: ${answer.error.detail}`));
+      // Of many one is told.
+      if (counts.refused === 1) $("live-problem").replaceChildren(make("p", {}, `Line ${row.line}: ${answer.error.detail}`));
     } else {
       if (answer.familiar !== undefined) counts.judged += 1;
       if (answer.familiar === false) counts.unlike += 1;

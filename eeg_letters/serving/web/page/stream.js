@@ -2,7 +2,7 @@
 // the next one.
 
 const SOONEST = 1;  // Seconds until the next one is tried, at most; twice as many each time without an answer.
-const LATEST = 30;
+const LATEST = 8;
 // With these the service refuses what it was sent, which another connection would not change.
 const REFUSING = new Set([1002, 1003, 1007, 1009]);
 
@@ -79,7 +79,7 @@ function makeStream(address, { answered, told }) {
     get waiting() { return unanswered.length; },
     send(row) {
       unanswered.push(row);
-      write(row);
+      if (isOpen()) write(row);
     },
     // Once the rows that are sent are answered.
     leave() {
