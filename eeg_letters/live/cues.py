@@ -39,14 +39,17 @@ def label_column(classes: tuple[str, ...]) -> tuple[str, Labels]:
     Raises
     ------
     UserError
-        When one is no label.
+        When one is no label, or two are the same.
     """
     letters = all(name in _LETTERS and len(name) == 1 for name in classes)
     column = LETTER_COLUMN if letters else _OTHER_COLUMN
     try:
-        return column, find_labels(classes, column)
+        labels = find_labels(classes, column)
     except SchemaError as error:
         raise UserError(f"--cues: {error}") from None
+    if not letters and len(labels.values) < len(classes):
+        raise UserError("--cues: two of them are the same number")
+    return column, labels
 
 
 def cue_order(

@@ -14,6 +14,8 @@ _FINAL_CLOSES = frozenset((1002, 1003, 1007, 1008, 1009, 1010))
 
 _FIRST_SECONDS = 0.25
 _LAST_SECONDS = 4.0
+# Of what a refusal asks for: the person with the headset on waits for it.
+_MOST_ASKED_SECONDS = 30.0
 
 
 def may_pass(status: int) -> bool:
@@ -39,9 +41,11 @@ class Waits:
 
 
 def asked_delay(refusal: InvalidStatus) -> float:
-    """Seconds that a refusal asks to wait; 0 where it does not."""
+    """Seconds that a refusal asks to wait, 30 at most; 0 where it does not."""
     asked = refusal.response.headers.get("Retry-After", "")
-    return float(asked) if asked.isascii() and asked.isdecimal() else 0.0
+    if not (asked.isascii() and asked.isdecimal()):
+        return 0.0
+    return min(float(asked), _MOST_ASKED_SECONDS)
 
 
 def reason(status: int, body: bytes | bytearray | None) -> str:

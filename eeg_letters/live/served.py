@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import urllib.error
 import urllib.request
 from typing import Any
@@ -47,7 +48,7 @@ async def served_schema(url: str, patience: float) -> Schema:
             why = reason(error.code, error.read())
             if not may_pass(error.code):
                 raise LiveError(f"{address}: {why}") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             why = str(error)
         delay = next(waits)
         if loop.time() + delay > deadline:
@@ -60,8 +61,13 @@ async def served_schema(url: str, patience: float) -> Schema:
 
 
 def _models_of(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in _SCHEMES or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        # What is no number raises, too.
+        is_address = parts.scheme in _SCHEMES and parts.hostname and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address:
         raise LiveError(f"{url}: no address of a WebSocket, such as ws://localhost:3000/live")
     path = f"{parts.path.rpartition('/')[0]}/models"
     return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, "", ""))

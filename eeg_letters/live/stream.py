@@ -94,7 +94,7 @@ class Stream:
         # An answer, or None where there will be no more.
         self._answers: asyncio.Queue[Answer | None] = asyncio.Queue()
         self._ended = False
-        self._error: LiveError | None = None
+        self._error: Exception | None = None
         self._opened = asyncio.Event()
         self._waits = Waits()
         self._task = asyncio.create_task(self._run())
@@ -211,7 +211,7 @@ class Stream:
     async def _run(self) -> None:
         try:
             await self._keep_open()
-        except LiveError as error:
+        except Exception as error:  # noqa: BLE001 Whoever sends or reads is told.
             self._error = error
         finally:
             self._ended = True
@@ -238,6 +238,8 @@ class Stream:
                     await self._exchange(socket)
             except InvalidURI as error:
                 raise LiveError(f"{self._url}: no address of a WebSocket: {error.msg}") from None
+            except ValueError as error:
+                raise LiveError(f"{self._url}: no address of a WebSocket: {error}") from None
             except InvalidStatus as error:
                 status = error.response.status_code
                 why = reason(status, error.response.body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -120,7 +121,8 @@ class Take:
 async def record(source: Source, plan: Plan, take: Take, screen: Screen) -> None:
     """Show all cues and write what is measured meanwhile.
 
-    Rows that tell of a time before their cue are left out.
+    Rows that tell of a time before their cue are left out, and those that have a value that is
+    not finite.
 
     Raises
     ------
@@ -145,7 +147,8 @@ async def record(source: Source, plan: Plan, take: Take, screen: Screen) -> None
         async with aclosing(source.rows) as measured:
             async for row in measured:
                 arrived.set()
-                if loop.time() >= since:
+                # One value that is none, and nothing could be trained on the file.
+                if loop.time() >= since and all(map(math.isfinite, row.values)):
                     rows.append(row)
         raise LiveError("the source has ended")
 

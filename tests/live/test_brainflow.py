@@ -7,9 +7,12 @@ import re
 import time
 from itertools import pairwise
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from eeg_letters.errors import LiveError, UserError
+from eeg_letters.live.sources import brainflow
 from eeg_letters.live.sources.brainflow import Asked, open_board
 from eeg_letters.live.sources.rows import Row, Source
 from eeg_letters.schema import Features, find_band_powers
@@ -74,3 +77,46 @@ def test_what_brainflow_does_not_know_is_told(board: str, asked: Asked, said: st
 def test_a_board_that_is_not_there_is_told() -> None:
     with pytest.raises(LiveError, match=r"brainflow:cyton,serial_port=/dev/null: it cannot be op"):
         asyncio.run(first_rows(1, board="cyton,serial_port=/dev/null"))
+
+
+class Interrupted:
+    """A board that has lost its samples from 1.5 to 2.3 s; each look at it is 1/8 s later."""
+
+    rate = 250
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def get_sampling_rate(self, _: int) -> int:
+        return self.rate
+
+    def get_eeg_channels(self, _: int) -> list[int]:
+        return [0]
+
+    def get_timestamp_channel(self, _: int) -> int:
+        return 1
+
+    def get_current_board_data(self, n_samples: int) -> NDArray[np.float64]:
+        self.looks += 1
+        times = np.arange(0, self.looks / 8, 1 / self.rate)
+        kept = times[(times < 1.5) | (times >= 2.3)][-n_samples:]
+        return np.stack([np.sin(2 * np.pi * 10 * kept), kept])
+
+
+def test_no_row_tells_of_a_time_in_which_samples_were_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(brainflow, "RATE", 200)
+
+    async def until(seconds: float) -> list[Row]:
+        rows = []
+        async for row in brainflow._rows("board", Interrupted(), 0, 1, [(8, 12)], [0]):
+            rows.append(row)
+            if row.time is not None and row.time > seconds:
+                break
+        return rows
+
+    rows = asyncio.run(until(4))
+    times = [row.time for row in rows if row.time is not None]
+    assert min(times) < 1.4
+    assert not [time for time in times if 1.5 <= time < 3.2]
+    after = next(row for row in rows if row.time and row.time > 3)
+    assert after.skipped >= 7

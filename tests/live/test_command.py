@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
+from eeg_letters.errors import LiveError
 from eeg_letters.live.__main__ import parse_arguments
+from eeg_letters.live.served import served_schema
 from eeg_letters.recordings.any_format import read_any
 from eeg_letters.settings import DATA
 from tests.conftest import ROOT, free_port
@@ -205,6 +211,31 @@ def test_no_service_is_given_up() -> None:
     assert finished.returncode == 1
     assert "/models: no service within 0.1 s: " in finished.stderr
     assert finished.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("url", ["ws://[::1/live", "ws://localhost:x/live", "localhost:3000"])
+def test_what_is_no_address_is_refused_in_one_sentence(url: str) -> None:
+    finished = run_live(f"replay:{TEST}", url)
+    assert finished.returncode == 1
+    assert finished.stderr == (
+        f"eeg_letters.live: {url}: no address of a WebSocket, such as ws://localhost:3000/live\n"
+    )
+
+
+def test_whoever_speaks_no_http_is_no_service() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def greet() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    connection.sendall(b"SSH-2.0\r\n")
+                    connection.close()
+
+        threading.Thread(target=greet, daemon=True).start()
+        url = f"ws://127.0.0.1:{server.getsockname()[1]}/live"
+        with pytest.raises(LiveError, match=r"no service within 0\.1 s"):
+            asyncio.run(served_schema(url, 0.1))
 
 
 def test_a_stream_of_lab_streaming_layer_is_followed(server: str, client: httpx.Client) -> None:

@@ -14,10 +14,14 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidStatus
+from websockets.http11 import Response
 from websockets.sync.server import ServerConnection
 
 from eeg_letters.errors import LiveError
 from eeg_letters.live import Answer, Likely, connect
+from eeg_letters.live.refusals import asked_delay
 from eeg_letters.live.stream import Stream
 from tests import conftest
 from tests.conftest import free_port
@@ -269,7 +273,25 @@ def test_a_service_that_comes_late_is_waited_for() -> None:
     assert entered.is_set()
 
 
-@pytest.mark.parametrize("url", ["nonsense", "http://localhost/live", "ws://"])
+@pytest.mark.parametrize(("asked", "seconds"), [("5", 5), ("86400", 30), ("9" * 400, 30), ("", 0)])
+def test_a_refusal_delays_the_next_try_by_half_a_minute_at_most(asked: str, seconds: float) -> None:
+    headers = Headers({"Retry-After": asked})
+    refusal = InvalidStatus(Response(503, "Service Unavailable", headers))
+    assert asked_delay(refusal) == seconds
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nonsense",
+        "http://localhost/live",
+        "ws://",
+        "ws://[::1/live",
+        "ws://localhost:x/live",
+        "ws://localhost:99999/live",
+        "ws://a..b/live",
+    ],
+)
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(LiveError, match="no address of a WebSocket"), connect(url):
         pytest.fail("it was entered")
@@ -304,3 +326,12 @@ def test_no_thread_outlives_a_block() -> None:
         with pytest.raises(ZeroDivisionError):
             fail_within(service.url)
         assert not [one for one in set(threading.enumerate()) - before if "run_forever" in one.name]
+
+
+def test_a_fault_of_the_caller_is_told_and_not_taken_for_the_end() -> None:
+    with (
+        stand_in() as service,
+        pytest.raises(TypeError),
+        connect(service.url, headers=5),  # type: ignore[arg-type]
+    ):
+        pytest.fail("it was entered")

@@ -274,6 +274,7 @@ def test_a_certificate_must_be_trusted(tmp_path: Path, monkeypatch: pytest.Monke
     assert len(rows) == 5
 
 
-def test_no_cortex_is_told() -> None:
+@pytest.mark.parametrize("url", ["ws://localhost:1", "nonsense", "ws://[", "ws://localhost:x"])
+def test_no_cortex_is_told(url: str) -> None:
     with pytest.raises(LiveError, match="cannot be reached, is EMOTIV Launcher running"):
-        asyncio.run(all_rows("ws://localhost:1"))
+        asyncio.run(all_rows(url))

@@ -60,6 +60,8 @@ def test_without_models_all_band_powers_are_taken() -> None:
         source, (row,) = asyncio.run(first_rows(name, 1, None))
     assert source.names == LABELS[1:]
     assert row.values == [0.5] * 4
+    # What is recorded by cue leaves out rows that tell of the cue before, too.
+    assert source.window == 2
 
 
 def test_channels_that_are_missing_are_named() -> None:

@@ -45,6 +45,11 @@ def test_a_class_that_can_be_no_label_is_refused() -> None:
         label_column(("1.5", "2"))
 
 
+def test_classes_that_are_the_same_number_are_refused() -> None:
+    with pytest.raises(UserError, match="two of them are the same number"):
+        label_column(("1", "2", "01"))
+
+
 @pytest.mark.parametrize("n_classes", [2, 3, 26])
 def test_each_class_comes_once_a_round_at_random_and_never_twice_in_a_row(n_classes: int) -> None:
     classes = tuple(map(str, range(n_classes)))
@@ -159,6 +164,23 @@ def test_rows_that_tell_of_a_time_before_their_cue_are_left_out(tmp_path: Path) 
         ]
         assert kept
         assert min(kept) - since > 0.15
+
+
+def test_rows_with_a_value_that_is_none_are_left_out(tmp_path: Path) -> None:
+    classes = ("A", "B")
+    plan = Plan([classes], 0.1, 0)
+    screen, take = Screen(plan), Take(tmp_path / "a.csv", *label_column(classes))
+
+    async def rows() -> AsyncGenerator[Row, None]:
+        while True:
+            for value in (float("nan"), float("inf"), 1.0):
+                yield Row([value, 1.0])
+            await asyncio.sleep(0.001)
+
+    asyncio.run(record(Source(FEATURES, rows()), plan, take, screen))
+    recording = read_any(take.path)
+    assert len(recording) == take.rows > 0
+    assert np.all(recording.features == 1)
 
 
 def test_a_cue_must_be_longer_than_what_a_row_tells_of(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from eeg_letters.schema import Features
 
 RATE = 8
 _SILENT_SECONDS = 5
+# Of the window, over which its samples may come: after some were lost they reach further back.
+_STRETCHED = 1.5
 _ENDING = "_BOARD"
 
 
@@ -199,7 +201,11 @@ async def _rows(
             raise LiveError(f"{where}: no sample for {_SILENT_SECONDS} s")
         else:
             continue
-        if samples.shape[1] == n_samples:
+        if samples.shape[1] < n_samples:
+            continue
+        if stamp - float(samples[stamps][0]) > _STRETCHED * window:
+            skipped += 1
+        else:
             powers = band_powers(np.asarray(samples[channels]), sampling_rate, bands).ravel()
             yield Row(powers[order].tolist(), time=stamp, skipped=skipped)
             skipped = 0

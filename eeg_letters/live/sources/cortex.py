@@ -90,7 +90,7 @@ async def open_cortex(
     try:
         # Closed with the connection: the session, too.
         socket = await open_socket(url, compression=None)
-    except (OSError, WebSocketException) as error:
+    except (OSError, ValueError, WebSocketException) as error:
         hint = ""
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             hint = "; SSL_CERT_FILE must name EMOTIV's rootCA.pem"

@@ -19,6 +19,8 @@ _INFO_SECONDS = 5
 _PULL_SECONDS = 0.1
 # Of a stream that was there, and does not say that it ends.
 _SILENT_SECONDS = 10
+# Of how many a row tells is not in a stream's description; EmotivPRO's tell of these.
+_WINDOW_SECONDS = 2
 
 
 @asynccontextmanager
@@ -62,7 +64,7 @@ async def open_lsl(name: str, wanted: Features | None) -> AsyncIterator[Source]:
                 f" {listed(labels) or 'none has one'}"
             )
         order = places(where, labels, features)
-        yield Source(features.names, _rows(where, pylsl, inlet, order))
+        yield Source(features.names, _rows(where, pylsl, inlet, order), _WINDOW_SECONDS)
     finally:
         await asyncio.to_thread(inlet.close_stream)
 

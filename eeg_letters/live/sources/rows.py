@@ -48,7 +48,7 @@ class Source:
     rows : async generator of Row
         Raises `LiveError` when the source is lost.
     window : float
-        Of how many seconds before it a row tells; 0 where that is not known.
+        Of how many seconds before it a row tells.
     """
 
     names: tuple[str, ...]

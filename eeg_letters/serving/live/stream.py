@@ -240,6 +240,12 @@ class Stream(asyncio.BufferedProtocol):
         self._is_in_turns = False
         self._go_on()
 
+    def abandon(self, error: Exception) -> None:
+        """Lose the connection: something failed that does not depend on what was sent."""
+        _logger.error("stream %s failed", self._request_id, exc_info=error)
+        self._is_closing = True
+        self._transport.abort()
+
     def _parse(self) -> None:
         piece, self._unparsed = self._unparsed[:_PIECE_BYTES], self._unparsed[_PIECE_BYTES:]
         self._protocol.receive_data(piece)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from asyncio import AbstractEventLoop
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from eeg_letters.serving.live.answering import Score
 from eeg_letters.serving.live.messages import Row
 from eeg_letters.serving.live.scored import Scored
+
+T = TypeVar("T")
 
 # Requests wait for one turn at most: for this long rows are parsed, and so many are scored.
 _PARSING_SECONDS = 0.0005
@@ -35,6 +37,9 @@ class Asking(Protocol):
 
     def rest(self) -> None:
         """Go on without answers until something is received or read."""
+
+    def abandon(self, error: Exception) -> None:
+        """Lose the connection: something failed that does not depend on what was sent."""
 
 
 @dataclass(slots=True)
@@ -95,14 +100,12 @@ class Turns:
     def _turn(self) -> None:
         loop, self._loop = self._loop, None
         resting: list[Asking] = []
-        try:
-            self._answer(self._take(resting))
-        finally:
-            if self._ready and loop is not None:
-                self._loop = loop
-                loop.call_soon(self._turn)
+        self._answer(self._take(resting))
+        if self._ready and loop is not None:
+            self._loop = loop
+            loop.call_soon(self._turn)
         for stream in resting:
-            stream.rest()
+            _attempt(stream, stream.rest)
 
     def _take(self, resting: list[Asking]) -> list[Asked]:
         ready = self._ready
@@ -113,7 +116,7 @@ class Turns:
                 if len(taken) == _MOST_ROWS or perf_counter() > until:
                     return taken
                 stream = ready.popleft()
-                if stream.has_work and (asked := stream.take()) is not None:
+                if stream.has_work and (asked := _attempt(stream, stream.take)) is not None:
                     taken.append(asked)
                 (ready if stream.has_work else resting).append(stream)
         return taken
@@ -129,5 +132,14 @@ class Turns:
                     asked.error = asked.error or error
         place = 0
         for asked in taken:
-            asked.stream.give(asked, scored, place)
+            _attempt(asked.stream, asked.stream.give, asked, scored, place)
             place += asked.row is not None
+
+
+def _attempt(stream: Asking, step: Callable[..., T], *arguments: Any) -> T | None:
+    # The fault of one stream must not cost the others their turns.
+    try:
+        return step(*arguments)
+    except Exception as error:  # noqa: BLE001 It is logged.
+        stream.abandon(error)
+        return None

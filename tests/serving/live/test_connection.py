@@ -142,6 +142,7 @@ def test_the_handshake_has_an_id_and_no_compression(server: str) -> None:
         ("https://lab.example", True),
         ("https://lab.example.evil.example", False),
         ("null", False),
+        ("http://[", False),
     ],
 )
 def test_pages_of_other_origins_open_none(bounded: Any, origin: str | None, opens: bool) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import httpx
 import pytest
 
+from eeg_letters.serving.live.scored import Scored
+from eeg_letters.serving.live.turns import Asked, Turns
 from tests.serving.live.conftest import ROW, Open
 
 TITLES = ("LDA", "Neural Network")
@@ -49,3 +52,55 @@ def test_each_stream_gets_its_own_answers_in_order(
                 assert answer[title]["probabilities"] == pytest.approx(
                     wanted[row][title]["probabilities"], rel=1e-9, abs=1e-12
                 )
+
+
+class Failing:
+    """A stream of three rows, one step of which fails, which no client can bring about."""
+
+    def __init__(self, step: str | None = None) -> None:
+        self.step = step
+        self.rows = 3
+        self.answered = 0
+        self.is_resting = self.is_abandoned = False
+
+    @property
+    def has_work(self) -> bool:
+        return self.rows > 0 and not self.is_abandoned
+
+    def take(self) -> Asked:
+        self.fail("take")
+        self.rows -= 1
+        return Asked(self, 0, {"id": 0}, 0.0)
+
+    def give(self, asked: Asked, scored: Scored | None, place: int) -> None:  # noqa: ARG002
+        self.fail("give")
+        self.answered += 1
+
+    def rest(self) -> None:
+        self.fail("rest")
+        self.is_resting = True
+
+    def abandon(self, error: Exception) -> None:
+        assert isinstance(error, ZeroDivisionError)
+        self.is_abandoned = True
+
+    def fail(self, step: str) -> None:
+        if self.step == step:
+            raise ZeroDivisionError
+
+
+def test_a_stream_that_fails_takes_no_turn_from_others() -> None:
+    streams = [Failing("take"), Failing(), Failing("give"), Failing("rest"), Failing()]
+
+    async def answer() -> None:
+        turns = Turns(lambda _: pytest.fail("no row was taken"))
+        for stream in streams:
+            turns.add(stream, asyncio.get_running_loop())
+        async with asyncio.timeout(20):
+            while any(stream.has_work for stream in streams):
+                await asyncio.sleep(0)
+
+    asyncio.run(answer())
+    whole = [stream for stream in streams if stream.step is None]
+    assert [(one.answered, one.is_resting) for one in whole] == [(3, True)] * 2
+    assert [one.is_abandoned for one in streams] == [one not in whole for one in streams]

@@ -336,6 +336,27 @@ def test_rows_without_an_answer_are_sent_again_when_the_connection_is_lost(
         assert sent[answered + waiting :][:waiting] == [*range(answered, answered + waiting)]
 
 
+def test_a_connection_that_is_lost_while_the_view_is_left_is_not_kept_open_again(
+    browser: Browser, forwarder: Forwarder
+) -> None:
+    with watched(browser, forwarder.url) as page:
+        frames = open_live(page)
+        page.get_by_label("Speed").select_option("4")
+        page.get_by_role("button", name="Play").click()
+        await_answered(page, 3)
+        forwarder.is_holding = True
+        page.wait_for_function("() => live.stream.waiting >= 3")
+        page.get_by_role("link", name="Models", exact=True).click()
+        with page.expect_websocket() as again:
+            forwarder.cut()
+            forwarder.is_holding = False
+        page.wait_for_function("() => live.stream.waiting === 0")
+        if not again.value.is_closed():
+            again.value.wait_for_event("close", timeout=10_000)
+        ids = [answer["id"] for answer in frames.received]
+        assert ids == [*range(len(ids))]
+
+
 def check_each_once(page: Page, frames: Frames) -> None:
     """Rows were answered and shown in their order, each once."""
     page.get_by_role("button", name="Pause").click()

@@ -17,8 +17,7 @@ function makeStream(address, { answered, told }) {
   let isLeaving = false;
   const isOpen = () => socket?.readyState === WebSocket.OPEN;
 
-  function connect() {
-    isLeaving = false;
+  function open() {
     if (socket || timer) return;
     hasOpened = false;
     const opened = (socket = new WebSocket(address));
@@ -60,7 +59,7 @@ function makeStream(address, { answered, told }) {
     else told(`The service opens no stream: it is starting or gone, as many are open as may be, or a proxy lets none through. ${again}`);
     timer = setTimeout(() => {
       timer = undefined;
-      connect();
+      open();
     }, 1000 * pause);
   }
 
@@ -72,7 +71,10 @@ function makeStream(address, { answered, told }) {
   }
 
   return {
-    connect,
+    connect() {
+      isLeaving = false;
+      open();
+    },
     get isOpen() { return isOpen(); },
     get waiting() { return unanswered.length; },
     send(row) {
