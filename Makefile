@@ -36,7 +36,7 @@ ENGINE ?= $(shell for engine in docker podman; do $$engine info >/dev/null 2>&1 
 # The image that is built, as an engine names it.
 BUILT = $(call quote,IMAGE):$(call quote,VERSION)
 
-.PHONY: help serve live models train report test lint bento image audit release-check test-manifests test-headsets test-attack test-faults test-image test-v2 test-speed deploy local-image undeploy e2e version bench bench-keeping soak stalls lock clean
+.PHONY: help serve live models train report test lint bento image audit release-check test-manifests test-headsets test-attack test-faults test-image test-v2 test-speed deploy local-image undeploy e2e version bench bench-keeping bench-live soak stalls lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -158,6 +158,9 @@ bench: $(VENV)/train.done .cache/bench/runner.done ## Compare with other ways to
 
 bench-keeping: $(VENV)/train.done .cache/bench/runner.done ## Measure what a database costs each answer, beside BentoML's monitor (needs wrk, two cores)
 	.cache/bench/runner/bin/python -m benchmarks.keeping
+
+bench-live: $(VENV)/train.done .cache/bench/runner.done ## Measure streams: a thousand for SECONDS=600, the most rows a second, restarts (needs wrk, two cores); QUICK=1 for a brief run
+	QUICK=$(call quote,QUICK) SECONDS=$(call quote,SECONDS) .cache/bench/runner/bin/python -m benchmarks.live
 
 soak: $(VENV)/train.done .cache/bench/runner.done ## Serve at 70 % of capacity for SECONDS=600: nothing may fail, nothing may grow (needs two cores)
 	SECONDS=$(call quote,SECONDS) .cache/bench/runner/bin/python -m benchmarks.soak

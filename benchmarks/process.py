@@ -47,20 +47,21 @@ def serving(peer: Peer) -> Iterator[Server]:
     """Serve a peer; all its processes are gone afterwards."""
     with (
         _log(peer).open("wb") as log,
-        _started(python_of(peer), peer, stdout=log, stderr=log) as server,
+        _started(python_of(peer), peer, log, log) as server,
     ):
         yield server
 
 
 @contextmanager
-def serving_own(peer: Peer = OWN) -> Iterator[Server]:
+def serving_own(peer: Peer = OWN, port: int | None = None) -> Iterator[Server]:
     """Serve this project's service from the project's own environment, as a peer has it set.
 
-    Of its log, which grows by a gigabyte an hour under load, only standard error is kept.
+    On a free port, unless one is given. Of its log, which grows by a gigabyte an hour under load,
+    only standard error is kept.
     """
     with (
         _log(peer).open("wb") as log,
-        _started(PROJECT_PYTHON, peer, stdout=subprocess.DEVNULL, stderr=log) as server,
+        _started(PROJECT_PYTHON, peer, subprocess.DEVNULL, log, port) as server,
     ):
         yield server
 
@@ -118,10 +119,14 @@ def ask(port: int, request: Request) -> tuple[int, bytes]:
 
 @contextmanager
 def _started(
-    python: Path, peer: Peer, stdout: IO[bytes] | int, stderr: IO[bytes]
+    python: Path,
+    peer: Peer,
+    stdout: IO[bytes] | int,
+    stderr: IO[bytes],
+    port: int | None = None,
 ) -> Iterator[Server]:
     mark = uuid.uuid4().hex
-    port = _free_port()
+    port = port or free_port()
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as scratch:
         process = subprocess.Popen(
             ["taskset", "-c", SERVER_CORE, str(python), str(peer.folder / "serve.py")],
@@ -161,7 +166,8 @@ def _environment(port: int, mark: str, scratch: str) -> dict[str, str]:
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nothing listens on, nor on the next ones, which MLServer takes."""
     for port in range(18200, 19200, _PORTS):
         with suppress(OSError):
             for used in range(port, port + _PORTS):

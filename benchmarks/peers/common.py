@@ -34,7 +34,8 @@ def load_pipeline(name: str) -> Any:
     written for speed, and gives no warning about them on each request.
     """
     pipeline = joblib.load(model_file(name))
-    del pipeline[0].feature_names_in_
+    for step in pipeline:
+        del step.feature_names_in_
     return pipeline
 
 

@@ -13,7 +13,7 @@ _PASSING = frozenset((408, 425, 429, 500, 502, 503, 504))
 _FINAL_CLOSES = frozenset((1002, 1003, 1007, 1008, 1009, 1010))
 
 _FIRST_SECONDS = 0.25
-_LAST_SECONDS = 8.0
+_LAST_SECONDS = 4.0
 
 
 def may_pass(status: int) -> bool:

@@ -241,6 +241,8 @@ class BoundedProtocol(DirectProtocol):
         self._waiting.set(0)
         self._connections.closed(self)
         self.connections.discard(self)
+        # It and this object hold each other, and the new protocol, until a collection.
+        del self.parser
         protocol.take_over(self._writer.release(), self.connections)
 
     def on_message_begin(self) -> None:  # noqa: D102

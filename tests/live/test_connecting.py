@@ -32,7 +32,7 @@ def test_each_connection_has_the_headers() -> None:
 
 async def exchange(url: str, n_rows: int, **options: Any) -> tuple[list[Answer], Stream]:
     """Send rows and take their answers, at once."""
-    async with connect(url, **options) as live:
+    async with asyncio.timeout(60), connect(url, **options) as live:
 
         async def feed() -> None:
             for number in range(n_rows):

@@ -9,7 +9,7 @@ from typing import Any
 
 import uvicorn
 from common import HOST, PORT, Models
-from fastapi import FastAPI
+from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel
 
 app = FastAPI()
@@ -32,6 +32,18 @@ async def prediction(line: int) -> dict[str, int]:
 async def predict(body: Rows) -> dict[str, list[dict[str, dict[str, Any]]]]:
     """Labels and probabilities of rows by both models."""
     return {"predictions": models.predict(body.rows)}
+
+
+@app.websocket("/live")
+async def live(socket: WebSocket) -> None:
+    """Labels and probabilities of each row that is sent, by both models."""
+    await socket.accept()
+    try:
+        while True:
+            message = await socket.receive_json()
+            await socket.send_json(models.predict([message["row"]])[0])
+    except WebSocketDisconnect:
+        pass
 
 
 if __name__ == "__main__":

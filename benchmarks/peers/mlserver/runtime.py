@@ -7,6 +7,8 @@ inference protocol.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import numpy as np
 from common import LETTERS, Models, load_pipeline
 from mlserver import MLModel
@@ -41,6 +43,13 @@ class Letters(MLModel):  # type: ignore[misc]
             by_name = {output.name: output for output in outputs}
             outputs = [by_name[name] for name in wanted]
         return InferenceResponse(model_name=self.name, id=payload.id, outputs=outputs)
+
+    async def predict_stream(
+        self, payloads: AsyncIterator[InferenceRequest]
+    ) -> AsyncIterator[InferenceResponse]:
+        """Answer each request of a stream."""
+        async for payload in payloads:
+            yield await self.predict(payload)
 
 
 def _outputs(prefix: str, answers: list[dict[str, object]]) -> list[ResponseOutput]:

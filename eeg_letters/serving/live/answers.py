@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import orjson
 
 from eeg_letters.errors import Problem
 from eeg_letters.labels import Labels
-from eeg_letters.serving.inference import Prediction
 from eeg_letters.serving.live.decision import Decision
-
-# Of each model, where not all are asked for.
-LIKELIEST = 5
+from eeg_letters.serving.live.scored import Scored
 
 
 class AnswerWriter:
@@ -36,7 +31,8 @@ class AnswerWriter:
     def answer(
         self,
         begun: dict[str, Any],
-        predictions: Sequence[Prediction],
+        scored: Scored,
+        row: int,
         decision: Decision,
         with_all: bool,
     ) -> bytes:
@@ -46,26 +42,29 @@ class AnswerWriter:
         ----------
         begun : dict of str to object
             Its first members; it is written into.
-        predictions : sequence of Prediction
-            One a model, of one row.
+        scored : Scored
+            What models say.
+        row : int
+            Of which of its rows.
         decision : Decision
             The stream's.
         with_all : bool
             Whether to give all probabilities, and not those of the likeliest classes alone.
         """
-        for prediction in predictions:
-            (place,), (probabilities,) = prediction.classes, prediction.probabilities
-            begun[prediction.title] = {
-                **self._called[place],
-                **(
-                    {"probabilities": probabilities}
-                    if with_all
-                    else {"likeliest": self._likeliest(probabilities)}
-                ),
-            }
-        familiar = predictions[0].familiar
+        for model, prediction in enumerate(scored.predictions):
+            told: dict[str, Any] = {**self._called[prediction.classes[row]]}
+            if with_all:
+                told["probabilities"] = prediction.probabilities[row]
+            else:
+                places, probabilities = scored.likeliest[model]
+                told["likeliest"] = [
+                    {**self._called[place], "probability": probability}
+                    for place, probability in zip(places[row], probabilities[row], strict=True)
+                ]
+            begun[prediction.title] = told
+        familiar = scored.predictions[0].familiar
         if familiar is not None:
-            begun["familiar"] = bool(familiar[0])
+            begun["familiar"] = bool(familiar[row])
         begun["decision"] = {
             **self._called[decision.place],
             "probability": decision.probability,
@@ -73,16 +72,6 @@ class AnswerWriter:
             "stable": decision.is_stable,
         }
         return orjson.dumps(begun, option=orjson.OPT_SERIALIZE_NUMPY)
-
-    def _likeliest(self, probabilities: Any) -> list[dict[str, Any]]:
-        # Of two that are as likely the first, as a model decides.
-        places = np.argsort(-probabilities, kind="stable")[:LIKELIEST]
-        return [
-            {**self._called[place], "probability": probability}
-            for place, probability in zip(
-                places.tolist(), probabilities[places].tolist(), strict=True
-            )
-        ]
 
 
 def refusal(begun: dict[str, Any], problem: Problem) -> bytes:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from eeg_letters.scoring.scorer import Floats
-
-# A model that rules a class out in one row may be wrong.
-_LEAST = 1e-12
 
 
 class Decision(NamedTuple):
@@ -58,21 +54,21 @@ class RunningDecision:
         self._place = -1
         self._held = 0
 
-    def add(self, probabilities: Sequence[Floats]) -> Decision:
+    def add(self, logarithms: Floats) -> Decision:
         """The decision, with one more row.
 
         Parameters
         ----------
-        probabilities : sequence of ndarray of float64, shape (n_labels,)
-            What each model gives the row.
+        logarithms : ndarray of float64, shape (n_labels,)
+            Sum of the logarithms of the probabilities that models give the row.
         """
         window = len(self._logarithms)
-        logarithms = np.log(np.maximum(probabilities, _LEAST)).sum(axis=0)
         self._logarithms[self._rows % window] = logarithms
         self._rows += 1
-        summed = self._logarithms.sum(axis=0)
+        summed = np.add.reduce(self._logarithms, axis=0)
         place = int(summed.argmax())
-        probability = float(1 / np.exp(summed - summed[place]).sum())
+        summed -= summed[place]
+        probability = 1 / float(np.add.reduce(np.exp(summed, out=summed)))
         if probability < self._threshold:
             self._held = 0
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -138,18 +139,23 @@ class MessageParser:
         return self._cortex.convert([row], text, 0, text.count(b":"))
 
     def _learn_columns(self, document: dict[str, Any]) -> None:
-        for columns in _announced(document):
-            self._places, self._n_columns = None, len(columns)
-            try:
-                spelled = self._features.spelled(columns)
-            except SchemaError as error:
-                self._why_none = f"Cortex' columns: {error}."
-                continue
-            twice = next((name for name in spelled if columns.count(name) > 1), None)
-            if twice is None:
-                self._places = [*map(columns.index, spelled)]
-            else:
-                self._why_none = f"Cortex' columns: {quoted(twice)} is a duplicate column."
+        columns = _announced(document)
+        if columns is None:
+            return
+        self._places, self._n_columns = None, len(columns)
+        try:
+            spelled = self._features.spelled(columns)
+        except SchemaError as error:
+            self._why_none = f"Cortex' columns: {error}."
+            return
+        # They may be thousands: each is looked at once.
+        counts = Counter(columns)
+        twice = next((name for name in spelled if counts[name] > 1), None)
+        if twice is None:
+            places = {name: place for place, name in enumerate(columns)}
+            self._places = [places[name] for name in spelled]
+        else:
+            self._why_none = f"Cortex' columns: {quoted(twice)} is a duplicate column."
 
     def _truth(self, document: dict[str, Any]) -> int | None:
         given = document.get("label")
@@ -205,13 +211,14 @@ def _colons(document: dict[str, Any]) -> int:
     return len(document) + sum(text.count(":") for text in texts)
 
 
-def _announced(document: dict[str, Any]) -> list[list[str]]:
+def _announced(document: dict[str, Any]) -> list[str] | None:
+    # The columns that Cortex' answer to a subscription names; of several the last.
     result = document.get("result")
     succeeded = result.get("success") if isinstance(result, dict) else None
-    found = []
+    found = None
     for stream in succeeded if isinstance(succeeded, list) else ():
         if isinstance(stream, dict) and stream.get("streamName") == _POW:
             columns = stream.get("cols")
             if isinstance(columns, list) and all(isinstance(name, str) for name in columns):
-                found.append(columns)
+                found = columns
     return found

@@ -10,7 +10,6 @@ from eeg_letters.serving.api.openapi import Example
 from eeg_letters.serving.api.operations import PREDICTIONS, problem_responses
 from eeg_letters.serving.api.schemas import exactly, label_schema
 from eeg_letters.serving.keeping import SESSION
-from eeg_letters.serving.live.answers import LIKELIEST as MOST_LIKELIEST
 from eeg_letters.serving.live.messages import ID, MOST_ID
 from eeg_letters.serving.live.parameters import (
     ALL,
@@ -20,6 +19,7 @@ from eeg_letters.serving.live.parameters import (
     most_window,
 )
 from eeg_letters.serving.live.route import PATH
+from eeg_letters.serving.live.scored import LIKELIEST as MOST_LIKELIEST
 from eeg_letters.serving.routing import Described
 
 _STRING = {"type": "string"}
@@ -29,7 +29,7 @@ _PROBLEMS = {
     403: "A page of another origin asks, which EEG_CORS_ORIGINS does not name",
     421: "The request is for a host that EEG_ALLOWED_HOSTS does not name",
     422: "A parameter is not what is asked for; the detail names it",
-    426: "The request does not ask for a WebSocket, or for one of another version than 13",
+    426: "The request does not ask for a WebSocket",
     503: "As many streams are open as may be; try again after Retry-After seconds",
 }
 _DESCRIPTION = """\

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
-from urllib.parse import urlsplit
 
 from prometheus_client.registry import Collector
 from websockets.datastructures import Headers
@@ -15,16 +13,16 @@ from websockets.server import ServerProtocol
 from eeg_letters.errors import Problem
 from eeg_letters.serving.admission import most_streams
 from eeg_letters.serving.api.names import other_columns
-from eeg_letters.serving.api.refusals import refused
 from eeg_letters.serving.api.rows import RowParser
 from eeg_letters.serving.inference import Inference
 from eeg_letters.serving.keeping import SESSION_HEADER, Keep, session_of
+from eeg_letters.serving.live.answering import Answering, build_score
 from eeg_letters.serving.live.answers import AnswerWriter
 from eeg_letters.serving.live.counts import StreamCounts
 from eeg_letters.serving.live.decision import RunningDecision
-from eeg_letters.serving.live.messages import MessageParser, Row
+from eeg_letters.serving.live.messages import MessageParser
 from eeg_letters.serving.live.parameters import ALL, Parameters, parse_parameters
-from eeg_letters.serving.live.stream import Answer, Bounds, Stream
+from eeg_letters.serving.live.stream import Bounds, Stream
 from eeg_letters.serving.live.turns import Turns
 from eeg_letters.serving.routing import Request, Response, Route
 from eeg_letters.serving.telemetry.metrics import Metrics
@@ -34,8 +32,6 @@ PATH = "/live"
 _RETRY_SECONDS = 5
 # Of RFC 6455, the only one there is.
 _VERSION = b"13"
-# Characters, of the 128 that a request's id may have; the rest is the row's number.
-_MOST_STREAM_ID = 108
 
 
 class Streams:
@@ -58,12 +54,11 @@ class Streams:
     ) -> None:
         schema = inference.schema
         self._inference = inference
-        self._metrics = metrics
         self._keep = keep
         self._most = most_streams(settings)
         self._origins = frozenset(settings.cors_origins)
         self._bounds = Bounds(settings.max_message_bytes, settings.stream_timeout_seconds)
-        self._turns = Turns()
+        self._turns = Turns(build_score(inference, metrics))
         self._writer = AnswerWriter(schema.labels)
         others = other_columns(schema, inference.columns)
         parser = RowParser(schema.features, others, schema.values_scale)
@@ -98,7 +93,7 @@ class Streams:
             )
         stream = Stream(
             MessageParser(schema.features, schema.labels, *self._parsers),
-            self._build_answer(request, parameters),
+            self._build_answering(request, parameters),
             self._bounds,
             self._turns,
             self._counts,
@@ -106,42 +101,19 @@ class Streams:
         )
         return Response(b"", status=101, headers=headers, takes_over=stream)
 
-    def _build_answer(self, request: Request, parameters: Parameters) -> Answer:
-        inference, metrics, keep, writer = self._inference, self._metrics, self._keep, self._writer
+    def _build_answering(self, request: Request, parameters: Parameters) -> Answering:
         decision = RunningDecision(
-            len(inference.schema.labels.values),
+            len(self._inference.schema.labels.values),
             parameters.window,
             parameters.threshold,
             parameters.hold,
         )
-        with_all = parameters.probabilities == ALL
         if parameters.session is not None:
             session = {SESSION_HEADER: parameters.session.encode()}
             request = request._replace(headers={**request.headers, **session})
-        stream_id = request.request_id[:_MOST_STREAM_ID]
-
-        def answer(begun: dict[str, Any], number: int, row: Row) -> bytes:
-            teller = None if row.truth is None else self._teller(request)
-            powers = inference.to_powers(row.values)
-            predictions = inference.predict(powers, judge=True)
-            decided = decision.add([of.probabilities[0] for of in predictions])
-            metrics.count_prediction(of.classes[0] for of in predictions)
-            metrics.count_judged(predictions[0].familiar)
-            if keep is not None:
-                # By an id of its own a row is found in the log, and feedback can follow later.
-                one = request._replace(request_id=b"%b-%d" % (stream_id, number))
-                if row.truth is None:
-                    keep.rows(one, [(powers, predictions)])
-                else:
-                    keep.told_row(one, powers, predictions, row.truth, teller)
-            return writer.answer(begun, predictions, decided, with_all)
-
-        return answer
-
-    def _teller(self, request: Request) -> str | None:
-        if self._keep is None:
-            raise refused("label: nothing of what is answered is kept here.")
-        return self._keep.teller(request)
+        return Answering(
+            request, decision, self._writer, parameters.probabilities == ALL, self._keep
+        )
 
     def _check_origin(self, headers: Mapping[bytes, bytes]) -> None:
         # A browser lets any page open a WebSocket anywhere, and tells whose page it is.
@@ -150,7 +122,7 @@ class Streams:
             return
         text = origin.decode("latin-1").lower()
         host = headers.get(b"host", b"").decode("latin-1").lower()
-        if text in self._origins or (host and urlsplit(text).netloc == host):
+        if text in self._origins or (host and text.partition("://")[2] == host):
             return
         raise Problem(
             HTTPStatus.FORBIDDEN,

@@ -4,28 +4,88 @@ from __future__ import annotations
 
 from asyncio import AbstractEventLoop
 from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
 from time import perf_counter
-from typing import Protocol
+from typing import Any, Protocol
 
-# Requests wait for one turn at most.
-_TURN_SECONDS = 0.001
+from eeg_letters.serving.live.answering import Score
+from eeg_letters.serving.live.messages import Row
+from eeg_letters.serving.live.scored import Scored
+
+# Requests wait for one turn at most: for this long rows are parsed, and so many are scored.
+_PARSING_SECONDS = 0.0005
+_MOST_ROWS = 16
+# Of one stream, whose answers may wait for its client.
+_MOST_OF_ONE = 4
 
 
-class Answering(Protocol):
+class Asking(Protocol):
     """A stream that has rows to answer."""
 
-    def answer_one(self) -> bool:
-        """Answer one row; whether there are more that can be answered."""
+    @property
+    def has_work(self) -> bool:
+        """Whether something was read that can be parsed or answered."""
+
+    def take(self) -> Asked | None:
+        """Take the next message that needs an answer, or parse some; None without one."""
+
+    def give(self, asked: Asked, scored: Scored | None, place: int) -> None:
+        """Answer what was taken, by what models say of rows and its place among them."""
+
+    def rest(self) -> None:
+        """Go on without answers until something is received or read."""
+
+
+@dataclass(slots=True)
+class Asked:
+    """A message that is to be answered.
+
+    Attributes
+    ----------
+    stream : Asking
+        Whose it is.
+    number : int
+        Of the row in the stream.
+    begun : dict of str to object
+        What the answer begins with.
+    arrived : float
+        When it came.
+    row : Row or None
+        None where it has none.
+    teller : str or None
+        The name of who tells what it truly was.
+    error : Exception or None
+        Why it cannot be answered.
+    """
+
+    stream: Asking
+    number: int
+    begun: dict[str, Any]
+    arrived: float
+    row: Row | None = None
+    teller: str | None = None
+    error: Exception | None = None
 
 
 class Turns:
-    """Streams that have rows to answer, each of which answers one in turn."""
+    """Streams that have rows to answer.
 
-    def __init__(self) -> None:
-        self._ready: deque[Answering] = deque()
+    In a turn, rows of several streams are scored together: models take a third of the time for a
+    row among others.
+
+    Parameters
+    ----------
+    score : callable
+        Scores some rows.
+    """
+
+    def __init__(self, score: Score) -> None:
+        self._score = score
+        self._ready: deque[Asking] = deque()
         self._loop: AbstractEventLoop | None = None
 
-    def add(self, stream: Answering, loop: AbstractEventLoop) -> None:
+    def add(self, stream: Asking, loop: AbstractEventLoop) -> None:
         """Let a stream answer until it has nothing more to answer; it must not be in already."""
         self._ready.append(stream)
         if self._loop is None:
@@ -33,12 +93,41 @@ class Turns:
             loop.call_soon(self._turn)
 
     def _turn(self) -> None:
-        ready, until = self._ready, perf_counter() + _TURN_SECONDS
-        while ready and perf_counter() < until:
-            stream = ready.popleft()
-            if stream.answer_one():
-                ready.append(stream)
-        if ready and self._loop is not None:
-            self._loop.call_soon(self._turn)
-        else:
-            self._loop = None
+        loop, self._loop = self._loop, None
+        resting: list[Asking] = []
+        try:
+            self._answer(self._take(resting))
+        finally:
+            if self._ready and loop is not None:
+                self._loop = loop
+                loop.call_soon(self._turn)
+        for stream in resting:
+            stream.rest()
+
+    def _take(self, resting: list[Asking]) -> list[Asked]:
+        ready = self._ready
+        taken: list[Asked] = []
+        until = perf_counter() + _PARSING_SECONDS
+        for _ in range(_MOST_OF_ONE):
+            for _ in range(len(ready)):
+                if len(taken) == _MOST_ROWS or perf_counter() > until:
+                    return taken
+                stream = ready.popleft()
+                if stream.has_work and (asked := stream.take()) is not None:
+                    taken.append(asked)
+                (ready if stream.has_work else resting).append(stream)
+        return taken
+
+    def _answer(self, taken: Sequence[Asked]) -> None:
+        rows = [asked.row for asked in taken if asked.row is not None]
+        scored = None
+        if rows:
+            try:
+                scored = self._score(rows)
+            except Exception as error:  # noqa: BLE001 Each row is answered with it.
+                for asked in taken:
+                    asked.error = asked.error or error
+        place = 0
+        for asked in taken:
+            asked.stream.give(asked, scored, place)
+            place += asked.row is not None
