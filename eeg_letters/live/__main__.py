@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import numpy as np
 import orjson
@@ -193,6 +194,8 @@ def main(arguments: argparse.Namespace) -> None:
     elif arguments.json:
         print_lines(named, url)
     else:
+        if parse_qs(url.partition("?")[2]).get("probabilities") == ["all"]:
+            raise UserError("probabilities=all is for --json: the terminal shows the likeliest")
         show(named, url)
 
 

@@ -123,6 +123,7 @@ def test_who_reads_the_lines_may_stop(server: str) -> None:
         ("replay:nothing.csv", "", 2, "nothing.csv: there is no such file"),
         ("replay:README.md", "", 2, "README.md"),
         ("replay:{test}", "?window=0", 1, "takes no stream: 422, window"),
+        ("replay:{test}", "?probabilities=all", 2, "probabilities=all is for --json"),
         ("replay:{test}", "/nowhere", 1, "404"),
         ("brainflow:synthetic", "", 1, "110 of the 160 features of the models are missing: Fp1/th"),
     ],

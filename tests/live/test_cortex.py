@@ -199,6 +199,8 @@ def test_columns_that_are_missing_are_named() -> None:
             },
             r"refuses the stream pow: Unavailable\. \(-32016\)",
         ),
+        ("authorize", {"result": {}}, "an answer that is none of Cortex'"),
+        ("subscribe", {"result": {"success": [], "failure": []}}, "an answer that is none"),
     ],
 )
 def test_what_cortex_refuses_is_told(method: str, said: Any, told: str) -> None:
@@ -229,8 +231,9 @@ def test_what_cortex_refuses_is_told(method: str, said: Any, told: str) -> None:
             [{"jsonrpc": "2.0", "warning": {"code": 103, "message": "The headset is lost."}}],
             r"The headset is lost\. \(103\)",
         ),
+        ([{"pow": [1.5], "sid": SESSION, "time": 1.5}], "a row that has not the 4 columns"),
     ],
-    ids=["closed", "stopped", "headset lost"],
+    ids=["closed", "stopped", "headset lost", "narrow"],
 )
 def test_a_stream_that_ends_is_told_after_its_last_row(
     then: list[dict[str, Any]], told: str

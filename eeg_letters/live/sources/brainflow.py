@@ -154,7 +154,12 @@ def _bands(where: str, names: Sequence[str]) -> dict[str, tuple[float, float]]:
 
 def _start(shim: Any) -> None:
     shim.prepare_session()
-    shim.start_stream()
+    try:
+        shim.start_stream()
+    except BaseException:
+        # Another process could not open the board.
+        shim.release_session()
+        raise
 
 
 def _stop(shim: Any) -> None:

@@ -99,17 +99,15 @@ async def open_cortex(
         ) from None
     async with socket:
         cortex = _Cortex(where, socket)
-        token = await _authorized(cortex, credentials)
-        headset = await _connected(cortex)
-        # A session that is not activated takes nothing of a licence.
-        opened = {"cortexToken": token, "headset": headset, "status": "open"}
-        session = await cortex.ask("createSession", opened)
-        names = await _subscribed(cortex, {"cortexToken": token, "session": session["id"]})
+        try:
+            headset, names = await _opened(cortex, credentials)
+        except (AttributeError, IndexError, KeyError, TypeError):
+            raise LiveError(f"{where}: an answer that is none of Cortex'") from None
         features = wanted or find_band_powers(names)
         if features is None:
             raise LiveError(f"{where}: its columns tell no electrode and band")
         order = places(f"{where}, {headset}", names, features)
-        yield Source(features.names, _rows(cortex, order), _WINDOW_SECONDS)
+        yield Source(features.names, _rows(cortex, order, len(names)), _WINDOW_SECONDS)
 
 
 class _Cortex:
@@ -162,6 +160,16 @@ class _Cortex:
         return message
 
 
+async def _opened(cortex: _Cortex, credentials: Credentials) -> tuple[str, list[str]]:
+    # The headset, and the names of its columns.
+    token = await _authorized(cortex, credentials)
+    headset = await _connected(cortex)
+    # A session that is not activated takes nothing of a licence.
+    opened = {"cortexToken": token, "headset": headset, "status": "open"}
+    session = await cortex.ask("createSession", opened)
+    return headset, await _subscribed(cortex, {"cortexToken": token, "session": session["id"]})
+
+
 async def _authorized(cortex: _Cortex, credentials: Credentials) -> str:
     params = credentials.params()
     loop = asyncio.get_running_loop()
@@ -210,8 +218,10 @@ async def _subscribed(cortex: _Cortex, session: dict[str, Any]) -> list[str]:
     return [str(name) for name in result["success"][0]["cols"]]
 
 
-async def _rows(cortex: _Cortex, order: list[int]) -> AsyncGenerator[Row, None]:
+async def _rows(cortex: _Cortex, order: list[int], n_columns: int) -> AsyncGenerator[Row, None]:
     while True:
         sample = await cortex.sample()
         values = sample["pow"]
+        if not isinstance(values, list) or len(values) != n_columns:
+            raise LiveError(f"{cortex.where}: a row that has not the {n_columns} columns")
         yield Row([values[place] for place in order], time=sample.get("time"))

@@ -180,6 +180,8 @@ class Stream(asyncio.BufferedProtocol):
     def pause_writing(self) -> None:  # noqa: D102
         self._is_blocked = True
         self._blocked_since = self._loop.time()
+        if self._is_ending:
+            self._abort_later()
 
     def resume_writing(self) -> None:  # noqa: D102
         self._is_blocked = False
@@ -189,8 +191,9 @@ class Stream(asyncio.BufferedProtocol):
     def shutdown(self) -> None:
         """Answer what was received, and close: the server ends."""
         self._is_ending = True
-        # What a client has not read by then it asks another process again.
-        self._abort_later()
+        if self._is_blocked:
+            # What its client has not read by then it asks another process again.
+            self._abort_later()
         self._go_on()
 
     @property
