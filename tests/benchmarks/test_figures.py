@@ -20,17 +20,13 @@ README = (ROOT / "README.md").read_text()
 PERFORMANCE = (ROOT / "docs" / "performance.md").read_text()
 
 # As the README calls the peers.
+# Those that the README has a line for.
 PEERS = {
     "eeg-letters": "eeg-letters",
     "MLServer, one process": "mlserver-one-process",
-    "MLServer, one inference worker": "mlserver",
     "FastAPI, scikit-learn": "fastapi",
-    "LitServe": "litserve",
     "BentoML, set for speed": "bentoml-tuned",
     "BentoML, default settings": "bentoml-default",
-    "Ray Serve": "ray-serve",
-    "the write-ups' Flask application": "flask-seed",
-    "FastAPI answering a constant": "fastapi-constant",
     "the floor: a raw ASGI function, no model": "asgi",
 }
 
