@@ -199,11 +199,18 @@ def main(arguments: argparse.Namespace) -> None:
         show(named, url)
 
 
+def _interrupt(*_: object) -> None:
+    # asyncio turns SIGINT into a cancellation; a shell has its background jobs ignore it.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
+
+
 if __name__ == "__main__":
     parsed = parse_arguments()
     assert isinstance(sys.stdout, io.TextIOWrapper)  # noqa: S101
     sys.stdout.reconfigure(errors="backslashreplace")  # A file's name may be any bytes.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         main(parsed)
     except (LiveError, OutputError) as error:

@@ -89,11 +89,25 @@ def test_columns_are_found_by_name_and_labels_need_not_be_there(
     assert "truth" not in answer
 
 
-@pytest.mark.parametrize("ends", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_replay_ends_with_what_it_has(server: str, ends: signal.Signals) -> None:
-    command = live_command(f"replay:{TEST}", address(server), "--json")
+@pytest.mark.parametrize(
+    ("ends", "interrupt"),
+    [
+        (signal.SIGINT, signal.SIG_DFL),
+        (signal.SIGTERM, signal.SIG_DFL),
+        # As a shell's background jobs have it.
+        (signal.SIGTERM, signal.SIG_IGN),
+    ],
+)
+def test_an_interrupted_replay_ends_with_what_it_has(
+    server: str, ends: signal.Signals, interrupt: signal.Handlers
+) -> None:
     with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        live_command(f"replay:{TEST}", address(server), "--json"),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, interrupt),
     ) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
