@@ -187,7 +187,8 @@ def test_a_flood_of_frames_is_held_back_and_holds_nothing(
                     connection.recv(2**20)
             time.sleep(0.001)
         assert total > 2**16
-        assert resident(url) - rest < 2e6
+        # Held, four seconds' frames would be tens of megabytes; the heap breathes by a few.
+        assert resident(url) - rest < 8e6
         probe(url)
     await_streams(url, 0)
 
