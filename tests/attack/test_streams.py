@@ -173,12 +173,12 @@ def test_byte_by_byte_and_in_fragments_a_row_is_a_row(url: str) -> None:
 def test_a_flood_of_frames_is_held_back_and_holds_nothing(
     url: str, sent: bytes, reads: bool
 ) -> None:
-    rest = resident(url)
+    rest = None
     with stream(url, receives=None if reads else 4096) as (connection, _):
         connection.sendall(frame(b"", fin=False) if sent[0] == CONT else frame(ROW))
         connection.setblocking(False)
         many, total = sent * (2**16 // len(sent)), 0
-        until = time.monotonic() + 4
+        until = time.monotonic() + 5
         while time.monotonic() < until:
             with suppress(BlockingIOError):
                 total += connection.send(many[total % len(sent) :])
@@ -186,9 +186,12 @@ def test_a_flood_of_frames_is_held_back_and_holds_nothing(
                 with suppress(BlockingIOError):
                     connection.recv(2**20)
             time.sleep(0.001)
+            # In the first second the heap grows to what such frames take once.
+            if rest is None and time.monotonic() > until - 4:
+                rest = resident(url)
         assert total > 2**16
-        # Held, four seconds' frames would be tens of megabytes; the heap breathes by a few.
-        assert resident(url) - rest < 8e6
+        assert rest is not None
+        assert resident(url) - rest < 2e6
         probe(url)
     await_streams(url, 0)
 
