@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from eeg_letters.settings import SQLITE, Settings, database_address
 CONNECT_SECONDS = 3
 # How long SQLite waits for another process that writes.
 _BUSY_SECONDS = 5
+_RETRY_SECONDS = 0.01
 # Of a process that serves; one more connection keeps answers, one is for what clients write, and
 # one for scores.
 MOST_READERS = 4
@@ -103,7 +105,11 @@ def display_url(url: URL) -> str:
 
 def is_busy(error: Exception) -> bool:
     """Whether SQLite's file is there, and another process has been writing to it for too long."""
-    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+    return _says_busy(getattr(error, "orig", None))
+
+
+def _says_busy(error: BaseException | None) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
     # A more precise code has the usual one in its last byte.
     return code is not None and code & 0xFF == sqlite3.SQLITE_BUSY
 
@@ -140,14 +146,27 @@ def _url(settings: Settings) -> URL:
 def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:
     # Transactions begin where `_begin_sqlite` says, and not where the driver thinks.
     connection.isolation_level = None
+    _log_ahead(connection)
     for pragma in (
-        "journal_mode = WAL",
         "synchronous = NORMAL",
         "foreign_keys = ON",
         # What is deleted is of a person.
         "secure_delete = ON",
     ):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    # While another process does this to a new file, SQLite refuses it at once, timeout or not.
+    until = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+            return
+        except sqlite3.OperationalError as error:
+            if not _says_busy(error) or time.monotonic() > until:
+                raise
+        time.sleep(_RETRY_SECONDS)
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -222,3 +224,17 @@ def test_of_upgrades_at_one_time_one_makes_the_tables(database: str, bare: Engin
     assert sum("went from nothing" in output for output, _ in told) == 1
     assert sum("already" in output for output, _ in told) == 3
     revisions.check(bare)
+
+
+def test_a_new_file_of_sqlite_is_opened_by_several_at_one_time(tmp_path: Path) -> None:
+    opening = threading.Barrier(6)
+
+    def read(database: Path) -> None:
+        engine = open_engine(Settings(database=f"sqlite:///{database}"))
+        opening.wait(10)
+        with engine.connect():
+            engine.dispose()
+
+    with ThreadPoolExecutor(6) as threads:
+        for number in range(30):
+            list(threads.map(read, [tmp_path / f"{number}.sqlite"] * 6))
