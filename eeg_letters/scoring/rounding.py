@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -209,10 +209,20 @@ class SquareRounding:
         return apart * (2 * root + apart) + self._error * summed
 
 
+def order_of(shape: Sequence[int]) -> Literal["C", "F"]:
+    """How weights are laid out so that products with few rows are fast: along their longer axis.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Inputs and outputs.
+    """
+    inputs, outputs = shape
+    return "C" if outputs > inputs else "F"
+
+
 def _in_single(weight: Floats) -> NDArray[np.float32]:
-    # By rows or columns, whichever are longer: the product with one row is faster.
-    inputs, outputs = weight.shape
-    single = np.array(weight, np.float32, order="C" if outputs > inputs else "F")
+    single = np.array(weight, np.float32, order=order_of(weight.shape))
     # Subnormal weights, as of units that training has switched off, take ten times as long.
     single[np.abs(single) < np.finfo(np.float32).smallest_normal] = 0
     return single

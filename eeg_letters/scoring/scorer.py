@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeg_letters.scoring.arrays import read_arrays
-from eeg_letters.scoring.rounding import Rounding
+from eeg_letters.scoring.rounding import Rounding, order_of
 
 Floats = NDArray[np.float64]
 
@@ -157,7 +157,10 @@ class Scorer:
 
     def classify(self, rows: Floats) -> tuple[NDArray[np.int64], Floats]:
         """What `predict` and `predict_proba` give, computed once."""
-        inputs = self.prepare(rows)
+        return self.classify_prepared(rows, self.prepare(rows))
+
+    def classify_prepared(self, rows: Floats, inputs: Floats) -> tuple[NDArray[np.int64], Floats]:
+        """As `classify`, of rows of which it is known what `prepare` makes of them."""
         below = _below_largest(self._logits(inputs))
         if rows.ndim == 2:
             return self.choose(rows, total_norm(inputs), below), _softmax(below)
@@ -358,7 +361,7 @@ def read_floats(arrays: Mapping[str, NDArray[Any]], name: str, dimensions: int) 
     if not np.isfinite(array).all():
         raise ValueError(f"{name} has a value that is no finite number")
     # A copy, for the array is part of the file.
-    return np.array(array, order="F")
+    return np.array(array, order=order_of(array.shape) if dimensions == 2 else "C")
 
 
 def _classes(array: NDArray[Any]) -> NDArray[np.int64]:
