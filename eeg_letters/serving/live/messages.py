@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import re
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
+import numpy as np
 import orjson
+import simdjson
 
 from eeg_letters.errors import Problem, SchemaError
 from eeg_letters.labels import Labels
@@ -22,6 +25,7 @@ from eeg_letters.serving.api.rows import RowParser
 ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 MOST_ID = 2**53
 _MEMBERS = ("row", "id", "time", "label")
+_BESIDES = frozenset(("id", "time"))
 # Cortex' stream of band powers.
 _POW = "pow"
 
@@ -71,6 +75,40 @@ class MessageParser:
         self._n_columns = 0
         self._places: Sequence[int] | None = None
         self._why_none = "Cortex' answer to the subscription, which names the columns, is missing."
+
+    def parse_list(self, text: bytes) -> tuple[dict[str, Any], Row] | None:
+        """What `load` and `parse` give, in half the time, of a row that is a list of numbers.
+
+        simdjson writes the numbers into one buffer. It cannot say what is wrong.
+
+        Parameters
+        ----------
+        text : bytes
+            The message.
+
+        Returns
+        -------
+        dict of str to object and Row, or None
+            The members other than the row; None for whatever is anything else, or wrong.
+        """
+        # simdjson would pass over a byte order mark, and the buffer would hide a list in a list.
+        if text.count(b"[") != 1 or text.startswith(BOM_UTF8):
+            return None
+        try:
+            document: Any = simdjson.Parser().parse(text)
+            row = document["row"]
+            values = np.frombuffer(row.as_buffer(of_type="d"))
+            others = {name: document[name] for name in document if name in _BESIDES}
+        except (ValueError, TypeError, KeyError, AttributeError, RuntimeError):
+            return None
+        is_plain = (
+            # A duplicate name counts, too.
+            len(document) == len(others) + 1
+            and all(isinstance(value, int | float | str) for value in others.values())
+            and len(values) == self._parser.width
+            and self._parser.stand_for_powers(values)
+        )
+        return (others, Row(values.reshape(1, -1), None)) if is_plain else None
 
     def load(self, text: bytes) -> dict[str, Any] | None:
         """The document of a message; None where it needs no answer.

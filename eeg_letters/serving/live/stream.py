@@ -263,14 +263,15 @@ class Stream(asyncio.BufferedProtocol):
         # None of what needs no answer.
         asked = Asked(self, self._number, {"id": self._number}, arrived)
         try:
-            document = self._parser.load(text)
+            plain = self._parser.parse_list(text)
+            document = self._parser.load(text) if plain is None else plain[0]
             if document is None:
                 return None
             asked.begun["id"] = id_of(document, self._number)
             time = time_of(document)
             if time is not None:
                 asked.begun["time"] = time
-            row = self._parser.parse(document, text)
+            row = self._parser.parse(document, text) if plain is None else plain[1]
             asked.teller = self._answering.check(row)
             asked.row = row
         except Unreadable:
