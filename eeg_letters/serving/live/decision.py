@@ -48,6 +48,9 @@ class RunningDecision:
     def __init__(self, n_labels: int, window: int, threshold: float, hold: int) -> None:
         # float32: each stream has one, and nothing is decided by the digits that are lost.
         self._logarithms = np.zeros((window, n_labels), np.float32)
+        # Sums by products, which take less than half the time for so few numbers.
+        self._over_rows = np.ones(window, np.float32)
+        self._over_labels = np.ones(n_labels, np.float32)
         self._threshold = threshold
         self._hold = hold
         self._rows = 0
@@ -65,10 +68,10 @@ class RunningDecision:
         window = len(self._logarithms)
         self._logarithms[self._rows % window] = logarithms
         self._rows += 1
-        summed = np.add.reduce(self._logarithms, axis=0)
+        summed = self._over_rows.dot(self._logarithms)
         place = int(summed.argmax())
         summed -= summed[place]
-        probability = 1 / float(np.add.reduce(np.exp(summed, out=summed)))
+        probability = 1 / float(np.exp(summed, out=summed).dot(self._over_labels))
         if probability < self._threshold:
             self._held = 0
         else:
