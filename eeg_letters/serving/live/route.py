@@ -58,7 +58,6 @@ class Streams:
         self._most = most_streams(settings)
         self._origins = frozenset(settings.cors_origins)
         self._bounds = Bounds(settings.max_message_bytes, settings.stream_timeout_seconds)
-        self._turns = Turns(build_score(inference, metrics))
         self._writer = AnswerWriter(schema.labels)
         others = other_columns(schema, inference.columns)
         parser = RowParser(schema.features, others, schema.values_scale)
@@ -67,6 +66,7 @@ class Streams:
             parser.placed(lambda _: "The row"),
         )
         self._counts = StreamCounts()
+        self._turns = Turns(build_score(inference, metrics), self._counts)
 
     @property
     def collector(self) -> Collector:

@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
 from eeg_letters.serving.live.answering import Score
+from eeg_letters.serving.live.counts import StreamCounts
 from eeg_letters.serving.live.messages import Row
 from eeg_letters.serving.live.scored import Scored
 
@@ -20,6 +21,10 @@ _PARSING_SECONDS = 0.0005
 _MOST_ROWS = 16
 # Of one stream, whose answers may wait for its client.
 _MOST_OF_ONE = 4
+# Of so many streams, a row waits as long for others if it comes so soon after a turn. Of fewer,
+# the wait would slow down a client that sends a row when it has an answer.
+_MANY_STREAMS = 64
+_GATHERING_SECONDS = 0.001
 
 
 class Asking(Protocol):
@@ -77,24 +82,32 @@ class Turns:
     """Streams that have rows to answer.
 
     In a turn, rows of several streams are scored together: models take a third of the time for a
-    row among others.
+    row among others. Of many streams, rows that follow each other closely wait for others.
 
     Parameters
     ----------
     score : callable
         Scores some rows.
+    counts : StreamCounts
+        Knows how many streams are open.
     """
 
-    def __init__(self, score: Score) -> None:
+    def __init__(self, score: Score, counts: StreamCounts) -> None:
         self._score = score
+        self._counts = counts
         self._ready: deque[Asking] = deque()
         self._loop: AbstractEventLoop | None = None
+        self._ended = 0.0
 
     def add(self, stream: Asking, loop: AbstractEventLoop) -> None:
         """Let a stream answer until it has nothing more to answer; it must not be in already."""
         self._ready.append(stream)
-        if self._loop is None:
-            self._loop = loop
+        if self._loop is not None:
+            return
+        self._loop = loop
+        if self._counts.open >= _MANY_STREAMS and perf_counter() - self._ended < _GATHERING_SECONDS:
+            loop.call_later(_GATHERING_SECONDS, self._turn)
+        else:
             loop.call_soon(self._turn)
 
     def _turn(self) -> None:
@@ -106,6 +119,7 @@ class Turns:
             loop.call_soon(self._turn)
         for stream in resting:
             _attempt(stream, stream.rest)
+        self._ended = perf_counter()
 
     def _take(self, resting: list[Asking]) -> list[Asked]:
         ready = self._ready

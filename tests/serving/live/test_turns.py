@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
+from eeg_letters.serving.live import turns as module
+from eeg_letters.serving.live.counts import StreamCounts
+from eeg_letters.serving.live.messages import Row
 from eeg_letters.serving.live.scored import Scored
 from eeg_letters.serving.live.turns import Asked, Turns
 from tests.serving.live.conftest import ROW, Open
@@ -93,7 +98,7 @@ def test_a_stream_that_fails_takes_no_turn_from_others() -> None:
     streams = [Failing("take"), Failing(), Failing("give"), Failing("rest"), Failing()]
 
     async def answer() -> None:
-        turns = Turns(lambda _: pytest.fail("no row was taken"))
+        turns = Turns(lambda _: pytest.fail("no row was taken"), StreamCounts())
         for stream in streams:
             turns.add(stream, asyncio.get_running_loop())
         async with asyncio.timeout(20):
@@ -104,3 +109,38 @@ def test_a_stream_that_fails_takes_no_turn_from_others() -> None:
     whole = [stream for stream in streams if stream.step is None]
     assert [(one.answered, one.is_resting) for one in whole] == [(3, True)] * 2
     assert [one.is_abandoned for one in streams] == [one not in whole for one in streams]
+
+
+class Asking(Failing):
+    """A stream of one row at a time, with numbers."""
+
+    def take(self) -> Asked:
+        self.rows -= 1
+        return Asked(self, 0, {"id": 0}, 0.0, Row(np.zeros((1, 1)), None))
+
+
+@pytest.mark.parametrize(("open_streams", "together"), [(64, [1, 2]), (63, [1, 1, 1])])
+def test_of_many_streams_rows_that_follow_closely_are_scored_together(
+    open_streams: int, together: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_GATHERING_SECONDS", 0.3)
+    counts, scored = StreamCounts(), []
+    counts.open = open_streams
+
+    def score(rows: Sequence[Row]) -> Any:
+        scored.append(len(rows))
+
+    async def answer() -> None:
+        turns = Turns(score, counts)
+        for _ in range(3):
+            stream = Asking()
+            stream.rows = 1
+            turns.add(stream, asyncio.get_running_loop())
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        async with asyncio.timeout(20):
+            while sum(scored) < 3:
+                await asyncio.sleep(0.01)
+
+    asyncio.run(answer())
+    assert scored == together
