@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -121,6 +122,21 @@ def metric(url: str, name: str) -> float:
     metrics = httpx.get(f"{url}/metrics", timeout=30).text
     (value,) = re.findall(rf"^{name} (\S+)$", metrics, re.MULTILINE)
     return float(value)
+
+
+def resident(url: str) -> float:
+    """Memory of the process in bytes; the most of what some requests leave."""
+    return max(metric(url, "process_resident_memory_bytes") for _ in range(10))
+
+
+def faults(log: Path) -> list[str]:
+    """Lines of a service's log that complain of something, but refusals."""
+    lines = log.read_text().splitlines()
+    return [
+        line
+        for line in lines
+        if "Traceback" in line or ('"level":"error"' in line and '"status":503' not in line)
+    ]
 
 
 def _status(url: str, path: str, seconds: float) -> int:

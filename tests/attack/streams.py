@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.attack.clients import open_connection
+from eeg_letters.settings import Settings
+from tests.attack.clients import metric, open_connection
 from tests.shipped import FEATURES
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
@@ -57,6 +59,20 @@ def stream(
         frames = Frames(connection)
         assert frames.head().startswith(b"HTTP/1.1 101 ")
         yield connection, frames
+
+
+def await_streams(url: str, count: int) -> None:
+    """Wait until so many are open."""
+    deadline = time.monotonic() + 30
+    while metric(url, "eeg_streams") != count:
+        assert time.monotonic() < deadline, metric(url, "eeg_streams")
+        time.sleep(0.05)
+
+
+LARGEST = Settings().max_message_bytes
+# Blanks make a row as large as a message may be.
+LARGE_ROW = ROW.replace(b"[", b"[" + b" " * (LARGEST - len(ROW)), 1)
+CLOSED = frame(struct.pack("!H", 1000), CLOSE)
 
 
 class Frames:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import socket
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.attack.clients import GET, attackers
-from tests.conftest import serve
 from tests.shipped import FEATURES
 
 TIMES = 150
@@ -35,19 +33,6 @@ REQUESTS = {
     "too large": POST + b"content-length: 99999999999\r\n\r\n{",
     "upgrade": b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n" + GET,
 }
-
-
-@pytest.fixture(scope="module")
-def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the service prints."""
-    return tmp_path_factory.mktemp("resets") / "log"
-
-
-@pytest.fixture(scope="module")
-def url(trained_home: Path, log: Path) -> Iterator[str]:
-    """A service with the default settings."""
-    with serve(trained_home, log=log) as (url, _):
-        yield url
 
 
 @pytest.mark.parametrize(

@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import quote, urljoin, urlsplit
 
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.conftest import free_port, watched
+from tests.conftest import watched
+from tests.serving.proxies import nginx
 from tests.serving.web.test_reference import execute
 from tests.serving.web.views import LINE, expect_line
 
-CONFIGURATION = """
-daemon off;
-master_process off;
-pid nginx.pid;
-error_log error.log;
-events {{}}
-http {{
-  access_log off;
-  client_body_temp_path body;
-  proxy_temp_path proxy;
-  fastcgi_temp_path fastcgi;
-  uwsgi_temp_path uwsgi;
-  scgi_temp_path scgi;
+HTTP = """
   map $http_upgrade $onward {{ default upgrade; "" ""; }}
   server {{
-    listen 127.0.0.1:{port};
+    listen 127.0.0.1:PORT;
     proxy_http_version 1.1;
     proxy_set_header Host $http_host;
     proxy_set_header Upgrade $http_upgrade;
@@ -45,45 +30,15 @@ http {{
     location = /bare {{ proxy_pass {server}/; }}
     location /bare/ {{ proxy_pass {server}/; }}
   }}
-}}
 """
 PREFIXES = ("/eeg/letters", quote("/it's & more; so", safe="/'&;"))
 
 
 @pytest.fixture(scope="module")
 def proxy(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Base URL of an nginx in front of the service; without nginx the tests are skipped."""
-    # Debian has it where the search path of users does not lead.
-    nginx = shutil.which("nginx", path=os.pathsep.join([os.environ["PATH"], "/usr/sbin"]))
-    if nginx is None:
-        if os.environ.get("CI"):
-            pytest.fail("nginx is not installed")
-        pytest.skip("nginx is not installed")
-    folder = tmp_path_factory.mktemp("nginx")
-    port = free_port()
-    (folder / "nginx.conf").write_text(CONFIGURATION.format(port=port, server=server))
-    process = subprocess.Popen(
-        [nginx, "-p", folder, "-c", "nginx.conf", "-e", "error.log"], cwd=folder
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        await_proxy(url, folder / "error.log")
+    """Base URL of an nginx in front of the service."""
+    with nginx(tmp_path_factory.mktemp("nginx"), HTTP.format(server=server)) as url:
         yield url
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def await_proxy(url: str, log: Path) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            httpx.get(url)
-        except httpx.TransportError:
-            time.sleep(0.05)
-        else:
-            return
-    pytest.fail(log.read_text())
 
 
 @pytest.fixture(params=PREFIXES, ids=["plain", "odd"])

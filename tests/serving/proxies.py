@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,42 +25,52 @@ daemon off;
 master_process off;
 pid nginx.pid;
 error_log error.log;
-events {{}}
-http {{
+events {}
+http {
   access_log off;
   client_body_temp_path body;
   proxy_temp_path proxy;
   fastcgi_temp_path fastcgi;
   uwsgi_temp_path uwsgi;
   scgi_temp_path scgi;
+  HTTP
+}
+"""
+_DOCUMENTED = """
   proxy_read_timeout {seconds}s;
   proxy_send_timeout {seconds}s;
   keepalive_timeout {seconds}s;
   server {{
-    listen 127.0.0.1:{port};
+    listen 127.0.0.1:PORT;
     location / {{ proxy_pass {url}; }}
     {location}
   }}
-}}
 """
 
 
 @contextmanager
-def nginx(folder: Path, url: str, seconds: int) -> Iterator[str]:
+def documented_nginx(folder: Path, url: str, seconds: int) -> Iterator[str]:
     """nginx as docs/operations.md has it, with these seconds for its time limits."""
+    (location,) = _LOCATION.findall((ROOT / "docs" / "operations.md").read_text())
+    location = location.replace("http://127.0.0.1:3000", url)
+    with nginx(folder, _DOCUMENTED.format(url=url, seconds=seconds, location=location)) as proxy:
+        yield proxy
+
+
+@contextmanager
+def nginx(folder: Path, http: str) -> Iterator[str]:
+    """nginx with what its section `http` says, in which PORT stands for its port."""
     # Debian has it where the search path of users does not lead.
     found = shutil.which("nginx", path=os.pathsep.join([os.environ["PATH"], "/usr/sbin"]))
     if found is None:
         if os.environ.get("CI"):
             pytest.fail("nginx is not installed")
         pytest.skip("nginx is not installed")
-    (location,) = _LOCATION.findall((ROOT / "docs" / "operations.md").read_text())
-    location = location.replace("http://127.0.0.1:3000", url)
     port = free_port()
-    text = _NGINX.format(port=port, url=url, seconds=seconds, location=location)
+    text = _NGINX.replace("HTTP", http).replace("PORT", str(port))
     (folder / "nginx.conf").write_text(text)
     command = [found, "-p", str(folder), "-c", "nginx.conf", "-e", "error.log"]
-    with _running(command, folder, port) as proxy:
+    with _running(command, folder, f"http://127.0.0.1:{port}", bool) as proxy:
         yield proxy
 
 
@@ -93,18 +103,21 @@ def traefik(folder: Path, urls: Sequence[str], seconds: int) -> Iterator[str]:
         "--global.checkNewVersion=false",
         "--global.sendAnonymousUsage=false",
     ]
-    with _running(command, folder, port) as proxy:
+    # Until it has read the file it answers 404.
+    url = f"http://127.0.0.1:{port}"
+    with _running(command, folder, url, lambda status: status == 200) as proxy:
         yield proxy
 
 
 @contextmanager
-def _running(command: Sequence[str], folder: Path, port: int) -> Iterator[str]:
-    url = f"http://127.0.0.1:{port}"
+def _running(
+    command: Sequence[str], folder: Path, url: str, is_ready: Callable[[int], bool]
+) -> Iterator[str]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + 20
-        while not _answers(url):
+        while not is_ready(_status(url)):
             assert process.poll() is None, (folder / "log").read_text()
             assert time.monotonic() < deadline, (folder / "log").read_text()
             time.sleep(0.05)
@@ -114,8 +127,8 @@ def _running(command: Sequence[str], folder: Path, port: int) -> Iterator[str]:
         process.wait(20)
 
 
-def _answers(url: str) -> bool:
+def _status(url: str) -> int:
     try:
-        return httpx.get(f"{url}/readyz").status_code == 200
+        return httpx.get(f"{url}/readyz").status_code
     except httpx.TransportError:
-        return False
+        return 0
