@@ -1,9 +1,9 @@
 """What streams take and cost: ``make bench-live``.
 
 One worker on one core, the load on the other: the most rows a second with few and with many
-streams, beside ``POST /predict`` of one row and beside two peers; a thousand streams at eight rows
-a second, spread evenly in time, for as many seconds as SECONDS says; and streams through restarts
-of the service. ``QUICK=1`` for a brief run.
+streams, beside ``POST /predict`` of one row and beside two peers; requests beside streams that send
+without pause; a thousand streams at eight rows a second, spread evenly in time, for as many seconds
+as SECONDS says; and streams through restarts of the service. ``QUICK=1`` for a brief run.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import NamedTuple
@@ -24,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.environments import install, prepare_models, python_of
-from benchmarks.load import LOAD_CORE, put_under_load
+from benchmarks.load import LOAD_CORE, Measured, put_under_load
 from benchmarks.paths import PEERS, ROWS_FILE
 from benchmarks.process import (
     ANSWER_SECONDS,
@@ -50,6 +51,8 @@ ROWS = 64
 MOST_P99_MS = 20.0
 RESTARTED = 100
 POSTED = "POST /predict"
+# Connections of requests beside streams.
+BESIDE = 2
 STREAMING = replace(
     OWN,
     name=f"{OWN.name}-streams",
@@ -75,6 +78,15 @@ class Cost(NamedTuple):
     cpu_us: float
 
 
+class Beside(NamedTuple):
+    """A request beside so many streams, and rows a second of those."""
+
+    name: str
+    streams: int
+    requests: Measured
+    rows: float
+
+
 # By server and by number of clients, one a round.
 Costs = dict[tuple[str, int], list[Cost]]
 
@@ -98,6 +110,9 @@ def main() -> None:
             measure_fastapi(fastapi, rows, settings.round_seconds, costs)
             measure_mlserver(mlserver, settings.round_seconds, costs)
     console.print(costs_table(costs, settings.rounds))
+    with console.status("Requests beside streams"):
+        beside = measure_beside(rows, settings.round_seconds)
+    console.print(beside_table(beside))
     with console.status(f"{MANY:,} streams for {settings.seconds} s"):
         steady, watch, cores = stream_steadily(rows, settings.seconds)
     console.print(steady_table(steady, watch, cores))
@@ -165,6 +180,24 @@ def measure_mlserver(peer: Peer, seconds: int, costs: Costs) -> None:
             costs.setdefault((peer.name, number), []).append(_cost(server, stream))
 
 
+def measure_beside(rows: Sequence[Sequence[float]], seconds: int) -> list[Beside]:
+    """Requests without streams, and beside few and many that send without pause."""
+    requests = {
+        f"GET {REST.ask_line(LINE).path}": REST.ask_line(LINE),
+        POSTED: REST.ask_rows(rows[:1]),
+    }
+    found = []
+    with serving_own(STREAMING) as server, ThreadPoolExecutor(1) as threads:
+        wait_until_ready(STREAMING, server, REST.ask_line(LINE))
+        for name, request in requests.items():
+            for number in (0, *NUMBERS[1:]):
+                with streams(server.port, PATH, row_frames(rows), number) as opened:
+                    loading = threads.submit(put_under_load, server.port, request, BESIDE, seconds)
+                    streamed = opened.send_without_pause(seconds)
+                    found.append(Beside(name, number, loading.result(), streamed.rate))
+    return found
+
+
 def stream_steadily(rows: Sequence[Sequence[float]], seconds: int) -> tuple[Streamed, Watch, float]:
     """Many streams at the rate of a headset; also how many cores the service took."""
     with serving_own(STREAMING) as server:
@@ -216,6 +249,26 @@ def costs_table(costs: Costs, rounds: int) -> Table:
             cells.append(f"{median(cost.rate for cost in measured):,.0f}" if measured else "")
             cells.append(f"{median(cost.cpu_us for cost in measured):,.0f}" if measured else "")
         table.add_row(*cells)
+    return table
+
+
+def beside_table(beside: Sequence[Beside]) -> Table:
+    """What requests take beside streams."""
+    table = Table(
+        title=f"Requests from {BESIDE} connections beside streams that send without pause",
+        title_justify="left",
+    )
+    for title in ("Request", "Streams", "p50", "p99", "Requests a second", "Rows a second"):
+        table.add_column(title, justify="left" if title == "Request" else "right")
+    for name, number, requests, rows in beside:
+        table.add_row(
+            name,
+            f"{number:,}",
+            f"{requests.p50_ms:.1f} ms",
+            f"{requests.p99_ms:.1f} ms",
+            f"{requests.rate:,.0f}",
+            f"{rows:,.0f}",
+        )
     return table
 
 
