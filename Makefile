@@ -118,7 +118,7 @@ test-manifests: $(VENV)/test.done .cache/checkov.done ## Build and check the Kub
 test-image: image $(VENV)/test.done ## Build the image and test it as the Deployment runs it
 	EEG_IMAGE=$(BUILT) EEG_ENGINE=$(call as_word,$(ENGINE)) $(BIN)/python -m pytest tests/image
 
-test-headsets: $(VENV)/test.done ## Train, serve and ask models of other headsets and other classes
+test-headsets: $(VENV)/test.done ## Train, serve and ask models of other headsets and other classes; leave a headset aside for an hour, sped up
 	$(BIN)/python -m pytest -n auto --dist loadgroup tests/headsets
 
 test-attack: $(VENV)/test.done ## Attack the service with clients that hold on (the memory cgroups need root)
