@@ -159,7 +159,7 @@ bench: $(VENV)/train.done .cache/bench/runner.done ## Compare with other ways to
 bench-keeping: $(VENV)/train.done .cache/bench/runner.done ## Measure what a database costs each answer, beside BentoML's monitor (needs wrk, two cores)
 	.cache/bench/runner/bin/python -m benchmarks.keeping
 
-bench-live: $(VENV)/train.done .cache/bench/runner.done ## Measure streams: a thousand for SECONDS=600, the most rows a second, restarts (needs wrk, two cores); QUICK=1 for a brief run
+bench-live: $(VENV)/train.done .cache/bench/runner.done ## Measure streams: a thousand for SECONDS=600, the most rows a second, requests beside them, restarts (needs wrk, two cores); QUICK=1 for a brief run
 	QUICK=$(call quote,QUICK) SECONDS=$(call quote,SECONDS) .cache/bench/runner/bin/python -m benchmarks.live
 
 soak: $(VENV)/train.done .cache/bench/runner.done ## Serve at 70 % of capacity for SECONDS=600: nothing may fail, nothing may grow (needs two cores)

@@ -121,7 +121,7 @@ def main() -> None:
             survive(STREAMING, free_port(), PATH, rows, RESTARTED, RATE, settings.restarts)
         )
     console.print(restarts_table(survived, settings.restarts))
-    if broken := [*promises_broken(steady, watch, survived)]:
+    if broken := [*promises_broken(beside, steady, watch, survived)]:
         sys.exit(f"benchmarks: {'; '.join(broken)}")
 
 
@@ -212,8 +212,13 @@ def stream_steadily(rows: Sequence[Sequence[float]], seconds: int) -> tuple[Stre
     return streamed, watch, cores
 
 
-def promises_broken(streamed: Streamed, watch: Watch, survived: Survived) -> Iterator[str]:
+def promises_broken(
+    beside: Sequence[Beside], streamed: Streamed, watch: Watch, survived: Survived
+) -> Iterator[str]:
     """Every promise that was not kept, one clause each."""
+    for name, number, requests, _ in beside:
+        if requests.errors:
+            yield f"{requests.errors} of {name} beside {number:,} streams were not answered"
     p99 = float(np.percentile(streamed.latencies, 99)) * 1000
     if p99 > MOST_P99_MS:
         yield f"p99 of {MANY:,} streams is {p99:.1f} ms, not {MOST_P99_MS:.0f}"

@@ -232,7 +232,9 @@ def test_a_new_file_of_sqlite_is_opened_by_several_at_one_time(tmp_path: Path) -
     def read(database: Path) -> None:
         engine = open_engine(Settings(database=f"sqlite:///{database}"))
         opening.wait(10)
-        with engine.connect():
+        try:
+            engine.connect().close()
+        finally:
             engine.dispose()
 
     with ThreadPoolExecutor(6) as threads:

@@ -41,6 +41,10 @@ def parse_member(body: bytes, name: str) -> Any:
     return _only_member(document, name)
 
 
+# What simdjson raises of what is no JSON, or has no such lists.
+_NO_LISTS = (ValueError, TypeError, KeyError, AttributeError, RuntimeError)
+
+
 class RowParser:
     """Parses rows of one schema.
 
@@ -164,12 +168,37 @@ class RowParser:
                 document = document["rows"]
             values = np.frombuffer(document.as_buffer(of_type="d"))
             widths = {len(row) for row in document}
-        except (ValueError, TypeError, KeyError, AttributeError, RuntimeError):
+        except _NO_LISTS:
             return None
         # The buffer would hide a list within a row.
         if widths != {self.width} or part.count(b"[") != len(document) + 1:
             return None
         return values.reshape(-1, self.width)
+
+    def parse_alone(self, text: bytes) -> tuple[Any, Floats] | None:
+        """The row of an object, where it is a list of numbers and nothing is wrong with it.
+
+        Parameters
+        ----------
+        text : bytes
+            JSON: an object, with the member ``row`` among others.
+
+        Returns
+        -------
+        csimdjson.Object and ndarray of float64, shape (1, n_features), or None
+            The object and the row; None for whatever is anything else, or wrong.
+        """
+        # The buffer would hide a list within the row.
+        if text.startswith(BOM_UTF8) or text.count(b"[") != 1:
+            return None
+        try:
+            document: Any = simdjson.Parser().parse(text)
+            row = np.frombuffer(document["row"].as_buffer(of_type="d"))
+        except _NO_LISTS:
+            return None
+        if len(row) != self.width or not self.stand_for_powers(row):
+            return None
+        return document, row.reshape(1, -1)
 
     def to_array(self, rows: Any, first: int = 0) -> Floats:
         """Rows as lists of numbers in the order of the features, or as dicts by feature name.

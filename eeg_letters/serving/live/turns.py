@@ -21,8 +21,8 @@ _PARSING_SECONDS = 0.0005
 _MOST_ROWS = 16
 # Of one stream, whose answers may wait for its client.
 _MOST_OF_ONE = 4
-# Of so many streams, a row waits as long for others if it comes so soon after a turn. Of fewer,
-# the wait would slow down a client that sends a row when it has an answer.
+# Of so many streams, a row waits as long for others if it comes so soon after a turn that had rows
+# of several. Of fewer, the wait would slow down clients that send a row when they have an answer.
 _MANY_STREAMS = 64
 _GATHERING_SECONDS = 0.001
 
@@ -97,7 +97,9 @@ class Turns:
         self._counts = counts
         self._ready: deque[Asking] = deque()
         self._loop: AbstractEventLoop | None = None
+        # Of the last turn.
         self._ended = 0.0
+        self._had_several = False
 
     def add(self, stream: Asking, loop: AbstractEventLoop) -> None:
         """Let a stream answer until it has nothing more to answer; it must not be in already."""
@@ -105,7 +107,8 @@ class Turns:
         if self._loop is not None:
             return
         self._loop = loop
-        if self._counts.open >= _MANY_STREAMS and perf_counter() - self._ended < _GATHERING_SECONDS:
+        is_close = perf_counter() - self._ended < _GATHERING_SECONDS
+        if is_close and self._had_several and self._counts.open >= _MANY_STREAMS:
             loop.call_later(_GATHERING_SECONDS, self._turn)
         else:
             loop.call_soon(self._turn)
@@ -113,13 +116,16 @@ class Turns:
     def _turn(self) -> None:
         loop, self._loop = self._loop, None
         resting: list[Asking] = []
-        self._answer(self._take(resting))
+        taken = self._take(resting)
+        self._answer(taken)
         if self._ready and loop is not None:
             self._loop = loop
             loop.call_soon(self._turn)
         for stream in resting:
             _attempt(stream, stream.rest)
         self._ended = perf_counter()
+        # One row of each comes first.
+        self._had_several = len(taken) > 1 and taken[0].stream is not taken[1].stream
 
     def _take(self, resting: list[Asking]) -> list[Asked]:
         ready = self._ready

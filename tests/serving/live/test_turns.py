@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import httpx
 import numpy as np
@@ -119,28 +119,60 @@ class Asking(Failing):
         return Asked(self, 0, {"id": 0}, 0.0, Row(np.zeros((1, 1)), None))
 
 
-@pytest.mark.parametrize(("open_streams", "together"), [(64, [1, 2]), (63, [1, 1, 1])])
+class Recorded:
+    """An event loop that waits for nothing and tells what it was asked for."""
+
+    def __init__(self) -> None:
+        self.waits: list[bool] = []
+        self._callbacks: list[Callable[[], None]] = []
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self.waits.append(False)
+        self._callbacks.append(callback)
+
+    def call_later(self, _: float, callback: Callable[[], None]) -> None:
+        self.waits.append(True)
+        self._callbacks.append(callback)
+
+    def run(self) -> None:
+        while self._callbacks:
+            self._callbacks.pop()()
+
+
+@pytest.mark.parametrize(
+    ("open_streams", "first", "since", "waits"),
+    [
+        (64, 2, 0.0009, True),
+        # There are too few, all rows were of one, or the last turn is too long ago.
+        (63, 2, 0.0009, False),
+        (64, 1, 0.0009, False),
+        (64, 2, 0.0011, False),
+    ],
+)
 def test_of_many_streams_rows_that_follow_closely_are_scored_together(
-    open_streams: int, together: list[int], monkeypatch: pytest.MonkeyPatch
+    open_streams: int, first: int, since: float, waits: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_GATHERING_SECONDS", 0.3)
-    counts, scored = StreamCounts(), []
+    now = 100.0
+    monkeypatch.setattr(module, "perf_counter", lambda: now)
+    counts, loop, scored = StreamCounts(), Recorded(), list[int]()
     counts.open = open_streams
 
     def score(rows: Sequence[Row]) -> Any:
         scored.append(len(rows))
 
-    async def answer() -> None:
-        turns = Turns(score, counts)
-        for _ in range(3):
-            stream = Asking()
-            stream.rows = 1
-            turns.add(stream, asyncio.get_running_loop())
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-        async with asyncio.timeout(20):
-            while sum(scored) < 3:
-                await asyncio.sleep(0.01)
+    turns = Turns(score, counts)
+    add(turns, loop, first, rows=2 // first)
+    now += since
+    add(turns, loop, 3)
+    assert loop.waits == [False, waits]
+    # A turn that waited has the rows of all.
+    assert scored == [2, 3]
 
-    asyncio.run(answer())
-    assert scored == together
+
+def add(turns: Turns, loop: Recorded, streams: int, rows: int = 1) -> None:
+    """Streams that have rows, until those are answered."""
+    for _ in range(streams):
+        stream = Asking()
+        stream.rows = rows
+        turns.add(stream, cast("asyncio.AbstractEventLoop", loop))
+    loop.run()
