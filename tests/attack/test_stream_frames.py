@@ -14,10 +14,7 @@ import httpx
 import pytest
 
 from eeg_letters.serving.live.stream import LINGER_SECONDS
-from tests.attack.clients import (
-    GET,
-    open_connection,
-)
+from tests.attack.clients import GET, open_connection
 from tests.attack.streams import (
     BINARY,
     CLOSE,

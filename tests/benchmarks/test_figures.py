@@ -19,8 +19,7 @@ STORED, SENT, THOUSAND, V2 = WORKLOADS[:4]
 README = (ROOT / "README.md").read_text()
 PERFORMANCE = (ROOT / "docs" / "performance.md").read_text()
 
-# As the README calls the peers.
-# Those that the README has a line for.
+# As the README calls the peers that it has a line for.
 PEERS = {
     "eeg-letters": "eeg-letters",
     "MLServer, one process": "mlserver-one-process",

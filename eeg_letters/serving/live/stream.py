@@ -263,15 +263,15 @@ class Stream(asyncio.BufferedProtocol):
         # None of what needs no answer.
         asked = Asked(self, self._number, {"id": self._number}, arrived)
         try:
-            plain = self._parser.parse_list(text)
-            document = self._parser.load(text) if plain is None else plain[0]
+            document, row = self._parser.parse_list(text) or (self._parser.load(text), None)
             if document is None:
                 return None
             asked.begun["id"] = id_of(document, self._number)
             time = time_of(document)
             if time is not None:
                 asked.begun["time"] = time
-            row = self._parser.parse(document, text) if plain is None else plain[1]
+            if row is None:
+                row = self._parser.parse(document, text)
             asked.teller = self._answering.check(row)
             asked.row = row
         except Unreadable:
