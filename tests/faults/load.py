@@ -19,6 +19,17 @@ _SECONDS = 60
 class Load:
     """Asks for stored rows and for rows of its own from some threads, while the block runs.
 
+    Parameters
+    ----------
+    url : str
+        Of the service.
+    name : str
+        What the ids of its requests begin with.
+    threads : int
+        How many ask.
+    pause : float
+        Seconds that each waits after an answer.
+
     Attributes
     ----------
     answered : dict of str to int
@@ -29,12 +40,13 @@ class Load:
         When each answer came, by `time.monotonic`.
     """
 
-    def __init__(self, url: str, name: str = "load", threads: int = 3) -> None:
+    def __init__(self, url: str, name: str = "load", threads: int = 3, pause: float = 0) -> None:
         self.answered: dict[str, int] = {}
         self.times: dict[str, float] = {}
         self.failed: list[str] = []
         self._url = url
         self._name = name
+        self._pause = pause
         self._ended = Event()
         self._may_fail = Event()
         self._threads = [Thread(target=self._ask, args=(number,)) for number in range(threads)]
@@ -66,7 +78,7 @@ class Load:
     def _ask(self, thread: int) -> None:
         with httpx.Client(base_url=self._url, timeout=30) as client:
             for number in itertools.count():
-                if self._ended.is_set():
+                if self._ended.wait(self._pause):
                     return
                 identity = f"{self._name}-{thread}-{number}"
                 headers = {"x-request-id": identity, "content-type": "application/json"}
