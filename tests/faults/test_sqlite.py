@@ -13,10 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import ROOT, environment, serve, serve_process
+from tests.conftest import ROOT, environment, serve
 from tests.faults.kept import keeping, make_tables, metric, rows_by_request
 from tests.faults.load import Load, wait_until
-from tests.serving.test_faults import clock_library
+from tests.serving.test_faults import clock_settings
 
 # What a killed service may have answered and not written yet.
 MOST_LOST_SECONDS = 1.0
@@ -147,15 +147,7 @@ def test_a_step_of_the_clock_leaves_the_order_of_what_is_kept(
 ) -> None:
     clock = tmp_path / "clock"
     clock.write_text("+0\n")
-    with serve_process(
-        bento,
-        LD_PRELOAD=clock_library(),
-        FAKETIME_TIMESTAMP_FILE=str(clock),
-        FAKETIME_NO_CACHE="1",
-        FAKETIME_DONT_FAKE_MONOTONIC="1",
-        EEG_DATABASE=address,
-        EEG_KEEP_PREDICTIONS="true",
-    ) as (url, _):
+    with keeping(bento, address, **clock_settings(clock)) as (url, _):
         for name in ("first", "second"):
             headers = {"x-request-id": name}
             assert httpx.get(f"{url}/prediction/5", headers=headers).status_code == 200
