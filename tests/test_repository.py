@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import tomllib
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,27 @@ def test_lint_refuses_what_is_wrong(
     refused = lint()
     assert refused.returncode != 0
     assert Path(bad).name in refused.stdout
+
+
+def left_out() -> list[str]:
+    """Folders of tests that `make test` leaves out."""
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    return [name.removeprefix("tests/") for name in options["norecursedirs"] if name != ".*"]
+
+
+@pytest.mark.parametrize("folder", left_out())
+def test_what_make_test_leaves_out_another_target_runs_wherever_all_is_tested(folder: str) -> None:
+    recipes = re.split(r"\n(?=[a-z0-9-]+:)", (ROOT / "Makefile").read_text())
+    (target,) = [
+        recipe.split(":")[0]
+        for recipe in recipes
+        if re.search(rf"\t.* tests/{folder}( |$)", recipe, re.MULTILINE)
+    ]
+    workflows = "".join(path.read_text() for path in WORKFLOWS)
+    assert re.search(rf"\b{target}\b(?!-)", workflows)
+    # It takes a cluster.
+    if target != "e2e":
+        assert re.search(rf"\b{target}\b(?!-)", (ROOT / ".ci" / "run").read_text())
 
 
 def found(manager: dict[str, Any]) -> set[str]:

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser
 
-from tests.conftest import full_memory, large_request, samples, serve
+from tests.conftest import full_memory, large_request, samples, serve_process
 
 ORIGIN = "https://app.example.org"
 OTHER = "http://localhost:8080"
@@ -56,25 +56,28 @@ ASKED: tuple[tuple[str, str, dict[str, Any], int], ...] = (
 
 
 @contextmanager
-def allowing(home: Path, origins: str, concurrency: int = 16) -> Iterator[httpx.Client]:
+def allowing(bento: Path, origins: str, concurrency: int = 16) -> Iterator[httpx.Client]:
     with (
-        serve(home, EEG_CORS_ORIGINS=origins, EEG_MAX_CONCURRENCY=str(concurrency)) as (url, _),
+        serve_process(bento, EEG_CORS_ORIGINS=origins, EEG_MAX_CONCURRENCY=str(concurrency)) as (
+            url,
+            _,
+        ),
         httpx.Client(base_url=url, timeout=30) as client,
     ):
         yield client
 
 
 @pytest.fixture(scope="module")
-def listed(trained_home: Path) -> Iterator[httpx.Client]:
+def listed(bento: Path) -> Iterator[httpx.Client]:
     """A client of a service that allows two origins."""
-    with allowing(trained_home, f"{ORIGIN}, {OTHER}") as client:
+    with allowing(bento, f"{ORIGIN}, {OTHER}") as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def public(trained_home: Path) -> Iterator[httpx.Client]:
+def public(bento: Path) -> Iterator[httpx.Client]:
     """A client of a service that allows all origins."""
-    with allowing(trained_home, "*") as client:
+    with allowing(bento, "*") as client:
         yield client
 
 
@@ -182,9 +185,9 @@ def test_preflights_make_one_series(listed: httpx.Client) -> None:
     assert samples(listed)["eeg_http_requests_total", labels] >= 20
 
 
-def test_refusals_under_overload_can_be_read_too(trained_home: Path) -> None:
+def test_refusals_under_overload_can_be_read_too(bento: Path) -> None:
     with (
-        allowing(trained_home, ORIGIN, concurrency=1) as client,
+        allowing(bento, ORIGIN, concurrency=1) as client,
         full_memory(str(client.base_url)),
     ):
         response = large_request(str(client.base_url), origin=ORIGIN)
@@ -224,11 +227,11 @@ async ([url, options]) => {
 
 
 def test_a_browser_lets_pages_of_listed_origins_alone_read_answers(
-    browser: Browser, trained_home: Path, server: str, elsewhere: str
+    browser: Browser, bento: Path, server: str, elsewhere: str
 ) -> None:
     as_json = {"Content-Type": "application/json", "X-Request-ID": "from-elsewhere"}
     post = {"method": "POST", "headers": as_json}
-    with allowing(trained_home, elsewhere) as client:
+    with allowing(bento, elsewhere) as client:
         context = browser.new_context()
         page = context.new_page()
 

@@ -26,7 +26,7 @@ from eeg_letters.serving.routing import Body, Request, Response, Route
 from eeg_letters.serving.telemetry.logs import AccessLog
 from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.settings import Settings
-from tests.conftest import WAYS, serve
+from tests.conftest import WAYS, serve_process
 from tests.serving.test_connection import answer, connect
 from tests.shipped import FEATURES, SCHEMA
 
@@ -223,11 +223,11 @@ def counts(url: str) -> list[str]:
     return re.findall(pattern, httpx.get(f"{url}/metrics").text, re.MULTILINE)
 
 
-def test_both_ways_answer_count_and_log_alike(trained_home: Path, tmp_path: Path) -> None:
+def test_both_ways_answer_count_and_log_alike(bento: Path, tmp_path: Path) -> None:
     found = []
     for way, settings in WAYS.items():
         log = tmp_path / way
-        with serve(trained_home, log=log, EEG_LOG_FORMAT="json", **settings) as (url, _):
+        with serve_process(bento, log=log, EEG_LOG_FORMAT="json", **settings) as (url, _):
             answers = ask_all(url)
             counted = counts(url)
         lines = map(json.loads, filter(lambda line: line[0] == "{", log.read_text().splitlines()))

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from eeg_letters.labels import LABEL_COLUMNS
 from eeg_letters.schema import LINE_COLUMN
-from tests.conftest import serve
+from tests.conftest import serve_process
 from tests.shipped import FEATURES
 
 CLOSE_SECONDS = 30
@@ -178,10 +178,10 @@ def _exchange(connection: socket.socket, message: bytes, patience: float) -> byt
 
 
 @pytest.fixture(scope="module")
-def target(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+def target(bento: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     log = tmp_path_factory.mktemp("log") / "stdout"
     with (
-        serve(trained_home, log=log) as (url, _),
+        serve_process(bento, log=log) as (url, _),
         httpx.Client(base_url=url, timeout=30) as client,
         log.open() as logged,
     ):

@@ -20,7 +20,7 @@ from eeg_letters.models import MODELS
 from eeg_letters.recordings.recording import read_recording
 from eeg_letters.serving.api.stored import LINE_BYTES
 from eeg_letters.settings import DATA, Settings
-from tests.conftest import WAYS, begin_predict, serve
+from tests.conftest import WAYS, begin_predict, serve_process
 from tests.shipped import FEATURES
 
 # Their answers are more than a connection's sockets hold.
@@ -30,11 +30,11 @@ ROW = [1.0 + 0.001 * number for number in range(len(FEATURES))]
 
 
 @pytest.fixture(scope="module", params=WAYS.values(), ids=[*WAYS])
-def client(trained_home: Path, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
+def client(bento: Path, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
     """A client of a service with low limits."""
     with (
-        serve(
-            trained_home,
+        serve_process(
+            bento,
             EEG_MAX_ROWS=str(MAX_ROWS),
             EEG_MAX_CONCURRENCY="2",
             EEG_BODY_TIMEOUT_SECONDS="1",

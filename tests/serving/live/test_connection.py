@@ -35,10 +35,10 @@ BOUNDED = {
 
 
 @pytest.fixture(scope="module")
-def bounded(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def bounded(bento: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A service with narrow bounds, and its log."""
     log = tmp_path_factory.mktemp("log") / "stdout"
-    with serve(trained_home, log=log, **BOUNDED) as (url, _):
+    with serve_process(bento, log=log, **BOUNDED) as (url, _):
         yield url, log
 
 
@@ -285,9 +285,9 @@ def frames_of(connection: socket.socket) -> Iterator[int]:
             yield head[0] & 15
 
 
-def test_a_row_that_comes_after_the_close_frame_is_not_answered(trained_home: Path) -> None:
+def test_a_row_that_comes_after_the_close_frame_is_not_answered(bento: Path) -> None:
     row = Frame(Opcode.TEXT, json.dumps({"row": ROW}).encode()).serialize(mask=True)
-    with serve(trained_home) as (url, process):
+    with serve_process(bento) as (url, process):
         address = urlsplit(url)
         with socket.create_connection((address.hostname, address.port), 20) as connection:
             connection.sendall(

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import samples, serve
+from tests.conftest import samples, serve_process
 from tests.serving.database.feedback.conftest import with_tables
 from tests.serving.live.conftest import ROW, ask, open_stream
 
@@ -27,10 +27,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def keeping(trained_home: Path, address: str) -> Iterator[httpx.Client]:
+def keeping(bento: Path, address: str) -> Iterator[httpx.Client]:
     """A service that keeps what it answers, and takes feedback from anybody."""
     with (
-        serve(trained_home, EEG_DATABASE=address, **OPEN) as (url, _),
+        serve_process(bento, EEG_DATABASE=address, **OPEN) as (url, _),
         httpx.Client(base_url=url, timeout=30) as client,
     ):
         yield client
@@ -87,13 +87,13 @@ def test_a_label_counts_as_feedback(keeping: httpx.Client) -> None:
     assert groups["teller"] == 3
 
 
-def test_with_tokens_a_label_needs_one(trained_home: Path, address: str, tmp_path: Path) -> None:
+def test_with_tokens_a_label_needs_one(bento: Path, address: str, tmp_path: Path) -> None:
     token = "0123456789abcdef" * 4
     file = tmp_path / "tokens"
     file.write_text(f"annotator {sha256(token.encode()).hexdigest()} feedback\n")
     settings = KEEP | {"EEG_DATABASE": address, "EEG_TOKENS_FILE": str(file)}
     told = {"row": ROW, "label": 4}
-    with serve(trained_home, **settings) as (url, _):
+    with serve_process(bento, **settings) as (url, _):
         with open_stream(url, {"authorization": f"Bearer {token}"}) as stream:
             assert "error" not in ask(stream, told)
         with open_stream(url) as stream:
@@ -101,18 +101,18 @@ def test_with_tokens_a_label_needs_one(trained_home: Path, address: str, tmp_pat
             assert "error" not in ask(stream, {"row": ROW})
 
 
-def test_where_feedback_is_off_a_label_is_refused(trained_home: Path, address: str) -> None:
+def test_where_feedback_is_off_a_label_is_refused(bento: Path, address: str) -> None:
     with (
-        serve(trained_home, EEG_DATABASE=address, **KEEP) as (url, _),
+        serve_process(bento, EEG_DATABASE=address, **KEEP) as (url, _),
         open_stream(url) as stream,
     ):
         answer = ask(stream, {"row": ROW, "label": 4})
         assert answer["error"]["detail"].startswith("Feedback and the log are off")
 
 
-def test_what_waits_is_written_when_the_service_ends(trained_home: Path, address: str) -> None:
+def test_what_waits_is_written_when_the_service_ends(bento: Path, address: str) -> None:
     with (
-        serve(trained_home, EEG_DATABASE=address, **OPEN) as (url, _),
+        serve_process(bento, EEG_DATABASE=address, **OPEN) as (url, _),
         open_stream(url, session="to-the-end") as stream,
     ):
         for _ in range(200):
@@ -120,7 +120,7 @@ def test_what_waits_is_written_when_the_service_ends(trained_home: Path, address
         for _ in range(200):
             stream.recv(timeout=20)
     with (
-        serve(trained_home, EEG_DATABASE=address, **OPEN) as (url, _),
+        serve_process(bento, EEG_DATABASE=address, **OPEN) as (url, _),
         httpx.Client(base_url=url) as client,
     ):
         asked = client.get("/predictions/log", params={"session": "to-the-end", "limit": 1000})

@@ -16,7 +16,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from tests.conftest import serve
+from tests.conftest import serve_process
 from tests.serving.proxies import documented_nginx, traefik
 from tests.shipped import FEATURES
 
@@ -41,9 +41,9 @@ EACH_PROXY = pytest.mark.parametrize("proxy", PROXIES.values(), ids=PROXIES)
 
 
 @pytest.fixture(scope="module")
-def url(trained_home: Path) -> Iterator[str]:
+def url(bento: Path) -> Iterator[str]:
     """A service whose time is sped up."""
-    with serve(trained_home, EEG_STREAM_TIMEOUT_SECONDS=str(SECONDS)) as (url, _):
+    with serve_process(bento, EEG_STREAM_TIMEOUT_SECONDS=str(SECONDS)) as (url, _):
         yield url
 
 
@@ -140,12 +140,12 @@ class Client:
 
 
 def test_over_a_rollout_behind_traefik_no_row_is_lost_and_none_answered_twice(
-    trained_home: Path, tmp_path: Path
+    bento: Path, tmp_path: Path
 ) -> None:
     enough = threading.Event()
     with (
-        serve(trained_home) as (old, process),
-        serve(trained_home) as (new, _),
+        serve_process(bento) as (old, process),
+        serve_process(bento) as (new, _),
         traefik(tmp_path, [old, new], SECONDS) as proxied,
         ThreadPoolExecutor(STREAMS) as threads,
     ):

@@ -25,7 +25,7 @@ from eeg_letters.labels import LabelKind, Labels
 from eeg_letters.models import MODELS
 from eeg_letters.serving.telemetry.metrics import Metrics
 from eeg_letters.settings import read_settings
-from tests.conftest import ROOT, free_port, full_memory, samples, serve
+from tests.conftest import ROOT, free_port, full_memory, samples, serve_process
 from tests.serving.telemetry.traceparents import INVALID_TRACEPARENTS, TRACEPARENT
 
 ROW = [12345.678] + [1.0] * 159
@@ -37,8 +37,11 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def client(trained_home: Path, log: Path) -> Iterator[httpx.Client]:
-    with serve(trained_home, log=log) as (url, _), httpx.Client(base_url=url, timeout=30) as client:
+def client(bento: Path, log: Path) -> Iterator[httpx.Client]:
+    with (
+        serve_process(bento, log=log) as (url, _),
+        httpx.Client(base_url=url, timeout=30) as client,
+    ):
         yield client
 
 
@@ -199,7 +202,7 @@ def alerts() -> list[str]:
 
 
 def test_prometheus_scrapes_it_and_finds_what_the_alerts_are_about(
-    trained_home: Path, tmp_path: Path
+    bento: Path, tmp_path: Path
 ) -> None:
     # Some are of a database.
     settings = {"EEG_DATABASE": f"sqlite:///{tmp_path / 'letters.sqlite'}"}
@@ -208,7 +211,7 @@ def test_prometheus_scrapes_it_and_finds_what_the_alerts_are_about(
     engine.dispose()
     settings |= {"EEG_LOG_FORMAT": "text", "EEG_MAX_CONCURRENCY": "1"}
     with (
-        serve(trained_home, log=tmp_path / "log", **settings) as (url, _),
+        serve_process(bento, log=tmp_path / "log", **settings) as (url, _),
         scraping(url, tmp_path) as prometheus,
     ):
         for _ in range(3):
@@ -314,9 +317,9 @@ def test_probes_are_not_logged(client: httpx.Client, log: Path) -> None:
     assert "a-probe" not in text
 
 
-def test_logs_can_be_text_for_people(trained_home: Path, tmp_path: Path) -> None:
+def test_logs_can_be_text_for_people(bento: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with serve(trained_home, log=log, EEG_LOG_FORMAT="text") as (url, _):
+    with serve_process(bento, log=log, EEG_LOG_FORMAT="text") as (url, _):
         httpx.get(f"{url}/score")
     assert re.search(r"^\d\d:\d\d:\d\d GET /score 200 \d+\.\d ms$", log.read_text(), re.MULTILINE)
 

@@ -29,7 +29,7 @@ from tests.conftest import (
     full_memory,
     large_request,
     run_python,
-    serve,
+    serve_process,
 )
 from tests.serving.telemetry.traceparents import INVALID_TRACEPARENTS, PARENT, TRACE
 
@@ -134,11 +134,11 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def client(trained_home: Path, log: Path, collector: Collector) -> Iterator[httpx.Client]:
+def client(bento: Path, log: Path, collector: Collector) -> Iterator[httpx.Client]:
     """A client of a service that has memory for one large request and is traced."""
     with (
-        serve(
-            trained_home,
+        serve_process(
+            bento,
             log=log,
             EEG_MAX_CONCURRENCY="1",
             OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
@@ -319,10 +319,10 @@ def test_nothing_malformed_of_a_tracestate_is_logged(
     assert "secret state" not in log.read_text()
 
 
-def test_a_name_and_a_sampler_can_be_set(trained_home: Path, collector: Collector) -> None:
+def test_a_name_and_a_sampler_can_be_set(bento: Path, collector: Collector) -> None:
     never, always = "cd" * 16, "ef" * 16
-    with serve(
-        trained_home,
+    with serve_process(
+        bento,
         EEG_LOG_FORMAT="text",
         OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{collector.url}/of/traces",
         OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf",
@@ -342,11 +342,11 @@ def test_a_name_and_a_sampler_can_be_set(trained_home: Path, collector: Collecto
 
 
 def test_requests_in_flight_at_the_end_are_sent_too(
-    trained_home: Path, collector: Collector, trace: str
+    bento: Path, collector: Collector, trace: str
 ) -> None:
     body = json.dumps({"rows": [[1.0] * 160]}).encode()
-    with serve(
-        trained_home,
+    with serve_process(
+        bento,
         OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
         OTEL_BSP_SCHEDULE_DELAY="600000",
     ) as (url, process):
@@ -374,10 +374,10 @@ def test_requests_in_flight_at_the_end_are_sent_too(
     ] == ["GET /score", "POST /predict"]
 
 
-def test_without_a_collector_nothing_is_traced(trained_home: Path, collector: Collector) -> None:
+def test_without_a_collector_nothing_is_traced(bento: Path, collector: Collector) -> None:
     before = collector.connections
-    with serve(
-        trained_home, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_SDK_DISABLED="true"
+    with serve_process(
+        bento, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_SDK_DISABLED="true"
     ) as (url, process):
         httpx.get(f"{url}/score")
         process.terminate()
@@ -400,7 +400,7 @@ def test_without_a_collector_nothing_is_traced(trained_home: Path, collector: Co
     ],
 )
 def test_what_tracing_cannot_follow_is_one_line_at_warning_and_keeps_no_prediction_from_starting(
-    trained_home: Path,
+    bento: Path,
     tmp_path: Path,
     collector: Collector,
     name: str,
@@ -410,7 +410,7 @@ def test_what_tracing_cannot_follow_is_one_line_at_warning_and_keeps_no_predicti
     before = collector.connections
     log = tmp_path / "log"
     variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, name: value}
-    with serve(trained_home, log=log, **variables) as (url, process):
+    with serve_process(bento, log=log, **variables) as (url, process):
         assert httpx.get(f"{url}/prediction/232").status_code == 200
         process.terminate()
         assert process.wait(20) == 0
@@ -480,7 +480,7 @@ def rejecting() -> Iterator[str]:
     ],
 )
 def test_a_dead_collector_does_no_harm_and_is_complained_of_in_a_few_lines(
-    trained_home: Path,
+    bento: Path,
     tmp_path: Path,
     collector: Callable[[], AbstractContextManager[str]],
     complaint: str,
@@ -488,8 +488,8 @@ def test_a_dead_collector_does_no_harm_and_is_complained_of_in_a_few_lines(
     log = tmp_path / "log"
     with (
         collector() as endpoint,
-        serve(
-            trained_home,
+        serve_process(
+            bento,
             log=log,
             OTEL_EXPORTER_OTLP_ENDPOINT=endpoint,
             OTEL_EXPORTER_OTLP_TIMEOUT="600",
