@@ -42,6 +42,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 serve: models ## Serve on HOST=127.0.0.1 PORT=3000; trains first if the store has no model; TEST= names the rows to serve; EEG_DATABASE= for one without a database
+	@$(BIN)/python -m eeg_letters.serving.listening $(call as_word,$(ADDRESS)) $(call quote,PORT)
 	@$(if $(filter $(OWN_DATABASE),$(value EEG_DATABASE)),mkdir -m 700 -p database)
 	@$(if $(HAS_DATABASE),EEG_DATABASE=$(call quote,EEG_DATABASE) $(BIN)/python -m eeg_letters.database upgrade)
 	@# Not shown: the address may have a password.

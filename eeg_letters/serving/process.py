@@ -15,6 +15,7 @@ import uvicorn
 
 from eeg_letters.errors import UserError
 from eeg_letters.serving.inference import load_inference
+from eeg_letters.serving.listening import BACKLOG, listen
 from eeg_letters.serving.start import OUT_OF_MEMORY, build_application, end
 from eeg_letters.serving.telemetry.logs import configure_logging
 from eeg_letters.settings import BENTO, DRAIN_SECONDS, read_settings
@@ -23,7 +24,6 @@ from eeg_letters.settings import BENTO, DRAIN_SECONDS, read_settings
 _DESCRIPTION = BENTO / "apis" / "schema.json"
 # As of `bentoml serve`.
 _PORT = "3000"
-_BACKLOG = 2048
 
 
 def serve() -> None:
@@ -41,7 +41,7 @@ def serve() -> None:
     config = uvicorn.Config(
         build_application(settings, inference, description),
         ws="none",
-        backlog=_BACKLOG,
+        backlog=BACKLOG,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -62,16 +62,10 @@ def _read_description() -> Any:
 
 
 def _listen(environment: Mapping[str, str]) -> socket.socket:
-    both = socket.has_dualstack_ipv6()
-    host = environment.get("BENTOML_HOST") or ("::" if both else "0.0.0.0")  # noqa: S104
+    every = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104
+    host = environment.get("BENTOML_HOST") or every
     port = environment.get("BENTOML_PORT") or _PORT
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server(
-            (host, int(port)),
-            family=family,
-            backlog=_BACKLOG,
-            dualstack_ipv6=both and family == socket.AF_INET6,
-        )
-    except (OSError, OverflowError, ValueError) as error:
+        return listen(host, port)
+    except UserError as error:
         raise UserError(f"BENTOML_HOST={host}, BENTOML_PORT={port}: {error}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,15 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import PROCESS_COMMAND, ROOT, make_serve, process_environment, serve
+from tests.conftest import (
+    PROCESS_COMMAND,
+    ROOT,
+    environment,
+    make_command,
+    make_serve,
+    process_environment,
+    serve,
+)
 from tests.serving.test_connection import answer, connect
 
 # Serves as the image does, in a network of its own, and says which addresses get an answer.
@@ -109,6 +118,48 @@ def test_make_serve_takes_another_address_and_its_name(trained_home: Path) -> No
         assert status(url, "127.0.0.3")[0] == 421
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{url.replace('127.0.0.2', '127.0.0.1')}/readyz")
+
+
+def cannot_serve(home: Path, *variables: str) -> str:
+    """What `make serve` says where it cannot listen; it is no more than a sentence."""
+    made = subprocess.run(
+        [*make_command("serve"), *variables],
+        cwd=ROOT,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert made.returncode != 0
+    assert made.stdout == ""
+    sentence, of_make = made.stderr.splitlines()
+    assert of_make.startswith("make: ***")
+    return sentence
+
+
+@pytest.mark.parametrize(
+    ("variable", "reason"),
+    [
+        ("PORT=http", "the port is no number"),
+        ("PORT=65536", "a port is at most 65535"),
+        ("HOST=192.0.2.1", "Cannot assign requested address"),
+        ("HOST=é..x", "encoding of hostname failed"),
+    ],
+)
+def test_make_serve_ends_with_a_sentence_where_it_cannot_listen(
+    trained_home: Path, variable: str, reason: str
+) -> None:
+    sentence = cannot_serve(trained_home, variable)
+    assert variable in sentence
+    assert sentence.endswith(reason)
+
+
+def test_make_serve_on_a_port_that_is_taken_ends_with_a_sentence(trained_home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        sentence = cannot_serve(trained_home, f"PORT={port}")
+    assert sentence == f"eeg-letters: HOST=127.0.0.1, PORT={port}: Address already in use"
 
 
 @pytest.mark.parametrize(
