@@ -103,6 +103,27 @@ class Interrupted:
         return np.stack([np.sin(2 * np.pi * 10 * kept), kept])
 
 
+class Halved(Interrupted):
+    """A board that loses every other sample."""
+
+    def get_current_board_data(self, n_samples: int) -> NDArray[np.float64]:
+        self.looks += 1
+        kept = np.arange(0, self.looks / 8, 2 / self.rate)[-n_samples:]
+        return np.stack([np.sin(2 * np.pi * 10 * kept), kept])
+
+
+def test_a_board_that_loses_too_many_samples_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(brainflow, "RATE", 200)
+    monkeypatch.setattr(brainflow, "_SILENT_SECONDS", 0.2)
+
+    async def follow() -> None:
+        async for row in brainflow._rows("board", Halved(), 0, 1, [(8, 12)], [0]):
+            pytest.fail(f"a row of {row.values}")
+
+    with pytest.raises(LiveError, match="board: of 250 samples a second only 125 come"):
+        asyncio.run(follow())
+
+
 def test_no_row_tells_of_a_time_in_which_samples_were_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(brainflow, "RATE", 200)
 

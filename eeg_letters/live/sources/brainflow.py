@@ -186,7 +186,7 @@ async def _rows(
     sampling_rate = shim.get_sampling_rate(identity)
     n_samples = round(window * sampling_rate)
     channels, stamps = shim.get_eeg_channels(identity), shim.get_timestamp_channel(identity)
-    due = heard = loop.time()
+    due = heard = told = loop.time()
     last = 0.0
     skipped = 0
     while True:
@@ -206,11 +206,15 @@ async def _rows(
             raise LiveError(f"{where}: no sample for {_SILENT_SECONDS} s")
         else:
             continue
-        if samples.shape[1] < n_samples:
-            continue
-        if stamp - float(samples[stamps][0]) > _STRETCHED * window:
-            skipped += 1
-        else:
+        is_full, covered = samples.shape[1] == n_samples, stamp - float(samples[stamps][0])
+        if is_full and covered <= _STRETCHED * window:
             powers = band_powers(np.asarray(samples[channels]), sampling_rate, bands).ravel()
             yield Row(powers[order].tolist(), time=stamp, skipped=skipped)
-            skipped = 0
+            skipped, told = 0, loop.time()
+        elif loop.time() - told > _SILENT_SECONDS + _STRETCHED * window:
+            raise LiveError(
+                f"{where}: of {sampling_rate} samples a second only"
+                f" {(samples.shape[1] - 1) / covered:.0f} come, too few for band powers"
+            )
+        else:
+            skipped += is_full
