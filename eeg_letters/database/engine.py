@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from eeg_letters.errors import DatabaseError, DatabaseFailed
@@ -20,6 +20,8 @@ CONNECT_SECONDS = 3
 # How long SQLite waits for another process that writes.
 _BUSY_SECONDS = 5
 _RETRY_SECONDS = 0.01
+# Of SQLite's machine, between two looks at the clock: a millisecond at most.
+_STEPS = 10_000
 # Of a process that serves; one more connection keeps answers, one is for what clients write, and
 # one for scores.
 MOST_READERS = 4
@@ -81,6 +83,29 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """A connection in a transaction that writes, committed at the end unless an error ends it."""
     with engine.execution_options(writes=True).begin() as connection:
         yield connection
+
+
+@contextmanager
+def limited(connection: Connection, seconds: float) -> Iterator[None]:
+    """Ends what a connection in a transaction is asked after a while, when nobody waits for it.
+
+    Raises
+    ------
+    sqlalchemy.exc.OperationalError
+        Where it takes longer.
+    """
+    if connection.dialect.name == "postgresql":
+        # A setting takes no parameters, and ends with the transaction.
+        connection.execute(text(f"SET LOCAL statement_timeout = {round(seconds * 1000)}"))
+        yield
+        return
+    until = time.monotonic() + seconds
+    driver: Any = connection.connection.driver_connection
+    driver.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
+    try:
+        yield
+    finally:
+        driver.set_progress_handler(None, _STEPS)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, false, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Row, and_, false, or_, select
 
 from eeg_letters.database.answered import Floats, Served, from_bytes
 from eeg_letters.database.kept import load_served, stored_powers
@@ -138,13 +138,6 @@ def spelled_classes(labels: Labels) -> dict[str, int]:
     """Each class by its label as text, and by its name."""
     by_label = {str(value): place for place, value in enumerate(labels.values)}
     return by_label | {name: place for place, name in enumerate(labels.names)}
-
-
-def limit_time(connection: Connection, seconds: float) -> None:
-    """End what this transaction asks of PostgreSQL after a while, when nobody waits for it."""
-    if connection.dialect.name == "postgresql":
-        # A setting takes no parameters.
-        connection.execute(text(f"SET LOCAL statement_timeout = {round(seconds * 1000)}"))
 
 
 def newest(

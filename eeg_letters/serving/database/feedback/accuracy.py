@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from eeg_letters.database.log import ServedByNumber, limit_time
+from eeg_letters.database.engine import limited
+from eeg_letters.database.log import ServedByNumber
 from eeg_letters.database.truths import (
     Accuracy,
     Key,
@@ -49,8 +50,8 @@ def build_accuracy(access: Access, known: ServedByNumber, gate: Gate) -> Answer:
             gate(request, Scope.LOG)
 
         def count(connection: Connection) -> list[Accuracy]:
-            limit_time(connection, SECONDS)
-            return BY[by](connection, known, since)
+            with limited(connection, SECONDS):
+                return BY[by](connection, known, since)
 
         try:
             async with asyncio.timeout(SECONDS):

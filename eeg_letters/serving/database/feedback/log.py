@@ -10,14 +10,8 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from eeg_letters.database.log import (
-    Kept,
-    ServedByNumber,
-    Wanted,
-    limit_time,
-    newest,
-    of_request,
-)
+from eeg_letters.database.engine import limited
+from eeg_letters.database.log import Kept, ServedByNumber, Wanted, newest, of_request
 from eeg_letters.database.times import to_iso
 from eeg_letters.errors import Problem
 from eeg_letters.labels import Labels
@@ -73,12 +67,12 @@ def build_log(access: Access, known: ServedByNumber, gate: Gate) -> Answer:
         limit, after = limit_of(parameters, DEFAULT_ENTRIES), after_of(parameters)
 
         def read(connection: Connection) -> Response:
-            limit_time(connection, SECONDS)
             classes = None if label is None else known.classes(connection, label)
             if classes is not None and not classes:
                 raise refused(f"label is {quoted(label)}, which is no class of any model.")
             wanted = Wanted(since, session, classes, familiar)
-            rows = newest(connection, known, wanted, limit + 1, after)
+            with limited(connection, SECONDS):
+                rows = newest(connection, known, wanted, limit + 1, after)
             return _page(rows, limit, [orjson.dumps(_entry(row)) for row in rows[:limit]])
 
         return await access.read(read)
@@ -122,8 +116,8 @@ def build_request_log(
             raise Problem(HTTPStatus.NOT_FOUND, "The path has no request id.")
 
         def read(connection: Connection) -> Response:
-            limit_time(connection, SECONDS)
-            rows = of_request(connection, known, request_id, limit + 1, after, wanted)
+            with limited(connection, SECONDS):
+                rows = of_request(connection, known, request_id, limit + 1, after, wanted)
             if not rows and after is None:
                 of_row = "" if wanted is None else f", row {wanted},"
                 raise Problem(
