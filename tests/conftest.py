@@ -6,6 +6,7 @@ import csv
 import fcntl
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -34,6 +35,12 @@ CGROUPS = Path("/sys/fs/cgroup")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # How Chromium begins to complain of a request, and of a connection, that fails.
 FAILURES = ("Failed to load resource", "WebSocket connection to")
+
+
+def pytest_configure() -> None:
+    """Let what tests start hear Ctrl-C, which a shell's jobs in the background ignore."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def environment(home: Path, **settings: str) -> dict[str, str]:
