@@ -117,10 +117,10 @@ class PostgreSQL:
         self._process.wait(30)
 
     def stop(self) -> None:
-        """End it, whatever is connected."""
+        """End it at once, whatever is connected."""
         assert self._process is not None
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(signal.SIGQUIT)
             self._process.wait(30)
         self._log.close()
 
