@@ -67,11 +67,11 @@ def build_log(access: Access, known: ServedByNumber, gate: Gate) -> Answer:
         limit, after = limit_of(parameters, DEFAULT_ENTRIES), after_of(parameters)
 
         def read(connection: Connection) -> Response:
-            classes = None if label is None else known.classes(connection, label)
-            if classes is not None and not classes:
-                raise refused(f"label is {quoted(label)}, which is no class of any model.")
-            wanted = Wanted(since, session, classes, familiar)
             with limited(connection, SECONDS):
+                classes = None if label is None else known.classes(connection, label)
+                if classes is not None and not classes:
+                    raise refused(f"label is {quoted(label)}, which is no class of any model.")
+                wanted = Wanted(since, session, classes, familiar)
                 rows = newest(connection, known, wanted, limit + 1, after)
             return _page(rows, limit, [orjson.dumps(_entry(row)) for row in rows[:limit]])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -10,14 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, text, update
 
 from eeg_letters.database.answered import Served, to_bytes
 from eeg_letters.database.engine import writing
 from eeg_letters.database.tables import predictions, recording_rows, recordings, served
 from eeg_letters.labels import LabelKind, Labels
 from eeg_letters.models import MODELS
-from tests.serving.database.feedback.conftest import ROW, Service, serving
+from tests.postgresql import PostgreSQL
+from tests.serving.database.feedback.conftest import OPEN, ROW, Service, serving, with_tables
 from tests.shipped import FEATURES, SCHEMA
 
 
@@ -278,3 +280,32 @@ def test_one_row_of_a_request_alone(service: Service) -> None:
         response = service.client.get(path, params={"row": row})
         assert response.status_code == status
         assert words in response.json()["detail"]
+
+
+def test_no_query_goes_on_once_nobody_waits_for_it(
+    trained_home: Path, postgresql_server: PostgreSQL, tmp_path: Path
+) -> None:
+    address = with_tables(postgresql_server.create())
+    waiting = text(
+        "SELECT query FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+
+    def queries(service: Service) -> list[str]:
+        with service.engine.connect() as connection:
+            return list(connection.execute(waiting).scalars())
+
+    paths = ("/predictions/log", "/predictions/log/x", "/accuracy")
+    with (
+        serving(trained_home, address, tmp_path / "log", **OPEN) as service,
+        writing(service.engine) as connection,
+        ThreadPoolExecutor() as pool,
+    ):
+        connection.execute(text("LOCK TABLE predictions IN ACCESS EXCLUSIVE MODE"))
+        asked = [pool.submit(service.client.get, path) for path in paths]
+        deadline = time.monotonic() + 30
+        while len(queries(service)) < len(paths):
+            assert time.monotonic() < deadline
+        assert [each.result().status_code for each in asked] == [503] * len(paths)
+        while queries(service):
+            assert time.monotonic() < deadline
