@@ -73,9 +73,10 @@ class Workers:
         if self._executor is not None:
             if kind is not None:
                 self._executor.shutdown(wait=False, cancel_futures=True)
-                # Nobody waits for the fits that have begun.
+                # Nobody waits for the fits that have begun. SIGTERM comes to them a second time, from
+                # the executor; where something handles it, as coverage does, that can be lost.
                 for process in multiprocessing.active_children():
-                    process.terminate()
+                    process.kill()
             self._executor.shutdown()
         self._folder.cleanup()
 

@@ -346,8 +346,18 @@ def output_of(terminal: int, process: subprocess.Popen[bytes]) -> Iterator[bytes
                 yield os.read(terminal, 65536)
             except OSError:  # Linux's way to say that no process has the other end open.
                 return
-    process.kill()
-    pytest.fail(f"train.py did not end within {SIGINT_SECONDS} s")
+    os.killpg(process.pid, signal.SIGABRT)  # Each process says where its threads are.
+    stacks = b""
+    while select.select([terminal], [], [], 5)[0]:
+        try:
+            stacks += os.read(terminal, 65536)
+        except OSError:
+            break
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    pytest.fail(
+        f"train.py did not end within {SIGINT_SECONDS} s\n{stacks.decode(errors='replace')}"
+    )
 
 
 def train_at_a_terminal(home: Path, *arguments: str | Path) -> tuple[subprocess.Popen[bytes], int]:
@@ -356,7 +366,7 @@ def train_at_a_terminal(home: Path, *arguments: str | Path) -> tuple[subprocess.
     process = subprocess.Popen(
         [sys.executable, "train.py", *map(str, arguments)],
         cwd=ROOT,
-        env=environment(home, TERM="xterm", COLUMNS="80"),
+        env=environment(home, TERM="xterm", COLUMNS="80", PYTHONFAULTHANDLER="1"),
         stdin=other_end,
         stdout=other_end,
         stderr=other_end,
