@@ -36,13 +36,13 @@ ENGINE ?= $(shell for engine in docker podman; do $$engine info >/dev/null 2>&1 
 # The image that is built, as an engine names it.
 BUILT = $(call quote,IMAGE):$(call quote,VERSION)
 
-.PHONY: help serve live models train report test test-training test-commands test-database test-page lint bento image audit release-check test-manifests test-headsets test-attack test-faults test-image test-v2 test-speed deploy local-image undeploy e2e version bench bench-keeping bench-live soak stalls lock clean
+.PHONY: help serve live can-listen models train report test test-training test-commands test-database test-page lint bento image audit release-check test-manifests test-headsets test-attack test-faults test-image test-v2 test-speed deploy local-image undeploy e2e version bench bench-keeping bench-live soak stalls lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-serve: models ## Serve on HOST=127.0.0.1 PORT=3000; trains first if the store has no model; TEST= names the rows to serve; EEG_DATABASE= for one without a database
-	@$(BIN)/python -m eeg_letters.serving.listening $(call as_word,$(ADDRESS)) $(call quote,PORT)
+serve: can-listen models ## Serve on HOST=127.0.0.1 PORT=3000; trains first if the store has no model; TEST= names the rows to serve; EEG_DATABASE= for one without a database
+	@$(CAN_LISTEN)
 	@$(if $(filter $(OWN_DATABASE),$(value EEG_DATABASE)),mkdir -m 700 -p database)
 	@$(if $(HAS_DATABASE),EEG_DATABASE=$(call quote,EEG_DATABASE) $(BIN)/python -m eeg_letters.database upgrade)
 	@# Not shown: the address may have a password.
@@ -72,6 +72,12 @@ STREAMS = ws://$(IN_URL):$(value PORT)/live
 
 live: $(VENV)/train.done ## Show what the service of make serve answers to SOURCE=replay:data/test.json, lsl:NAME, cortex or brainflow:BOARD
 	@exec $(BIN)/python -m eeg_letters.live $(call quote,SOURCE) $(call as_word,$(STREAMS))
+
+# Asked before models are trained, and again once they are.
+CAN_LISTEN = $(BIN)/python -m eeg_letters.serving.listening $(call as_word,$(ADDRESS)) $(call quote,PORT)
+
+can-listen: $(VENV)/train.done
+	@$(CAN_LISTEN)
 
 models: $(VENV)/train.done
 	@$(BIN)/python -m eeg_letters.scoring.store; status=$$?; \

@@ -156,10 +156,12 @@ def test_make_serve_ends_with_a_sentence_where_it_cannot_listen(
     assert sentence.endswith(reason)
 
 
-def test_make_serve_on_a_port_that_is_taken_ends_with_a_sentence(trained_home: Path) -> None:
+def test_make_serve_on_a_port_that_is_taken_ends_with_a_sentence_and_trains_nothing(
+    tmp_path: Path,
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        sentence = cannot_serve(trained_home, f"PORT={port}")
+        sentence = cannot_serve(tmp_path, f"PORT={port}")
     assert sentence == f"eeg-letters: HOST=127.0.0.1, PORT={port}: Address already in use"
 
 
