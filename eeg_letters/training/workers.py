@@ -73,8 +73,8 @@ class Workers:
         if self._executor is not None:
             if kind is not None:
                 self._executor.shutdown(wait=False, cancel_futures=True)
-                # Nobody waits for the fits that have begun. SIGTERM comes to them a second time, from
-                # the executor; where something handles it, as coverage does, that can be lost.
+                # Nobody waits for the fits that have begun. The executor sends a second SIGTERM;
+                # what handles the first, as coverage does, may never end then.
                 for process in multiprocessing.active_children():
                     process.kill()
             self._executor.shutdown()
