@@ -6,9 +6,11 @@ import asyncio
 import re
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
+from brainflow.board_shim import BoardIds, BoardShim, BrainFlowInputParams
 from numpy.typing import NDArray
 
 from eeg_letters.errors import LiveError, UserError
@@ -52,6 +54,21 @@ def test_rows_have_the_features_of_a_model_in_its_order() -> None:
     c3_alpha, fz_theta, fz_alpha, c3_theta = row.values
     assert fz_theta > 100 * fz_alpha
     assert c3_alpha > 100 * c3_theta
+
+
+def test_what_another_board_measured_is_played(tmp_path: Path) -> None:
+    file = tmp_path / "measured.csv"
+    board = BoardShim(BoardIds.SYNTHETIC_BOARD.value, BrainFlowInputParams())
+    board.prepare_session()
+    board.start_stream(streamer_params=f"file://{file}:w")
+    while board.get_board_data_count() < 3 * BoardShim.get_sampling_rate(board.get_board_id()):
+        time.sleep(0.05)
+    board.stop_stream()
+    board.release_session()
+    played = f"playback_file,file={file},master_board={BoardIds.SYNTHETIC_BOARD.value}"
+    source, rows = asyncio.run(first_rows(3, asked=Asked(("Fz",), ("theta",)), board=played))
+    assert source.names == ("Fz/theta",)
+    assert all(row.values[0] > 0 for row in rows)
 
 
 def test_electrodes_that_a_board_lacks_are_named() -> None:

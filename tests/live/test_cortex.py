@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
@@ -37,9 +38,12 @@ class Cortex:
         self.headset: str | None = None
         self.granted = False
         # Sent while the stream goes on, after some samples.
-        self.then: list[dict[str, Any]] = []
+        self.then: list[Any] = []
         self.n_samples = 5
         self.exchanged: dict[str, Any] = {}
+        # Whether it asks after its samples if the client is there, and whether that is answered.
+        self.asks = self.asked = False
+        self.has_asked = threading.Event()
 
     def answer(self, method: str, params: dict[str, Any]) -> Any:
         """Result or error of a request."""
@@ -119,6 +123,11 @@ class Cortex:
                 connection.send(json.dumps(sample))
             for message in self.then:
                 connection.send(json.dumps(message))
+            if self.asks:
+                # The first ping may be read with the samples.
+                self.asked = connection.ping().wait(10) and connection.ping().wait(10)
+                self.has_asked.set()
+                connection.recv()
 
 
 @contextmanager
@@ -232,16 +241,39 @@ def test_what_cortex_refuses_is_told(method: str, said: Any, told: str) -> None:
             r"The headset is lost\. \(103\)",
         ),
         ([{"pow": [1.5], "sid": SESSION, "time": 1.5}], "a row that has not the 4 columns"),
+        ([{"pow": ["1.5"] * 4, "sid": SESSION}], "a row with a value that is no number"),
+        ([[1.5] * 4], "a message that is no object"),
     ],
-    ids=["closed", "stopped", "headset lost", "narrow"],
+    ids=["closed", "stopped", "headset lost", "narrow", "text", "list"],
 )
-def test_a_stream_that_ends_is_told_after_its_last_row(
-    then: list[dict[str, Any]], told: str
-) -> None:
+def test_a_stream_that_ends_is_told_after_its_last_row(then: list[Any], told: str) -> None:
     of = Cortex()
     of.then = then
     with served(of) as url, pytest.raises(LiveError, match=told):
         asyncio.run(all_rows(url, n_rows=6))
+
+
+def test_a_value_that_is_missing_is_no_number() -> None:
+    of = Cortex()
+    of.then = [{"pow": [None, 1.5, 2.5, 3.5], "sid": SESSION, "time": 1.5}]
+    with served(of) as url:
+        _, rows = asyncio.run(all_rows(url, n_rows=6))
+    np.testing.assert_array_equal(rows[-1].values, [np.nan, 1.5, 2.5, 3.5])
+
+
+def test_a_session_outlives_a_while_in_which_nobody_takes_its_rows() -> None:
+    of = Cortex()
+    of.asks, of.n_samples = True, 200
+
+    async def come_back(url: str) -> list[Row]:
+        async with cortex.open_cortex(url, cortex.ask_credentials(), None) as source:
+            await asyncio.to_thread(of.has_asked.wait, 30)
+            return [await anext(source.rows) for _ in range(of.n_samples)]
+
+    with served(of) as url:
+        rows = asyncio.run(come_back(url))
+    assert of.asked
+    assert [row.values[0] for row in rows] == list(range(200))
 
 
 def test_wrong_credentials_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from eeg_letters.errors import LiveError, UserError
 from eeg_letters.labels import listed
 from eeg_letters.live.sources.powers import BANDS, WINDOW_SECONDS, band_powers
-from eeg_letters.live.sources.rows import Row, Source, needing, places
+from eeg_letters.live.sources.rows import Row, Source, kept, needing, places
 from eeg_letters.schema import Features
 
 RATE = 8
@@ -77,8 +77,10 @@ async def open_board(
         # Below Python 3.12 it imports what is deprecated.
         warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
         BoardShim.disable_board_logger()
-    shim = BoardShim(identity, parameters)
     try:
+        shim = BoardShim(identity, parameters)
+        # Of what is played or streamed, the board that measured it.
+        identity = shim.get_board_id()
         names = _electrodes(BoardShim, identity)
         features = wanted or _features(asked.electrodes or names, asked.bands)
         bands = _bands(where, features.band_names)
@@ -87,11 +89,8 @@ async def open_board(
     except BrainFlowError as error:
         raise LiveError(f"{where}: it cannot be opened: {error}") from None
     try:
-        yield Source(
-            features.names,
-            _rows(where, shim, identity, window, list(bands.values()), order),
-            window,
-        )
+        async with kept(_rows(where, shim, identity, window, list(bands.values()), order)) as rows:
+            yield Source(features.names, rows, window)
     finally:
         await asyncio.to_thread(_stop, shim)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import math
 import os
 import sys
 from collections import deque
@@ -18,7 +19,7 @@ from websockets.asyncio.client import connect as open_socket
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from eeg_letters.errors import LiveError, UserError
-from eeg_letters.live.sources.rows import Row, Source, places
+from eeg_letters.live.sources.rows import Row, Source, kept, places
 from eeg_letters.schema import Features, find_band_powers
 
 CORTEX_URL = "wss://localhost:6868"
@@ -107,7 +108,8 @@ async def open_cortex(
         if features is None:
             raise LiveError(f"{where}: its columns tell no electrode and band")
         order = places(f"{where}, {headset}", names, features)
-        yield Source(features.names, _rows(cortex, order, len(names)), _WINDOW_SECONDS)
+        async with kept(_rows(cortex, order, len(names))) as rows:
+            yield Source(features.names, rows, _WINDOW_SECONDS)
 
 
 class _Cortex:
@@ -145,13 +147,15 @@ class _Cortex:
     async def _receive(self) -> dict[str, Any]:
         try:
             async with asyncio.timeout(_SILENT_SECONDS):
-                message: dict[str, Any] = orjson.loads(await self._socket.recv(decode=False))
+                message: Any = orjson.loads(await self._socket.recv(decode=False))
         except TimeoutError:
             raise LiveError(f"{self.where}: nothing for {_SILENT_SECONDS} s") from None
         except ConnectionClosed as error:
             raise LiveError(f"{self.where}: the connection is lost: {error}") from None
         except orjson.JSONDecodeError:
             raise LiveError(f"{self.where}: a message that is no JSON") from None
+        if not isinstance(message, dict):
+            raise LiveError(f"{self.where}: a message that is no object")
         warning = message.get("warning")
         if warning is not None and warning.get("code") in _FINAL_WARNINGS:
             said = warning.get("message")
@@ -224,4 +228,8 @@ async def _rows(cortex: _Cortex, order: list[int], n_columns: int) -> AsyncGener
         values = sample["pow"]
         if not isinstance(values, list) or len(values) != n_columns:
             raise LiveError(f"{cortex.where}: a row that has not the {n_columns} columns")
-        yield Row([values[place] for place in order], time=sample.get("time"))
+        # JSON has no form for what is not a number.
+        numbers = [math.nan if value is None else value for value in values]
+        if not all(isinstance(number, int | float) for number in numbers):
+            raise LiveError(f"{cortex.where}: a row with a value that is no number")
+        yield Row([numbers[place] for place in order], time=sample.get("time"))

@@ -10,7 +10,7 @@ from typing import Any
 
 from eeg_letters.errors import LiveError
 from eeg_letters.labels import listed
-from eeg_letters.live.sources.rows import Row, Source, needing, places
+from eeg_letters.live.sources.rows import Row, Source, kept, needing, places
 from eeg_letters.schema import Features, find_band_powers
 
 # What waits for an outlet cannot be interrupted, so it waits a second at a time.
@@ -64,7 +64,8 @@ async def open_lsl(name: str, wanted: Features | None) -> AsyncIterator[Source]:
                 f" {listed(labels) or 'none has one'}"
             )
         order = places(where, labels, features)
-        yield Source(features.names, _rows(where, pylsl, inlet, order), _WINDOW_SECONDS)
+        async with kept(_rows(where, pylsl, inlet, order)) as rows:
+            yield Source(features.names, rows, _WINDOW_SECONDS)
     finally:
         await asyncio.to_thread(inlet.close_stream)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import contextmanager
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,6 +13,9 @@ from eeg_letters.errors import LiveError
 from eeg_letters.labels import listed
 from eeg_letters.montage import canonical_name, modern_name
 from eeg_letters.schema import Features, parse_band_power
+
+# Six minutes at eight rows a second.
+MOST_KEPT = 2880
 
 
 class Row(NamedTuple):
@@ -54,6 +59,49 @@ class Source:
     names: tuple[str, ...]
     rows: AsyncGenerator[Row, None]
     window: float = 0
+
+
+@asynccontextmanager
+async def kept(rows: AsyncGenerator[Row, None]) -> AsyncIterator[AsyncGenerator[Row, None]]:
+    """Take rows as they come, and keep them until somebody reads them.
+
+    For sources that cannot wait while the service is away. Of more than `MOST_KEPT` the oldest are
+    lost, which the next one tells.
+    """
+    waiting: deque[Row] = deque()
+    more = asyncio.Event()
+    lost = 0
+
+    async def take() -> None:
+        nonlocal lost
+        try:
+            async with aclosing(rows):
+                async for row in rows:
+                    if len(waiting) == MOST_KEPT:
+                        lost += waiting.popleft().skipped + 1
+                    waiting.append(row)
+                    more.set()
+        finally:
+            more.set()
+
+    async def give() -> AsyncGenerator[Row, None]:
+        nonlocal lost
+        while waiting or not taking.done():
+            if not waiting:
+                more.clear()
+                await more.wait()
+                continue
+            row = waiting.popleft()
+            skipped, lost = row.skipped + lost, 0
+            yield row._replace(skipped=skipped)
+        taking.result()
+
+    taking = asyncio.create_task(take())
+    try:
+        yield give()
+    finally:
+        taking.cancel()
+        await asyncio.gather(taking, return_exceptions=True)
 
 
 def places(where: str, names: Sequence[str], wanted: Features) -> list[int]:
