@@ -55,13 +55,14 @@ def label_column(classes: tuple[str, ...]) -> tuple[str, Labels]:
 def cue_order(
     classes: tuple[str, ...], rounds: int, generator: np.random.Generator
 ) -> list[tuple[str, ...]]:
-    """Every class once a round, at random, and none twice in a row.
+    """Every class once a round, at random, and of three or more none twice in a row.
 
-    In blocks, what drifts with time would look like the classes.
+    In blocks, what drifts with time would look like the classes. Of two, the one could always be
+    told from the other if none came twice in a row.
     """
     order: list[tuple[str, ...]] = []
     while len(order) < rounds:
         shown = tuple(classes[place] for place in generator.permutation(len(classes)))
-        if not order or shown[0] != order[-1][-1]:
+        if not order or len(classes) == 2 or shown[0] != order[-1][-1]:
             order.append(shown)
     return order

@@ -21,6 +21,12 @@ class Prompter:
         self._rows = 0
         self._shown: str | None = None
 
+    @property
+    def place(self) -> str:
+        """Which cue of how many is shown."""
+        shown_round, cue = divmod(self._number, self._classes)
+        return f"round {shown_round + 1} of {self._rounds}, cue {cue + 1} of {self._classes}"
+
     def wait(self) -> None:
         """Tell that no row has come yet."""
         self._shown = None
@@ -37,15 +43,23 @@ class Prompter:
     def __rich__(self) -> RenderableType:
         if self._shown is None:
             return Text("waiting for the first row")
-        shown_round, cue = divmod(self._number, self._classes)
         return Group(
             Text(),
             large(self._shown, "dim" if self._shown == _RESTING else "bold"),
             Text(),
-            Text(
-                f"round {shown_round + 1} of {self._rounds}, cue {cue + 1} of {self._classes};"
-                f" {self._rows} rows",
-                "dim",
-                justify="center",
-            ),
+            Text(f"{self.place}; {self._rows} rows", "dim", justify="center"),
         )
+
+
+class PrintedPrompter(Prompter):
+    """A line for each class that is to be thought of, where there is no terminal to draw on."""
+
+    def rest(self, number: int, rows: int) -> None:
+        """Print the cross."""
+        super().rest(number, rows)
+        print(_RESTING, flush=True)
+
+    def show(self, name: str) -> None:
+        """Print a class, and which cue it is."""
+        super().show(name)
+        print(f"{name}  {self.place}", flush=True)

@@ -290,7 +290,11 @@ def test_a_board_is_recorded_by_cue_until_it_is_interrupted(tmp_path: Path) -> N
         printed, told = process.communicate(timeout=60)
     assert (process.returncode, told) == (130, "eeg_letters.live: interrupted\n")
     recording = read_any(path)
-    assert printed == f"{path}: {len(recording)} rows of 1 cues, 3 classes\n"
+    *cues, last = printed.splitlines()
+    assert last == f"{path}: {len(recording)} rows of 1 cues, 3 classes"
+    # Nobody could have followed what is not shown.
+    assert cues[0] == "+"
+    assert cues[1] == f"{'ABCDEFGHI'[recording.labels[0]]}  round 1 of 10, cue 1 of 3"
     assert recording.columns == ("Line", "# Letter", "Cz/theta", "Cz/alpha", "C3/theta", "C3/alpha")
     assert len(set(recording.labels.tolist())) == 1
     assert recording.labels[0] in (0, 4, 8)

@@ -51,13 +51,14 @@ def test_classes_that_are_the_same_number_are_refused() -> None:
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 26])
-def test_each_class_comes_once_a_round_at_random_and_never_twice_in_a_row(n_classes: int) -> None:
+def test_each_class_comes_once_a_round_in_a_random_order(n_classes: int) -> None:
     classes = tuple(map(str, range(n_classes)))
     order = cue_order(classes, 50, np.random.default_rng(1))
     assert [Counter(shown) for shown in order] == [Counter(classes)] * 50
-    assert all(before != after for before, after in pairwise(chain.from_iterable(order)))
-    # Two classes that may not meet leave no choice.
-    assert len(set(order)) == {2: 1, 3: 6, 26: 50}[n_classes]
+    assert len(set(order)) == {2: 2, 3: 6, 26: 50}[n_classes]
+    repeated = sum(before == after for before, after in pairwise(chain.from_iterable(order)))
+    # Two classes that may not meet leave no choice: each could be told from the one before.
+    assert 15 < repeated < 35 if n_classes == 2 else repeated == 0
 
 
 class Screen(Prompter):
