@@ -20,11 +20,12 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from eeg_letters.errors import LiveError, OutputError, UserError
+from eeg_letters.live.addresses import without_password
 from eeg_letters.live.answers import Answer
 from eeg_letters.live.connecting import URL
 from eeg_letters.live.cues import cue_order, label_column, parse_classes
 from eeg_letters.live.following import follow
-from eeg_letters.live.prompter import Prompter
+from eeg_letters.live.prompter import PrintedPrompter, Prompter
 from eeg_letters.live.sources.brainflow import Asked
 from eeg_letters.live.sources.cortex import ask_credentials
 from eeg_letters.live.sources.opening import FORMS, Named, split
@@ -49,7 +50,7 @@ def drawn(what: RenderableType) -> Iterator[None]:
 
 def show(named: Named, url: str) -> None:
     """Follow a source, drawn on the terminal; the last state is printed."""
-    board = Board(f"{named} → {url}")
+    board = Board(f"{named} → {without_password(url)}")
     try:
         with drawn(board):
             asyncio.run(follow(named, url, board.begin, board.take))
@@ -84,7 +85,7 @@ def record_by_cue(named: Named, arguments: argparse.Namespace) -> None:
             with drawn(prompter):
                 await record(source, plan, take, prompter)
 
-    prompter = Prompter(plan)
+    prompter = Prompter(plan) if Console().is_terminal else PrintedPrompter(plan)
     try:
         asyncio.run(run())
     finally:

@@ -100,6 +100,9 @@ class Answer:
         None where the row was refused.
     refused : str or None
         What was wrong with the row; None where nothing was.
+    request_id : str or None
+        By which the row is found in the log, and feedback can be given; None where the service
+        does not tell.
     latency : float
         Seconds from the row's sending to its answer, reconnects included.
     document : dict
@@ -112,11 +115,12 @@ class Answer:
     familiar: bool | None
     decision: Decision | None
     refused: str | None
+    request_id: str | None
     latency: float
     document: dict[str, Any]
 
 
-def to_answer(document: dict[str, Any], latency: float) -> Answer:
+def to_answer(document: dict[str, Any], latency: float, request_id: str | None = None) -> Answer:
     """Make an answer of what a service sent.
 
     Raises
@@ -141,6 +145,7 @@ def to_answer(document: dict[str, Any], latency: float) -> Answer:
             decision["stable"],
         ),
         None if error is None else error.get("detail") or error["title"],
+        request_id,
         latency,
         document,
     )

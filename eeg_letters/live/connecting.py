@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Iterator, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
+from eeg_letters.errors import LiveError
 from eeg_letters.live.answers import Answer
 from eeg_letters.live.stream import Losses, RowLike, Stream
 
@@ -136,11 +137,14 @@ class BlockingStream:
         time: float | None = None,
     ) -> None:
         """Send a row; as `eeg_letters.live.stream.Stream.send`."""
+        if self._loop.is_closed():
+            raise LiveError("the stream was ended with its block")
         self._await(self._stream.send(row, id=id, label=label, time=time))
 
     def end(self) -> None:
         """No more rows: iteration ends with the last answer."""
-        self._loop.call_soon_threadsafe(self._stream.end)
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stream.end)
 
     @property
     def losses(self) -> Losses:
@@ -151,7 +155,9 @@ class BlockingStream:
         return self
 
     def __next__(self) -> Answer:
-        answer = self._await(self._next())
+        # What came before the end of the block stays to be read.
+        is_over = self._loop.is_closed()
+        answer = self._stream.next_left() if is_over else self._await(self._next())
         if answer is None:
             raise StopIteration
         return answer

@@ -6,19 +6,19 @@ import asyncio
 import http.client
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import orjson
 
 from eeg_letters.errors import LiveError
 from eeg_letters.labels import LETTERS, LabelKind, Labels
+from eeg_letters.live.addresses import models_address
 from eeg_letters.live.refusals import Waits, may_pass, reason
 from eeg_letters.scales import Scale
 from eeg_letters.schema import Features, Schema
 
 _ANSWER_SECONDS = 10
-_SCHEMES = {"ws": "http", "wss": "https"}
 
 
 async def served_schema(url: str, patience: float) -> Schema:
@@ -36,13 +36,13 @@ async def served_schema(url: str, patience: float) -> Schema:
     LiveError
         When it is not, refuses, or is something else.
     """
-    address = _models_of(url)
+    address, headers = models_address(url)
     loop = asyncio.get_running_loop()
     deadline = loop.time() + patience
     waits = Waits()
     while True:
         try:
-            content = await asyncio.to_thread(_get, address)
+            content = await asyncio.to_thread(_get, address, headers)
             break
         except urllib.error.HTTPError as error:
             why = reason(error.code, error.read())
@@ -60,21 +60,11 @@ async def served_schema(url: str, patience: float) -> Schema:
         raise LiveError(f"{address}: something else than the models of a service") from None
 
 
-def _models_of(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        # What is no number raises, too.
-        is_address = parts.scheme in _SCHEMES and parts.hostname and parts.port != 0
-    except ValueError:
-        is_address = False
-    if not is_address:
-        raise LiveError(f"{url}: no address of a WebSocket, such as ws://localhost:3000/live")
-    path = f"{parts.path.rpartition('/')[0]}/models"
-    return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, "", ""))
-
-
-def _get(address: str) -> bytes:
-    with urllib.request.urlopen(address, timeout=_ANSWER_SECONDS) as response:  # noqa: S310 HTTP
+def _get(address: str, headers: Mapping[str, str]) -> bytes:
+    request = urllib.request.Request(address)  # noqa: S310 HTTP
+    for name, value in headers.items():
+        request.add_unredirected_header(name, value)
+    with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS) as response:  # noqa: S310 HTTP
         content: bytes = response.read()
         return content
 

@@ -14,6 +14,7 @@ import orjson
 from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_socket
+from websockets.datastructures import Headers
 from websockets.exceptions import (
     ConnectionClosed,
     InvalidHandshake,
@@ -21,8 +22,10 @@ from websockets.exceptions import (
     InvalidStatus,
     InvalidURI,
 )
+from websockets.frames import CloseCode
 
 from eeg_letters.errors import LiveError
+from eeg_letters.live.addresses import without_password
 from eeg_letters.live.answers import Answer, to_answer
 from eeg_letters.live.refusals import Waits, asked_delay, is_final, may_pass, reason
 
@@ -32,6 +35,9 @@ _CLOSE_SECONDS = 1
 # Numbers that everybody's JSON has.
 MOST_ID = 2**53
 _TEXT_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+# Of a stream, by which it, and with a number each of its rows, is found in the log.
+_REQUEST_ID = "X-Request-ID"
+_MOST_REQUEST_ID = 108
 
 RowLike = Sequence[float] | NDArray[Any] | Mapping[str, float]
 
@@ -80,7 +86,12 @@ class Stream:
         self.losses = Losses()
         self.is_connected = False
         self._url = url
-        self._headers = headers
+        self._shown = without_password(url)
+        self._headers = Headers(headers)
+        self._asked_id = self._headers.get(_REQUEST_ID)
+        # That of the connection, and how many answers came on it.
+        self._request_id: str | None = None
+        self._n_answers = 0
         self._patience = patience
         self._rows: deque[_Row] = deque()
         # How many of them were sent on this connection.
@@ -148,7 +159,7 @@ class Stream:
         await self._room.acquire()
         try:
             if self._error is not None or self._ended:
-                raise self._error or LiveError(f"{self._url}: the stream was ended")
+                raise self._error or LiveError(f"{self._shown}: the stream was ended")
             identity = self._next if id is None else id
             document: dict[str, Any] = {"id": identity, "row": _plain(row)}
             if label is not None:
@@ -200,7 +211,22 @@ class Stream:
         return self
 
     async def __anext__(self) -> Answer:
-        answer = await self._answers.get()
+        return self._handed(await self._answers.get())
+
+    def next_left(self) -> Answer | None:
+        """The next answer of a stream that is closed; None after the last one.
+
+        Raises
+        ------
+        LiveError
+            After the last one, where the service took no more rows.
+        """
+        try:
+            return self._handed(self._answers.get_nowait())
+        except StopAsyncIteration:
+            return None
+
+    def _handed(self, answer: Answer | None) -> Answer:
         if answer is not None:
             return answer
         self._answers.put_nowait(None)  # For whoever asks again.
@@ -224,6 +250,10 @@ class Stream:
         deadline = loop.time() + self._patience
         while self._rows or not self._ended:
             asked = 0.0
+            if self._asked_id is not None and self._opened.is_set():
+                # Rows are numbered anew, and must not be taken for those before.
+                del self._headers[_REQUEST_ID]
+                self._headers[_REQUEST_ID] = f"{self._asked_id}.{self.losses.reconnects + 1}"
             try:
                 async with open_socket(
                     self._url,
@@ -237,40 +267,46 @@ class Stream:
                     self._opened.set()
                     await self._exchange(socket)
             except InvalidURI as error:
-                raise LiveError(f"{self._url}: no address of a WebSocket: {error.msg}") from None
+                raise LiveError(f"{self._shown}: no address of a WebSocket: {error.msg}") from None
             except ValueError as error:
-                raise LiveError(f"{self._url}: no address of a WebSocket: {error}") from None
+                raise LiveError(f"{self._shown}: no address of a WebSocket: {error}") from None
             except InvalidStatus as error:
                 status = error.response.status_code
                 why = reason(status, error.response.body)
                 if not may_pass(status):
-                    raise LiveError(f"{self._url} takes no stream: {why}") from None
+                    raise LiveError(f"{self._shown} takes no stream: {why}") from None
                 asked = asked_delay(error)
             except ConnectionClosed as error:
                 if error.rcvd is not None and is_final(error.rcvd.code):
-                    raise LiveError(f"{self._url} closed the stream: {error.rcvd}") from None
+                    raise LiveError(f"{self._shown} closed the stream: {error.rcvd}") from None
                 why = str(error)
             except (InvalidMessage, OSError) as error:
                 why = str(error) or "no answer"
             except InvalidHandshake as error:
-                raise LiveError(f"{self._url} takes no stream: {error}") from None
+                raise LiveError(f"{self._shown} takes no stream: {error}") from None
             if not self._rows and self._ended:
                 return
             delay = next(self._waits) + asked
             if not self._opened.is_set() and loop.time() + delay > deadline:
                 raise LiveError(
-                    f"{self._url}: no service within {self._patience:g} s: {why}"
+                    f"{self._shown}: no service within {self._patience:g} s: {why}"
                 ) from None
             await asyncio.sleep(delay)
 
     async def _exchange(self, socket: ClientConnection) -> None:
         # Ends with ConnectionClosed.
-        self._sent = 0
+        self._sent = self._n_answers = 0
+        if socket.response is not None:
+            self._request_id = socket.response.headers.get(_REQUEST_ID)
         self.is_connected = True
         sender = asyncio.create_task(self._send_on(socket))
         try:
             while True:
                 self._take(await socket.recv(decode=False))
+        except asyncio.CancelledError:
+            # Otherwise it would be closed as a fault of the client's.
+            await socket.close(CloseCode.GOING_AWAY)
+            raise
         finally:
             self.is_connected = False
             sender.cancel()
@@ -291,19 +327,25 @@ class Stream:
         except ConnectionClosed:
             return  # Whoever receives is told, too.
 
+    def _row_id(self, number: int) -> str | None:
+        if self._request_id is None:
+            return None
+        return f"{self._request_id[:_MOST_REQUEST_ID]}-{number}"
+
     def _take(self, message: Any) -> None:
         try:
             document = orjson.loads(message)
             identity = document["id"]
+            number, self._n_answers = self._n_answers, self._n_answers + 1
             if not self._rows or identity != self._rows[0].identity:
                 if identity in self._answered:
                     return
-                raise LiveError(f"{self._url}: an answer to row {identity}, which was not asked")
+                raise LiveError(f"{self._shown}: an answer to row {identity}, which was not asked")
             row = self._rows[0]
             latency = asyncio.get_running_loop().time() - row.since
-            answer = to_answer(document, latency)
+            answer = to_answer(document, latency, self._row_id(number))
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-            raise LiveError(f"{self._url}: something else than an answer to a row") from None
+            raise LiveError(f"{self._shown}: something else than an answer to a row") from None
         self._rows.popleft()
         self._sent -= 1
         self._answered.append(identity)
@@ -317,7 +359,9 @@ class Stream:
 def _is_id(given: int | str) -> bool:
     if isinstance(given, str):
         return _TEXT_ID.fullmatch(given) is not None
-    return 0 <= given < MOST_ID
+    # Others are equal to these, and are not written as they are.
+    is_whole = isinstance(given, int | np.integer) and not isinstance(given, bool)
+    return is_whole and 0 <= given < MOST_ID
 
 
 def _plain(row: RowLike) -> Any:

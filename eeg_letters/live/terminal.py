@@ -49,13 +49,14 @@ class Tally:
     right: dict[str, int] = field(default_factory=dict)
     _latencies: deque[float] = field(default_factory=lambda: deque(maxlen=_LAST_ANSWERS))
     _arrivals: deque[float] = field(default_factory=deque)
+    _begun: float | None = None
 
     def count(self, row: Row, answer: Answer) -> None:
         """Add a row and its answer."""
         now = time.monotonic()
+        self._begun = now if self._begun is None else self._begun
         self._arrivals.append(now)
-        while now - self._arrivals[0] > _LAST_SECONDS:
-            self._arrivals.popleft()
+        self._forget(now)
         self._latencies.append(answer.latency)
         self.answered += 1
         self.skipped += row.skipped
@@ -73,9 +74,15 @@ class Tally:
 
     def rate(self) -> float:
         """Rows a second, of the last seconds."""
-        if len(self._arrivals) < 2:
-            return 0
-        return (len(self._arrivals) - 1) / (self._arrivals[-1] - self._arrivals[0])
+        now, arrivals = time.monotonic(), self._arrivals
+        self._forget(now)
+        if self._begun is not None and now - self._begun >= _LAST_SECONDS:
+            return len(arrivals) / _LAST_SECONDS
+        return (len(arrivals) - 1) / (arrivals[-1] - arrivals[0]) if len(arrivals) > 1 else 0
+
+    def _forget(self, now: float) -> None:
+        while self._arrivals and now - self._arrivals[0] > _LAST_SECONDS:
+            self._arrivals.popleft()
 
     def latency(self, percent: float) -> float:
         """Milliseconds within which so many of the last answers came."""

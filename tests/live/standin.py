@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from queue import Queue
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed
@@ -26,6 +27,8 @@ class StandIn:
     ids: list[list[Any]] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
     tokens: list[str | None] = field(default_factory=list)
+    # By which codes connections were closed.
+    ended: Queue[int | None] = field(default_factory=Queue)
 
     def receive(self, connection: ServerConnection) -> dict[str, Any]:
         """The next row."""
@@ -98,6 +101,7 @@ def stand_in(*scripts: Script | Callable[..., Response], port: int = 0) -> Itera
         script: Any = left.pop(0) if len(left) > 1 else left[0]
         with suppress(ConnectionClosed):
             script(connection, standin)
+        standin.ended.put(connection.close_code)
 
     with serve(handle, "127.0.0.1", port, process_request=process, compression=None) as server:
         host, bound = server.socket.getsockname()[:2]

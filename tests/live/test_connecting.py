@@ -185,7 +185,8 @@ def test_a_stream_outlives_a_restart_of_the_service(
     with ExitStack() as stack:
         with conftest.serve(trained_home) as (url, _):
             rows = features_of(url, names)
-            live = stack.enter_context(connect(f"{url.replace('http', 'ws')}/live"))
+            address = f"{url.replace('http', 'ws')}/live"
+            live = stack.enter_context(connect(address, headers={"x-request-id": "take"}))
             for row in rows[:40]:
                 live.send(row)
             answers = [next(live) for _ in range(10)]
@@ -197,6 +198,13 @@ def test_a_stream_outlives_a_restart_of_the_service(
     assert [answer.id for answer in answers] == list(range(60))
     assert [answer.models["LDA"].letter for answer in answers] == names
     assert live.losses.reconnects == 1
+    # By connections, of which the second has an id of its own.
+    ids = [f"take.{answer.request_id}".rpartition(".")[2] for answer in answers]
+    n_again = ids.index("1-0")
+    assert [answer.request_id for answer in answers] == [
+        *(f"take-{number}" for number in range(n_again)),
+        *(f"take.1-{number}" for number in range(60 - n_again)),
+    ]
 
 
 def features_of(url: str, letters: Sequence[str]) -> list[list[float]]:
@@ -297,8 +305,8 @@ def test_what_is_no_address_is_refused(url: str) -> None:
         pytest.fail("it was entered")
 
 
-@pytest.mark.parametrize("identity", [-1, 2**53, "", "a b", "x" * 65])
-def test_an_id_that_a_service_would_refuse_is_refused_here(identity: int | str) -> None:
+@pytest.mark.parametrize("identity", [-1, 2**53, "", "a b", "x" * 65, True, 1.0])
+def test_an_id_that_a_service_would_refuse_is_refused_here(identity: Any) -> None:
     with stand_in() as service, connect(service.url, max_unanswered=1) as live:
         for _ in range(3):
             with pytest.raises(ValueError, match="no number from 0 on, or has characters"):
@@ -312,6 +320,26 @@ def test_a_row_that_is_none_is_refused_and_leaves_room() -> None:
                 live.send([object()])  # type: ignore[list-item]
         live.send([1.0])
         assert next(live).id == 0
+
+
+def test_answers_that_came_before_the_end_of_a_block_stay_to_be_read() -> None:
+    with stand_in() as service:
+        with connect(service.url) as live:
+            for _ in range(3):
+                live.send([1.0])
+            assert next(live).id == 0
+        assert [answer.id for answer in live] == [1, 2]
+        assert list(live) == []
+        live.end()
+        with pytest.raises(LiveError, match="the stream was ended"):
+            live.send([1.0])
+
+
+def test_whoever_leaves_by_an_exception_goes_away_as_everybody_else() -> None:
+    with stand_in() as service:
+        with pytest.raises(ZeroDivisionError):
+            fail_within(service.url)
+        assert service.ended.get(timeout=20) == 1001
 
 
 def fail_within(url: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from eeg_letters.live.prompter import Prompter
 from eeg_letters.live.sources.rows import Row
 from eeg_letters.live.stream import Stream
 from eeg_letters.live.taking import Plan
-from eeg_letters.live.terminal import Board
+from eeg_letters.live.terminal import Board, Tally
 
 
 def answered(label: int | str, letter: str | None = None, **more: Any) -> Answer:
@@ -73,6 +74,24 @@ def test_a_refused_row_says_why() -> None:
     text = drawn(show)
     assert "Row 7 was refused: Cz/theta is -1." in text
     assert "1 rows, 1 refused, 3 lost; 0 reconnects, 0 rows sent again" in text
+
+
+def test_rows_a_second_are_those_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    tally = Tally()
+    rates = []
+    for _ in range(80):
+        tally.count(Row([]), answered(11))
+        rates.append(tally.rate())
+        now += 0.125
+    assert rates[0] == 0
+    assert rates[1:] == pytest.approx([8.0] * 79, abs=0.3)
+    # None comes any more.
+    now += 2.5
+    assert tally.rate() == pytest.approx(4, abs=0.3)
+    now += 2.5
+    assert tally.rate() == 0
 
 
 def test_before_the_first_answer_it_waits() -> None:

@@ -18,6 +18,11 @@ from websockets.frames import CloseCode
 
 from eeg_letters.serving.telemetry.metrics import BUCKETS
 
+# What a client ends a stream with that had no trouble.
+_CLIENTS_CODES = frozenset(
+    (CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS_RCVD)
+)
+_OTHER = "other"
 # Of a stream that ended without a close frame, or with one without a code.
 _LOST = CloseCode.ABNORMAL_CLOSURE
 _CODES = frozenset(int(code) for code in CloseCode)
@@ -39,13 +44,15 @@ class StreamCounts(Collector):
         self.rows_answered = 0
         self.rows_refused = 0
         # Known from the start, so that a rate over the first is not missing.
-        self._closed = Counter(dict.fromkeys(map(str, sorted(_CODES)), 0))
+        self._closed = Counter(dict.fromkeys([*map(str, sorted(_CODES)), _OTHER], 0))
         self._buckets = [0] * (len(BUCKETS) + 1)
         self._seconds = 0.0
 
-    def closed(self, code: int) -> None:
-        """Count a stream that ended."""
-        self._closed[str(code) if code in _CODES else "other"] += 1
+    def closed(self, code: int, by_client: bool) -> None:
+        """Count a stream that ended, with the code of whoever ended it first."""
+        # A client's other codes are of its own trouble, and would be taken for this service's.
+        known = _CLIENTS_CODES if by_client else _CODES
+        self._closed[str(code) if code in known else _OTHER] += 1
 
     def observe(self, seconds: float) -> None:
         """Count how long a row took from its arrival to its answer."""

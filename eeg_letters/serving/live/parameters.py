@@ -15,6 +15,9 @@ LIKELIEST, ALL = "likeliest", "all"
 # What the logarithms of a running decision may take; float32.
 _WINDOW_BYTES = 16 * 1024
 _CLASS_BYTES = 4
+# As programs write numbers.
+_NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_MOST_DIGITS = 32
 # The default.
 _FEWEST_ROWS = 8
 
@@ -88,6 +91,7 @@ def _rows(named: Mapping[str, str], name: str, default: int, most: int) -> int:
 
 def _probability(named: Mapping[str, str], name: str, default: float) -> float:
     text = named.get(name, str(default))
-    if not re.fullmatch(r"0?\.[0-9]{1,15}|[01](\.0{1,15})?", text):
+    is_number = len(text) <= _MOST_DIGITS and _NUMBER.fullmatch(text)
+    if not is_number or not 0 <= (probability := float(text)) <= 1:
         raise refused(f"{name} is {quoted(text)}; it must be a probability from 0 to 1.")
-    return float(text)
+    return probability

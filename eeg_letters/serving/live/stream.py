@@ -165,7 +165,7 @@ class Stream(asyncio.BufferedProtocol):
         self._is_closing = True
         self._connections.discard(self)
         self._counts.open -= 1
-        self._counts.closed(self._code)
+        self._counts.closed(self._code, self._protocol.close_rcvd_then_sent is True)
         _logger.info(
             "stream ended",
             extra={

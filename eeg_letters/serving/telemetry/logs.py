@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+from pythonjsonlogger.core import RESERVED_ATTRS, merge_record_extra
 from pythonjsonlogger.json import JsonFormatter
 
 STDOUT = 1
@@ -67,7 +68,7 @@ def configure_logging(as_json: bool) -> None:
     if as_json:
         handler.setFormatter(_JSONFormatter())
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        handler.setFormatter(_TextFormatter("%(asctime)s %(message)s", "%H:%M:%S"))
     for name in ("", "asyncio", "bentoml", "uvicorn.error", "circus"):
         logger = logging.getLogger(name)
         # BentoML disables what it does not know: exceptions in callbacks would go unseen.
@@ -123,6 +124,13 @@ class _JSONFormatter(JsonFormatter):
         log_data["time"] = f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
         log_data["level"] = record.levelname.lower()
         super().add_fields(log_data, record, message_dict)
+
+
+class _TextFormatter(logging.Formatter):
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 logging's
+        extra = merge_record_extra(record, {}, RESERVED_ATTRS)
+        told = [f"{name}={value}" for name, value in extra.items()]
+        return " ".join([super().formatMessage(record), *told])
 
 
 class _Held(logging.Handler):

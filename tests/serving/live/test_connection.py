@@ -240,6 +240,25 @@ def test_a_silent_client_is_asked_and_then_closed(bounded: Any) -> None:
         assert closed(stream) == (1011, "silent for 1 s")
 
 
+@pytest.mark.parametrize("threshold", ["0", "1.", ".5", "1e-3", "0.6666666666666666"])
+def test_a_threshold_may_be_written_as_programs_write_numbers(server: str, threshold: str) -> None:
+    with open_stream(server, threshold=threshold) as stream:
+        assert ask(stream, {"row": ROW})["id"] == 0
+
+
+def test_a_code_of_a_clients_own_trouble_is_not_taken_for_the_services(server: str) -> None:
+    def ended(code: str) -> float:
+        return samples(client)["eeg_streams_closed_total", frozenset({("code", code)})]
+
+    with httpx.Client(base_url=server) as client:
+        silent, others = ended("1011"), ended("other")
+        with open_stream(server) as stream:
+            stream.close(1011)
+        while ended("other") == others:
+            pass
+        assert (ended("1011"), ended("other")) == (silent, others + 1)
+
+
 def test_its_log_has_a_line_for_its_start_and_one_for_its_end(bounded: Any) -> None:
     url, log = bounded
     with open_stream(url, {"x-request-id": "logged-1"}) as stream:

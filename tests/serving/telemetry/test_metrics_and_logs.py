@@ -18,6 +18,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from websockets.sync.client import connect
 
 from eeg_letters.database.engine import open_engine
 from eeg_letters.database.revisions import upgrade
@@ -321,7 +322,15 @@ def test_logs_can_be_text_for_people(bento: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with serve_process(bento, log=log, EEG_LOG_FORMAT="text") as (url, _):
         httpx.get(f"{url}/score")
-    assert re.search(r"^\d\d:\d\d:\d\d GET /score 200 \d+\.\d ms$", log.read_text(), re.MULTILINE)
+        with connect(f"{url.replace('http', 'ws', 1)}/live", compression=None):
+            pass
+        while "stream ended" not in log.read_text():
+            pass
+    for line in (
+        r"GET /score 200 \d+\.\d ms",
+        r"stream ended request_id=\w+ code=1000 rows=0 refused=0 seconds=\S+",
+    ):
+        assert re.search(rf"^\d\d:\d\d:\d\d {line}$", log.read_text(), re.MULTILINE)
 
 
 def test_security_headers_are_on_every_answer(client: httpx.Client) -> None:
