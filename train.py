@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.text import Text
@@ -190,6 +191,17 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
+def leave(status: int) -> NoReturn:
+    """End at once, without waiting for threads.
+
+    Of a process that was killed while it wrote a result, the executor's thread would wait for the
+    rest for ever.
+    """
+    with suppress(OSError):
+        sys.stdout.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
     arguments = parse_arguments()
     # What was trained is not lost for a name that cannot be printed.
@@ -201,10 +213,10 @@ if __name__ == "__main__":
         main(arguments, console)
     except UserError as error:
         print(f"train.py: {error}", file=sys.stderr)
-        sys.exit(2)
+        leave(2)
     except CompilationError as error:
         print(f"train.py: nothing saved: {error}", file=sys.stderr)
-        sys.exit(1)
+        leave(1)
     except KeyboardInterrupt as interrupt:
         print(f"train.py: interrupted, {str(interrupt) or 'nothing saved'}", file=sys.stderr)
-        sys.exit(130)
+        leave(130)

@@ -70,14 +70,14 @@ class Workers:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._executor is not None:
-            if kind is not None:
-                self._executor.shutdown(wait=False, cancel_futures=True)
-                # Nobody waits for the fits that have begun. The executor sends a second SIGTERM;
-                # what handles the first, as coverage does, may never end then.
-                for process in multiprocessing.active_children():
-                    process.kill()
+        if self._executor is not None and kind is None:
             self._executor.shutdown()
+        elif self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+            # Nobody waits for the fits that have begun. The executor sends a second SIGTERM; what
+            # handles the first, as coverage does, may never end then.
+            for process in multiprocessing.active_children():
+                process.kill()
         self._folder.cleanup()
 
     def submit(

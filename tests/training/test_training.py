@@ -275,7 +275,8 @@ def test_a_mistake_is_told_before_what_takes_seconds_is_imported(
         Path(*value).write_text(content)
     imports = tmp_path / "imports"
     script = f"""
-import pathlib, runpy, sys
+import os, pathlib, runpy, sys
+os._exit = sys.exit
 sys.argv = {["train.py", option, *value]!r}
 try:
     runpy.run_path("train.py", run_name="__main__")
