@@ -144,6 +144,7 @@ def worse_than_estimated(
         f" than on held-out {held_out} of the training: what it learned holds only in part there."
         for title, (estimate, test) in evaluations.items()
         if estimate is not None
+        and estimate.beats_guessing
         and estimate.accuracy > test.interval.high
         and test.accuracy < estimate.interval.low
     ]
@@ -241,6 +242,36 @@ def no_better_than_guessing(
         for title, found in evaluations.items()
         if not found.beats_guessing
     ]
+
+
+def no_better_by_recording(
+    evaluations: Mapping[str, Evaluation], names: Sequence[str], files: Sequence[str]
+) -> list[str]:
+    """Test recordings of several of which a model is no better than guessing, if it is on all.
+
+    Parameters
+    ----------
+    evaluations : dict of str to Evaluation
+        By a model's name, it on the test rows.
+    names : sequence of str
+        Of each class.
+    files : sequence of str
+        Name of each test recording.
+    """
+    sentences = []
+    for title, together in evaluations.items():
+        if len(files) == 1 or not together.beats_guessing:
+            continue
+        found = [together.of_recording(place) for place in range(len(files))]
+        worse = [
+            f"{file} ({of.accuracy:.3f} right, always saying {names[of.commonest_class]}"
+            f" {of.commonest:.3f})"
+            for file, of in zip(files, found, strict=True)
+            if not of.beats_guessing
+        ]
+        if worse:
+            sentences.append(f"{title} is no better than guessing on {listed(worse)}.")
+    return sentences
 
 
 def clock_tells(clock: Told, labels: Labels) -> list[str]:

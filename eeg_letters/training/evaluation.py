@@ -353,7 +353,7 @@ def compare(first: Evaluation, second: Evaluation) -> Agreement:
         first_alone,
         second_alone,
         neither,
-        widest_interval(differences, first.truth, first.places),
+        widest_interval(differences, first.truth, first.places, least=-1),
         exchange_p_value(differences, blocks(first.places)),
         None if whole is None else exchange_p_value(differences, whole),
     )

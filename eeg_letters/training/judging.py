@@ -15,6 +15,7 @@ from eeg_letters.recordings.recording import Recording
 from eeg_letters.training.cautions import (
     clock_tells,
     exchanged_classes,
+    no_better_by_recording,
     no_better_than_guessing,
     repeated_rows,
     shared_rows,
@@ -91,6 +92,7 @@ class Judgement:
             *unshared_in_training(training, names, files),
             *unadapted_classes(training, names),
             *exchanged_classes(by_title, names, test_files),
+            *no_better_by_recording(by_title, names, test_files),
             *unlike_scales(training, test, [*files, *test_files]),
             *worse_than_estimated(
                 {model.model.title: (model.estimate, model.test) for model in self.trained},

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm, t
 
 # Band powers this many rows apart are nearly uncorrelated: data/README.md.
 BLOCK_ROWS = 10
 # Fewer classes are too few to draw among.
 FEWEST_CLASSES = 10
+# With so many units or more a bootstrap of them is right.
+_FEW_UNITS = 20
 _RESAMPLES = 10_000
 _RESAMPLES_AT_ONCE = 100
 
@@ -61,8 +64,18 @@ def classes(truth: NDArray[np.int64], places: NDArray[np.int64]) -> Units | None
     return Units(of_rows.reshape(-1), pairs[:, 0])
 
 
-def interval_of_mean(values: NDArray[np.int64], units: Units) -> Interval:
-    """Interval of the mean of whole numbers, one of each row, by a bootstrap of units."""
+def interval_of_mean(values: NDArray[np.int64], units: Units, least: int = 0) -> Interval:
+    """Interval of the mean of whole numbers, one of each row, by a bootstrap of units.
+
+    Parameters
+    ----------
+    values : ndarray of int64, shape (n_rows,)
+        From `least` to 1.
+    units : Units
+        What is drawn together. One unit alone says nothing.
+    least : int
+        The least value that there may be.
+    """
     sums, sizes = np.bincount(units.of_rows, values), np.bincount(units.of_rows)
     drawn = np.zeros((_RESAMPLES, 2))
     rng = np.random.default_rng(0)
@@ -77,21 +90,41 @@ def interval_of_mean(values: NDArray[np.int64], units: Units) -> Interval:
             times = rng.multinomial(n_units, counts / n_units, _RESAMPLES_AT_ONCE)
             drawn[start : start + _RESAMPLES_AT_ONCE] += times @ kinds
     low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975]).tolist()
+    n_free = len(sums) - len(np.unique(units.groups))
+    if n_free < _FEW_UNITS:
+        found = _widened(Interval(low, high), values, n_free, least)
+        low, high = found.low, found.high
     # Where all values are the same, so are all draws: then it is as of as many throws of a coin.
     rest = 1 - 0.025 ** (1 / len(sums))
     if (sums == sizes).all():
         low = 1 - rest
-    elif not sums.any():
-        high = rest
+    elif not values.any():
+        low, high = max(least, -rest), rest
     return Interval(low, high)
 
 
+def _widened(interval: Interval, values: NDArray[np.int64], n_free: int, least: int) -> Interval:
+    # Of few units the draws differ less than the units do; Student's distribution makes up for it.
+    # Those at hand may be alike by lot: no less than if all rows were independent.
+    if n_free == 0:
+        return Interval(least, 1)
+    mean, normal = values.mean(), norm.ppf(0.975)
+    factor = t.ppf(0.975, n_free) / normal * np.sqrt((n_free + 1) / n_free)
+    of_rows = normal * values.std() / np.sqrt(len(values))
+    below = max(factor * (mean - interval.low), of_rows)
+    above = max(factor * (interval.high - mean), of_rows)
+    return Interval(float(max(least, mean - below)), float(min(1, mean + above)))
+
+
 def widest_interval(
-    values: NDArray[np.int64], truth: NDArray[np.int64], places: NDArray[np.int64]
+    values: NDArray[np.int64],
+    truth: NDArray[np.int64],
+    places: NDArray[np.int64],
+    least: int = 0,
 ) -> Interval:
     """Interval of the mean of whole numbers: the wider of those by blocks and by classes."""
-    by_blocks, whole = interval_of_mean(values, blocks(places)), classes(truth, places)
-    return by_blocks if whole is None else wider(by_blocks, interval_of_mean(values, whole))
+    by_blocks, whole = interval_of_mean(values, blocks(places), least), classes(truth, places)
+    return by_blocks if whole is None else wider(by_blocks, interval_of_mean(values, whole, least))
 
 
 def exchange_p_value(differences: NDArray[np.int64], units: Units) -> float:

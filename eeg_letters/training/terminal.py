@@ -157,7 +157,7 @@ def training_table(trained: Sequence[TrainedModel], training: Dataset, weight: i
     table = Table(caption=Text("\n".join(caption)), caption_justify="left")
     table.add_column("Training")
     table.add_column("Preprocessing")
-    for heading in ("Fit", "Estimate", "Interval"):
+    for heading in ("Fit", "Estimate", "Interval", "Guessing"):
         table.add_column(heading, justify="right")
     for model in trained:
         estimate = model.estimate
@@ -165,12 +165,18 @@ def training_table(trained: Sequence[TrainedModel], training: Dataset, weight: i
             model.model.title,
             str(model.chosen.recipe),
             f"{model.fit_seconds:.2f} s",
-            "–" if estimate is None else f"{estimate.accuracy:.4f}",
-            "–"
-            if estimate is None
-            else f"{estimate.interval.low:.2f} to {estimate.interval.high:.2f}",
+            *(["–"] * 3 if estimate is None else _of_estimate(estimate)),
         )
     return table
+
+
+def _of_estimate(estimate: Evaluation) -> list[str]:
+    interval = estimate.interval
+    return [
+        f"{estimate.accuracy:.4f}",
+        f"{interval.low:.2f} to {interval.high:.2f}",
+        f"{estimate.commonest:.4f}",
+    ]
 
 
 def notes(judgement: Judgement) -> list[Text]:

@@ -15,10 +15,12 @@ from eeg_letters.recordings.recording import Recording
 from eeg_letters.schema import Schema, other_features
 from eeg_letters.training.cautions import (
     exchanged_classes,
+    no_better_by_recording,
     no_better_than_guessing,
     repeated_rows,
     unlike_scales,
     unshared_classes,
+    worse_than_estimated,
 )
 from eeg_letters.training.dataset import Dataset
 from eeg_letters.training.evaluation import Evaluation
@@ -136,6 +138,28 @@ def test_scales_of_features_that_are_no_band_powers_are_not_compared() -> None:
     schema = Schema(other_features(FEATURES), SCHEMA.labels)
     large, small = (replace(recording("AB", 0, scale), schema=schema) for scale in (1.0, 1e-9))
     assert unlike_scales(dataset(large), dataset(small), ["a.csv", "b.csv"]) == []
+
+
+def test_a_recording_of_several_on_which_a_model_only_guesses_is_named() -> None:
+    rng = np.random.default_rng(0)
+    right = rng.integers(0, 4, 300)
+    # Of the second recording one class has nearly all rows, and one in five of them is right.
+    truth = np.concatenate([right, np.where(np.arange(100) < 80, 0, 1)])
+    labels = np.concatenate([right, np.where(np.arange(100) % 5 == 0, truth[300:], 3)])
+    found = Evaluation(truth, np.eye(4)[labels], np.repeat([0, 1], [300, 100]))
+    assert found.beats_guessing
+    (sentence,) = no_better_by_recording({"LDA": found}, [*"abcd"], ["one.csv", "two.csv"])
+    assert sentence == (
+        "LDA is no better than guessing on two.csv (0.200 right, always saying a 0.800)."
+    )
+    assert no_better_by_recording({"LDA": found.of_recording(0)}, [*"abcd"], ["one.csv"]) == []
+
+
+def test_what_only_guesses_on_held_out_rows_learned_nothing_to_be_worse_with() -> None:
+    truth = np.array([0] * 270 + [1] * 30)
+    guessing = Evaluation(truth, np.eye(2)[np.zeros(300, int)])
+    test = Evaluation(np.repeat([0, 1], 60), np.eye(2)[np.zeros(120, int)])
+    assert worse_than_estimated({"LDA": (guessing, test)}, "blocks") == []
 
 
 def test_noise_of_which_one_class_has_nine_tenths_is_no_better_than_guessing() -> None:

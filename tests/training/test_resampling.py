@@ -38,6 +38,21 @@ def test_the_interval_of_a_few_blocks_that_agree_is_as_of_as_many_throws(
     assert found.high == pytest.approx(high, abs=1e-3)
 
 
+@pytest.mark.parametrize("n_rows", [10, 14, 20, 30, 50, 100, 200])
+def test_of_few_rows_lot_seldom_does_better_than_it_is(n_rows: int) -> None:
+    rng = np.random.default_rng(0)
+    units = blocks(np.zeros(n_rows, np.int64))
+    found = [interval_of_mean(rng.integers(0, 2, n_rows), units) for _ in range(200)]
+    assert np.mean([interval.low > 0.5 for interval in found]) < 0.05
+    assert np.mean([interval.low <= 0.5 <= interval.high for interval in found]) > 0.9
+
+
+def test_a_block_alone_says_nothing() -> None:
+    units = blocks(np.zeros(10, np.int64))
+    assert interval_of_mean(np.array([0, 1] * 5), units) == Interval(0, 1)
+    assert interval_of_mean(np.array([-1, 1] * 5), units, least=-1) == Interval(-1, 1)
+
+
 def test_classes_are_units_within_their_recording_from_ten_on() -> None:
     truth = np.array([*range(10), 9, 3, 9, 3])
     places = np.array([0] * 11 + [1] * 3)

@@ -26,6 +26,8 @@ from eeg_letters.training.report.drawing import (
 from eeg_letters.training.report.experiments import LearningPoint
 from eeg_letters.training.report.strangeness import Strangeness
 
+_DOTTED: dict[str, Any] = {"dashes": (1, 2)}
+
 
 @mpl.rc_context(STYLE)
 def distribution(band: str, training: Floats, test: Floats, limits: tuple[float, float]) -> str:
@@ -145,7 +147,9 @@ def learning_curve(model: Model, points: Sequence[LearningPoint], chance: float,
         markersize=5,
         linewidth=1.8,
     )
-    axes.axhline(chance, color=QUIET, linewidth=0.8, dashes=(1, 2))
+    axes.axhline(chance, color=QUIET, linewidth=0.8, **_DOTTED)
+    if held_out and held_out[-1].held_out:
+        axes.axhline(held_out[-1].held_out.commonest, color=colour, linewidth=0.8, **_DOTTED)
     axes.set(xlim=(0, None), ylim=(0, 1.02), xlabel=f"rows of each {noun}", ylabel="accuracy")
     # Long numbers would run into each other.
     axes.set_xticks([0, *(sizes if sizes[-1] < 1000 else sizes[-2:])])
@@ -167,7 +171,7 @@ def strangeness(found: Strangeness) -> str:
     for values, options in styles:
         counts, _ = np.histogram(np.minimum(values, most), edges)
         axes.stairs(counts / len(values), edges, **options)
-    axes.axvline(found.limit, color=QUIET, linewidth=1, dashes=(1, 2))
+    axes.axvline(found.limit, color=QUIET, linewidth=1, **_DOTTED)
     axes.set(xlim=(0, most), xlabel="distance to the nearest class")
     axes.set_ylim(bottom=0)
     axes.set_yticks([])
@@ -176,13 +180,15 @@ def strangeness(found: Strangeness) -> str:
 
 
 @mpl.rc_context(STYLE)
-def estimates(
-    groups: Sequence[tuple[str, Mapping[Model, Evaluation | None]]], chance: float
-) -> str:
-    """Accuracies of both models by several ways to estimate them, with their intervals."""
+def estimates(groups: Sequence[tuple[str, float, Mapping[Model, Evaluation | None]]]) -> str:
+    """Accuracies of both models by several ways to estimate them, with their intervals.
+
+    Each way has the accuracy of guessing for its rows.
+    """
     height = 62 * len(groups) + 48
     figure, axes = panel(360, height, left=16, bottom=40, top=4, right=24)
-    for place, (name, by_model) in enumerate(groups):
+    for place, (name, chance, by_model) in enumerate(groups):
+        axes.plot([chance] * 2, [place - 0.5, place + 0.5], color=QUIET, linewidth=0.8, **_DOTTED)
         axes.text(chance + 0.02, place - 0.33, name, va="center", fontsize=FONT_SIZE)
         for offset, (model, found) in zip((-0.05, 0.2), by_model.items(), strict=True):
             if found is None:
@@ -198,7 +204,6 @@ def estimates(
                 solid_capstyle="butt",
             )
             axes.plot(found.accuracy, place + offset, "o", color=colour, markersize=6)
-    axes.axvline(chance, color=QUIET, linewidth=0.8, dashes=(1, 2))
     axes.set(xlim=(0, 1.01), ylim=(len(groups) - 0.5, -0.55), xlabel="accuracy")
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)

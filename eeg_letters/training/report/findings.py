@@ -106,6 +106,17 @@ class Findings:
         return self.trained[0].test.commonest
 
     @property
+    def guess_held_out(self) -> float:
+        """Accuracy of always saying the commonest class of the rows that the estimate is of."""
+        estimate = self.trained[0].estimate
+        return self.guess_training if estimate is None else estimate.commonest
+
+    @property
+    def guess_training(self) -> float:
+        """Accuracy of always saying the commonest class of the training."""
+        return float(np.bincount(self.training.labels).max() / len(self.training))
+
+    @property
     def recordings(self) -> list[tuple[str, Recording]]:
         """Every recording, and what it is for."""
         adapting = self.training.recordings[len(self.training.earlier) :]

@@ -132,14 +132,18 @@ def _draw(findings: Findings) -> dict[str, Any]:
     drawn: dict[str, Any] = {
         "estimates": figures.estimates(
             [
-                ("shuffled folds", {model: experiments.shuffled.get(model) for model in models}),
+                (
+                    "shuffled folds",
+                    findings.guess_training,
+                    {model: experiments.shuffled.get(model) for model in models},
+                ),
                 (
                     f"held-out {findings.held_out}",
+                    findings.guess_held_out,
                     {model.model: model.estimate for model in findings.trained},
                 ),
-                ("test", {model.model: model.test for model in findings.trained}),
+                ("test", findings.guess, {model.model: model.test for model in findings.trained}),
             ],
-            findings.guess,
         ),
         "confusion": {},
         "reliability": {},
