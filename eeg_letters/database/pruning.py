@@ -92,13 +92,13 @@ def empty_wal(engine: Engine) -> bool:
 
 
 def _delete(engine: Engine, which: ColumnElement[bool]) -> Iterator[int]:
+    some = select(predictions.c.id).where(which).order_by(predictions.c.id).limit(_SOME)
     while True:
-        some = select(predictions.c.id).where(which).order_by(predictions.c.id).limit(_SOME)
         with writing(engine) as connection:
-            found = connection.execute(
-                delete(predictions).where(predictions.c.id.in_(some.scalar_subquery()))
-            ).rowcount
-        if found:
-            yield found
-        if found < _SOME:
-            return
+            # Locked first, in one order: a statement that deletes would leave out those that
+            # another deletes meanwhile, and to find few would not mean that none is left.
+            found = connection.execute(some.with_for_update()).scalars().all()
+            if not found:
+                return
+            connection.execute(delete(predictions).where(predictions.c.id.in_(found)))
+        yield len(found)
