@@ -297,25 +297,31 @@ def accuracy_by_class(
 
 
 def accuracy_by_session(
-    connection: Connection, known: ServedByNumber, since: int | None
+    connection: Connection, _: ServedByNumber, since: int | None
 ) -> list[Accuracy]:
     """The same by session; there may be any number of them, and `MOST_GROUPS` are read."""
-    of_all = accuracy_by_version(connection, known, since)
     session = predictions.c.session
-    counted = _counted(since, session)
-    largest = counted.order_by(func.count().desc(), session).limit(MOST_GROUPS)
-    rows = connection.execute(largest).all()
-    # A session may have rows that one of the models was not asked for.
-    asked = (func.count(predictions.c[class_column(model)]) for model in MODELS)
-    each = counted.add_columns(*(n.label(f"n{place}") for place, n in enumerate(asked))).subquery()
-    n_groups = connection.execute(
-        select(*(func.count(case((each.c[f"n{place}"] > 0, 1))) for place, _ in enumerate(MODELS)))
-    ).one()
+    each = _counted(since, session).add_columns(func.count().label("n_rows")).subquery()
+    of_all: list[ColumnElement[int]] = []
+    for place, _model in enumerate(MODELS):
+        rows, right = each.c[f"rows{place}"], each.c[f"right{place}"]
+        of_all += [
+            func.sum(rows).over().label(f"all_rows{place}"),
+            func.sum(right).over().label(f"all_right{place}"),
+            # A session may have rows that one of the models was not asked for.
+            func.count(case((rows > 0, 1))).over().label(f"n_groups{place}"),
+        ]
+    # In one statement: between two more may be told.
+    counted = select(each, *of_all).order_by(each.c.n_rows.desc(), each.c.session)
+    largest = connection.execute(counted.limit(MOST_GROUPS)).all()
+    if not largest:
+        return [Accuracy() for _ in MODELS]
+    totals = largest[0]._mapping
     found = []
-    for place, _ in enumerate(MODELS):
-        groups = {row.session: Share(*_counts(row, 1, place)) for row in rows}
-        accuracy = _accuracy(groups)
-        found.append(Accuracy(of_all[place].total, accuracy.groups, n_groups[place]))
+    for place, _model in enumerate(MODELS):
+        groups = {row.session: Share(*_counts(row, 1, place)) for row in largest}
+        total = Share(int(totals[f"all_rows{place}"]), int(totals[f"all_right{place}"]))
+        found.append(Accuracy(total, _accuracy(groups).groups, totals[f"n_groups{place}"]))
     return found
 
 
@@ -323,9 +329,12 @@ def _counted(since: int | None, *by: ColumnElement[Any]) -> Select[Any]:
     # For each group, of each model: rows that it labelled, and rightly.
     true = predictions.c.true_class
     counts: list[ColumnElement[int]] = []
-    for model in MODELS:
+    for place, model in enumerate(MODELS):
         given = predictions.c[class_column(model)]
-        counts += [func.count(given), func.count(case((given == true, 1)))]
+        counts += [
+            func.count(given).label(f"rows{place}"),
+            func.count(case((given == true, 1))).label(f"right{place}"),
+        ]
     labelled = select(*by, *counts).where(true.is_not(None)).group_by(*by)
     return labelled if since is None else labelled.where(predictions.c.at >= since)
 
