@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, false, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, false, or_, select, true
 
 from eeg_letters.database.answered import Floats, Served, from_bytes
 from eeg_letters.database.kept import load_served, stored_powers
@@ -101,22 +101,30 @@ class Kept:
 
 
 class ServedByNumber:
-    """What the numbers in the table `served` stand for; each is read once."""
+    """What the numbers in the table `served` stand for; each schema is read once."""
 
     def __init__(self) -> None:
-        self._known: dict[int, Served] = {}
+        self._known: dict[str, Served] = {}
 
     def of(self, connection: Connection, numbers: Iterable[int]) -> dict[int, Served]:
         """What some numbers stand for."""
-        wanted = set(numbers)
-        missing = wanted - self._known.keys()
-        if missing:
-            self._known |= load_served(connection, missing)
-        return {number: self._known[number] for number in wanted}
+        return self._find(connection, served.c.id.in_(set(numbers)))
 
     def all(self, connection: Connection) -> dict[int, Served]:
         """What all numbers stand for."""
-        return self.of(connection, connection.execute(select(served.c.id)).scalars())
+        return self._find(connection, true())
+
+    def _find(self, connection: Connection, which: ColumnElement[bool]) -> dict[int, Served]:
+        # Asked each time: a database that was restored may have given them to others.
+        digests = {
+            row.id: row.digest
+            for row in connection.execute(select(served.c.id, served.c.digest).where(which))
+        }
+        missing = [number for number, digest in digests.items() if digest not in self._known]
+        if missing:
+            found = load_served(connection, missing)
+            self._known |= {digests[number]: each for number, each in found.items()}
+        return {number: self._known[digest] for number, digest in digests.items()}
 
     def classes(self, connection: Connection, label: str) -> dict[int, int]:
         """The class that a label, or a letter, stands for, by number; without those that lack it.
@@ -166,7 +174,8 @@ def newest(
     if before is not None:
         conditions.append(predictions.c.id < before)
     asked = select(*_LISTED).where(*conditions).order_by(predictions.c.id.desc()).limit(limit)
-    return _kept(connection, known, connection.execute(asked).all())
+    rows = connection.execute(asked).all()
+    return _kept(known.of(connection, (row.served_id for row in rows)), rows)
 
 
 def of_request(
@@ -201,20 +210,19 @@ def of_request(
     for row in rows:
         by_number[row.served_id].append(row)
     powers: dict[int, bytes | None] = {}
-    for number, served_ in known.of(connection, by_number).items():
+    answered = known.of(connection, by_number)
+    for number, served_ in answered.items():
         of_number = by_number[number]
         found = stored_powers(connection, served_.schema, of_number)
         powers |= {row.id: each for row, each in zip(of_number, found, strict=True)}
-    return _kept(connection, known, rows, powers)
+    return _kept(answered, rows, powers)
 
 
 def _kept(
-    connection: Connection,
-    known: ServedByNumber,
+    by_number: Mapping[int, Served],
     rows: Sequence[Row[Any]],
     powers: Mapping[int, bytes | None] = MappingProxyType({}),
 ) -> list[Kept]:
-    by_number = known.of(connection, (row.served_id for row in rows))
     found = []
     for row in rows:
         columns = row._mapping

@@ -22,7 +22,7 @@ class Stored(NamedTuple):
     Attributes
     ----------
     id : int
-        Its number, which no other has or will have.
+        Its number, which no other has or will have as long as the database is not restored.
     name : str
         Its name.
     sha256 : str

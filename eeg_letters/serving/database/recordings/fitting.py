@@ -107,21 +107,22 @@ class Memory:
     def __init__(self, models: Schema) -> None:
         self._models = models
         self._lock = Lock()
-        self._known: OrderedDict[int, Known] = OrderedDict()
+        # Not by number: a database that was restored, or another in its place, counts again.
+        self._known: OrderedDict[Stored, Known] = OrderedDict()
 
     def of(self, connection: Connection, stored: Stored) -> Known | None:
         """What is known of a recording; None where it was removed or replaced meanwhile."""
         with self._lock:
-            known = self._known.get(stored.id)
+            known = self._known.get(stored)
             if known is not None:
-                self._known.move_to_end(stored.id)
+                self._known.move_to_end(stored)
                 return known
         schema = find_schema(connection, stored)
         if schema is None:
             return None
         known = self._find_out(schema)
         with self._lock:
-            self._known[stored.id] = known
+            self._known[stored] = known
             if len(self._known) > _MOST_REMEMBERED:
                 self._known.popitem(last=False)
         return known

@@ -215,7 +215,7 @@ class _Recordings:
         while left > 0:
             read = partial(self._part, name=name, after=after, most=min(left, PART_ROWS))
             part = await self._access.read(read)
-            if parts and part.stored.id != parts[0].stored.id:
+            if parts and part.stored != parts[0].stored:
                 # It was replaced in the middle.
                 parts, left, after = [], self._max_rows, first
                 continue

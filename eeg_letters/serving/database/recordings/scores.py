@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from eeg_letters.database.answered import Served
 from eeg_letters.database.engine import is_busy, reason, writing
-from eeg_letters.database.stored import Stored, rows_after
+from eeg_letters.database.stored import Stored, find_recording, rows_after
 from eeg_letters.database.tables import scores, served
 from eeg_letters.errors import DatabaseError
 from eeg_letters.serving.database.recordings.fitting import Fit
@@ -87,7 +87,7 @@ class Scores:
         self._inference = inference
         self._suspect = suspect
         self._lock = Lock()
-        self._jobs: dict[int, Job] = {}
+        self._jobs: dict[Stored, Job] = {}
         self._queue: deque[Job] = deque()
         self._stopping = Event()
 
@@ -106,9 +106,9 @@ class Scores:
     def work_out(self, stored: Stored, fit: Fit) -> Job:
         """Begin to work out a score, unless that is under way."""
         with self._lock:
-            job = self._jobs.get(stored.id)
+            job = self._jobs.get(stored)
             if job is None:
-                job = self._jobs[stored.id] = Job(stored, fit)
+                job = self._jobs[stored] = Job(stored, fit)
                 self._queue.append(job)
                 if len(self._jobs) == 1:
                     Thread(target=self._run, name="scores", daemon=True).start()
@@ -131,7 +131,7 @@ class Scores:
     def _end(self, job: Job) -> bool:
         # Whether there is none left.
         with self._lock:
-            del self._jobs[job.stored.id]
+            del self._jobs[job.stored]
             is_last = not self._jobs
         job.ended.set_result(None)
         return is_last
@@ -167,6 +167,9 @@ class Scores:
     def _write(self, job: Job) -> None:
         score = {title: n_right / job.n_done for title, n_right in job.right.items()}
         with writing(self._engine) as connection:
+            if find_recording(connection, job.stored.name) != job.stored:
+                # In a database that was restored meanwhile another may have its number.
+                return
             insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
             values = {
                 "recording_id": job.stored.id,
