@@ -138,7 +138,8 @@ def _keep(request: str, given: Given) -> Step:
     asked = Request({}, (), b"", b"", b"0" * 32, "/predict")
     if request == GET:
         classes = inference.classify(given.row)
-        return partial(keep.stored_row, asked, "0" * 64, LINE, given.row, classes)
+        scale = inference.schema.scale
+        return partial(keep.stored_row, asked, "0" * 64, scale, LINE, given.row, classes)
     rows = given.rows if request == MANY else given.rows[:1]
     return partial(keep.rows, asked, [(rows, inference.predict(rows, judge=True))])
 

@@ -70,10 +70,11 @@ def _one(given: Given) -> Callable[[Keep], None]:
 
 def _stored(given: Given) -> Callable[[Keep], None]:
     classes = given.inference.classify(given.row)
+    sha256, scale = given.inference.rows_sha256, given.inference.schema.scale
 
     def ask(keep: Keep) -> None:
         for _ in range(ROWS):
-            keep.stored_row(_REQUEST, given.inference.rows_sha256, LINE, given.row, classes)
+            keep.stored_row(_REQUEST, sha256, scale, LINE, given.row, classes)
 
     return ask
 

@@ -16,14 +16,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from eeg_letters.database.tables import class_column, probabilities_column, served
 from eeg_letters.models import MODELS
+from eeg_letters.scales import Scale
 from eeg_letters.schema import Schema
 
 Floats = NDArray[np.float64]
 
 # The columns that are written, in the order of `records`.
 COLUMNS = (
-    *("at", "request_id", "row", "route", "session", "served_id", "recording_sha256", "line"),
-    *("powers", "familiar"),
+    *("at", "request_id", "row", "route", "session", "served_id"),
+    *("recording_sha256", "recording_scale", "line", "powers", "familiar"),
     *(name(model) for model in MODELS for name in (class_column, probabilities_column)),
 )
 # What a row takes in memory besides its arrays: measured, and rounded up.
@@ -108,8 +109,9 @@ class Answered:
         The same; None where they are still to be found out.
     familiar : ndarray of bool, shape (n_rows,), or None
         Whether each row is like those of the training, where that is known.
-    recording_sha256, line
-        Of a stored row: checksum of the recording's file, and line. Its band powers are not kept.
+    recording_sha256, recording_scale, line
+        Of a stored row: checksum of the recording's file, scale by which it was read, and line. Its
+        band powers are not kept.
     told : Told or None
         What the only row truly was, where the client told.
     """
@@ -123,6 +125,7 @@ class Answered:
     probabilities: Sequence[Floats | None] | None
     familiar: NDArray[np.bool_] | None
     recording_sha256: str | None = None
+    recording_scale: Scale | None = None
     line: int | None = None
     told: Told | None = None
 
@@ -145,6 +148,7 @@ class Answered:
         familiar: Sequence[bool | None] = [None] * self.n_rows
         if self.familiar is not None:
             familiar = self.familiar.tolist()
+        scale = None if self.recording_scale is None else self.recording_scale.value
         answers: list[Sequence[Any]] = []
         for classes, probabilities in zip(self.classes, self.probabilities or (), strict=True):
             answers.append([None] * self.n_rows if classes is None else classes)
@@ -156,7 +160,7 @@ class Answered:
         ):
             yield (
                 *(self.at, self.request_id, row, self.route, self.session, served_id),
-                *(self.recording_sha256, self.line, power, is_familiar, *of_models),
+                *(self.recording_sha256, scale, self.line, power, is_familiar, *of_models),
             )
 
 

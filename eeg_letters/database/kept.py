@@ -91,17 +91,16 @@ def stored_powers(
     list of (bytes or None)
         None where the band powers were not kept, or the recording is gone.
     """
-    lines: dict[str, set[int]] = {}
+    # One file may have been imported twice, read by two scales.
+    lines: dict[tuple[str, str | None], set[int]] = {}
     for row in rows:
         if row.powers is None and row.recording_sha256 is not None:
-            lines.setdefault(row.recording_sha256, set()).add(row.line)
-    found = {
-        sha256: _rows_of(connection, schema, sha256, wanted) for sha256, wanted in lines.items()
-    }
+            lines.setdefault((row.recording_sha256, row.recording_scale), set()).add(row.line)
+    found = {read: _rows_of(connection, schema, *read, wanted) for read, wanted in lines.items()}
     return [
         row.powers
         if row.recording_sha256 is None or row.powers is not None
-        else found[row.recording_sha256].get(row.line)
+        else found[row.recording_sha256, row.recording_scale].get(row.line)
         for row in rows
     ]
 
@@ -137,32 +136,29 @@ def powers_of(
     for row, powers in zip(rows, stored_powers(connection, schema, rows), strict=True):
         if powers is None and row.recording_sha256 is not None:
             sha256, of_file = file.rows(schema)
-            yield of_file.get(row.line) if row.recording_sha256 == sha256 else None
+            is_it = (row.recording_sha256, row.recording_scale) == (sha256, schema.scale)
+            yield of_file.get(row.line) if is_it else None
         else:
             yield powers
 
 
 def _rows_of(
-    connection: Connection, schema: Schema, sha256: str, lines: set[int]
+    connection: Connection, schema: Schema, sha256: str, scale: str | None, lines: set[int]
 ) -> dict[int, bytes]:
     same = select(recordings).where(recordings.c.sha256 == sha256).order_by(recordings.c.id)
-    usable: list[tuple[bool, int, NDArray[np.int64]]] = []
     for recording in connection.execute(same).all():
         own, places = _order(recording.schema, schema)
-        if places is not None:
-            usable.append((own.scale is not schema.scale, recording.id, places))
-    if not usable:
-        return {}
-    # One file may have been imported twice, read in two ways.
-    _, number, places = min(usable, key=lambda each: each[:2])
-    wanted = select(recording_rows.c.line, recording_rows.c.powers).where(
-        recording_rows.c.recording_id == number, recording_rows.c.line.in_(lines)
-    )
-    is_same = np.array_equal(places, np.arange(len(places)))
-    return {
-        row.line: row.powers if is_same else _reordered(row.powers, places)
-        for row in connection.execute(wanted)
-    }
+        if places is None or own.scale != scale:
+            continue
+        wanted = select(recording_rows.c.line, recording_rows.c.powers).where(
+            recording_rows.c.recording_id == recording.id, recording_rows.c.line.in_(lines)
+        )
+        is_same = np.array_equal(places, np.arange(len(places)))
+        return {
+            row.line: row.powers if is_same else _reordered(row.powers, places)
+            for row in connection.execute(wanted)
+        }
+    return {}
 
 
 @cache

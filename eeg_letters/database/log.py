@@ -72,8 +72,10 @@ class Kept:
 
     Attributes
     ----------
-    id, at, request_id, row, route, session, recording_sha256, line, familiar, true_class
+    id, at, request_id, row, route, session, recording_sha256, recording_scale, line
         As the table has them.
+    familiar, true_class
+        The same.
     served : Served
         What answered: its labels are those of the classes.
     classes : tuple of (int or None)
@@ -92,6 +94,7 @@ class Kept:
     session: str | None
     served: Served
     recording_sha256: str | None
+    recording_scale: str | None
     line: int | None
     classes: tuple[int | None, ...]
     probabilities: tuple[Floats | None, ...]
@@ -236,6 +239,7 @@ def _kept(
                 row.session,
                 by_number[row.served_id],
                 row.recording_sha256,
+                row.recording_scale,
                 row.line,
                 tuple(columns[class_column(model)] for model in MODELS),
                 tuple(_array(columns[probabilities_column(model)]) for model in MODELS),

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from eeg_letters.models import MODELS, Model
 
 # Revisions of the tables in order, as `migrations` has them; the last is what this code is for.
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 
 metadata = MetaData()
 # What a column of whole numbers can have.
@@ -122,8 +122,9 @@ predictions = Table(
     Column("route", Text, nullable=False),
     Column("session", Text),
     Column("served_id", _Id, ForeignKey("served.id"), nullable=False),
-    # Of a stored row: checksum of the recording, and line.
+    # Of a stored row: checksum of the recording, scale by which it was read, and line.
     Column("recording_sha256", Text),
+    Column("recording_scale", Text),
     Column("line", BigInteger),
     # Of a client's row, shape (n_features,), unless band powers are not kept.
     Column("powers", LargeBinary),

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Protocol
 
 from eeg_letters.errors import Problem
+from eeg_letters.scales import Scale
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.serving.inference import Prediction
 from eeg_letters.serving.routing import Request
@@ -74,6 +75,7 @@ class Keep(Protocol):
         self,
         request: Request,
         recording_sha256: str,
+        scale: Scale,
         line: int,
         row: Floats,
         classes: Sequence[int],
@@ -86,6 +88,8 @@ class Keep(Protocol):
             Which asked.
         recording_sha256 : str
             Checksum of the file that the row is from.
+        scale : Scale
+            By which that was read.
         line : int
             Its line number there.
         row : ndarray of float64, shape (n_features,)

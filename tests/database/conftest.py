@@ -135,6 +135,7 @@ class Keeping:
                 None,
                 None,
                 self.inference.rows_sha256,
+                self.inference.schema.scale,
                 line,
             ),
             True,

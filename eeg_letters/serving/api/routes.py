@@ -106,6 +106,7 @@ def build_routes(
 
 def _of_stored_rows(inference: Inference, metrics: Metrics, keep: Keep | None) -> list[Route]:
     named = build_named(inference)
+    sha256, scale = inference.rows_sha256, inference.schema.scale
 
     def line(request: Request) -> Response:
         return Response(_find(inference.lines, _line_of(request)))
@@ -116,7 +117,7 @@ def _of_stored_rows(inference: Inference, metrics: Metrics, keep: Keep | None) -
         classes = inference.classify(row)
         metrics.count_prediction(classes)
         if keep is not None:
-            keep.stored_row(request, inference.rows_sha256, int(number), row, classes)
+            keep.stored_row(request, sha256, scale, int(number), row, classes)
         return named(*classes)
 
     def no_rows(_: Request) -> Response:

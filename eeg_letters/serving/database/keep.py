@@ -12,6 +12,7 @@ from eeg_letters.database.answered import Answered, Told
 from eeg_letters.database.keeping import Keeper
 from eeg_letters.database.tables import INT64
 from eeg_letters.database.truths import Changed
+from eeg_letters.scales import Scale
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.serving.database.feedback.telling import FeedbackCounts
 from eeg_letters.serving.database.feedback.tokens import Gate, Scope
@@ -96,6 +97,7 @@ class KeepAnswers:
         self,
         request: Request,
         recording_sha256: str,
+        scale: Scale,
         line: int,
         row: Floats,
         classes: Sequence[int],
@@ -109,6 +111,7 @@ class KeepAnswers:
             None,
             None,
             recording_sha256 if is_told else None,
+            scale if is_told else None,
             line if is_told else None,
         )
 
@@ -121,6 +124,7 @@ class KeepAnswers:
         probabilities: Sequence[Floats | None] | None,
         familiar: NDArray[np.bool_] | None,
         recording_sha256: str | None = None,
+        recording_scale: Scale | None = None,
         line: int | None = None,
         told: Told | None = None,
     ) -> None:
@@ -135,6 +139,7 @@ class KeepAnswers:
                 probabilities,
                 familiar,
                 recording_sha256,
+                recording_scale,
                 line,
                 told,
             )

@@ -100,6 +100,7 @@ def build_request_log(
             powers is None
             and row.line is not None
             and row.recording_sha256 == inference.rows_sha256
+            and row.recording_scale == inference.schema.scale
         ):
             schema, powers = inference.schema, inference.rows.get(row.line)
         if powers is None:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from eeg_letters.database.stored import Stored, find_schema
 from eeg_letters.errors import Problem, SchemaError
+from eeg_letters.scales import Scale
 from eeg_letters.schema import Schema
 from eeg_letters.scoring.scorer import Floats
 
@@ -64,6 +65,8 @@ class Known:
     ----------
     class_names : sequence of str
         Of its schema.
+    scale : Scale
+        By which it was read.
     fit : Fit or None
         None where it does not fit the models.
     misfit : str
@@ -71,6 +74,7 @@ class Known:
     """
 
     class_names: Sequence[str]
+    scale: Scale
     fit: Fit | None
     misfit: str = ""
 
@@ -130,6 +134,6 @@ class Memory:
     def _find_out(self, recording: Schema) -> Known:
         names = recording.labels.names
         try:
-            return Known(names, fit(self._models, recording))
+            return Known(names, recording.scale, fit(self._models, recording))
         except SchemaError as error:
-            return Known(names, None, str(error))
+            return Known(names, recording.scale, None, str(error))

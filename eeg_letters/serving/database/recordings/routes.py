@@ -28,6 +28,7 @@ from eeg_letters.database.stored import (
 from eeg_letters.database.tables import INT64
 from eeg_letters.database.times import to_iso
 from eeg_letters.errors import Problem
+from eeg_letters.scales import Scale
 from eeg_letters.scoring.scorer import Floats
 from eeg_letters.serving.api.limits import PART_ROWS
 from eeg_letters.serving.api.refusals import quoted, refused
@@ -169,21 +170,21 @@ class _Recordings:
     async def prediction(self, asked: Asked, request: Request) -> Response:
         name, line = _checked(asked, request)
 
-        def find(connection: Connection) -> tuple[Stored, Floats | None]:
+        def find(connection: Connection) -> tuple[Stored, Scale, Floats | None]:
             stored, known, row = self._find(
                 connection, name, partial(find_powers, connection, name, number)
             )
             fit = known.fitting(name)
-            return stored, None if row is None else fit.rows(row)
+            return stored, known.scale, None if row is None else fit.rows(row)
 
         number = _line_number(line)
-        stored, row = await self._access.read(find)
+        stored, scale, row = await self._access.read(find)
         if row is None:
             raise no_line(line)
         classes = self._inference.classify(row)
         self._metrics.count_prediction(classes)
         if self._keep is not None:
-            self._keep.stored_row(request, stored.sha256, number, row, classes)
+            self._keep.stored_row(request, stored.sha256, scale, number, row, classes)
         return self._named(*classes)
 
     async def score(self, asked: Asked, request: Request) -> Response:
