@@ -60,7 +60,7 @@ class Rows:
 
 
 _STORED = tuple(recordings.c[name] for name in Stored._fields)
-_ALL = select(*_STORED).order_by(recordings.c.name)
+_ALL = select(*_STORED, recordings.c.schema).order_by(recordings.c.name)
 _BY_NAME = select(*_STORED).where(recordings.c.name == bindparam("wanted"))
 
 
@@ -82,9 +82,16 @@ _DOCUMENT = _with_line(recording_rows.c.document)
 _POWERS = _with_line(recording_rows.c.powers)
 
 
-def all_recordings(connection: Connection) -> list[Stored]:
-    """Every recording, by name."""
-    return [Stored(*found) for found in connection.execute(_ALL)]
+def all_recordings(connection: Connection) -> list[tuple[Stored, Schema]]:
+    """Every recording with its features and classes, by name."""
+    # Recordings of one headset have the same, which takes longer to read than the rest.
+    schemas: dict[str, Schema] = {}
+    found = []
+    for *stored, text in connection.execute(_ALL):
+        if text not in schemas:
+            schemas[text] = Schema.from_metadata(text)
+        found.append((Stored(*stored), schemas[text]))
+    return found
 
 
 def find_recording(connection: Connection, name: str) -> Stored | None:

@@ -150,6 +150,27 @@ def test_recordings_are_listed(client: httpx.Client) -> None:
     }
 
 
+def test_thousands_of_recordings_are_listed(client: httpx.Client, engine: Engine) -> None:
+    columns = [column for column in recordings.c if column.name not in ("id", "name")]
+    made = recordings.c.name.startswith("many-")
+    with writing(engine) as connection:
+        row = connection.execute(select(*columns).where(recordings.c.name == NAME)).one()
+        names = [f"many-{number:04}" for number in range(8000)]
+        connection.execute(insert(recordings), [{**row._mapping, "name": name} for name in names])
+    try:
+        # Again, since nothing is remembered of so many.
+        for _ in range(2):
+            answer = client.get("/recordings")
+            assert answer.status_code == 200
+            *many, one = answer.json()
+            assert [each.pop("name") for each in many] == names
+            assert one.pop("name") == NAME
+            assert many == [one] * len(names)
+    finally:
+        with writing(engine) as connection:
+            connection.execute(recordings.delete().where(made))
+
+
 def test_predictions_come_in_pages(client: httpx.Client) -> None:
     expected = client.get("/predictions").json()
     pages = [client.get(f"/recordings/{NAME}/predictions").json()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from threading import Lock
@@ -63,8 +62,6 @@ class Known:
 
     Attributes
     ----------
-    class_names : sequence of str
-        Of its schema.
     scale : Scale
         By which it was read.
     fit : Fit or None
@@ -73,7 +70,6 @@ class Known:
         Why it does not.
     """
 
-    class_names: Sequence[str]
     scale: Scale
     fit: Fit | None
     misfit: str = ""
@@ -132,8 +128,7 @@ class Memory:
         return known
 
     def _find_out(self, recording: Schema) -> Known:
-        names = recording.labels.names
         try:
-            return Known(names, recording.scale, fit(self._models, recording))
+            return Known(recording.scale, fit(self._models, recording))
         except SchemaError as error:
-            return Known(names, recording.scale, None, str(error))
+            return Known(recording.scale, None, str(error))

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from eeg_letters.database.engine import limited
 from eeg_letters.database.stored import (
     Stored,
     all_recordings,
@@ -41,7 +42,7 @@ from eeg_letters.serving.api.stored import (
     line_number,
     no_line,
 )
-from eeg_letters.serving.database.access import Access
+from eeg_letters.serving.database.access import SECONDS, Access
 from eeg_letters.serving.database.recordings.fitting import Fit, Known, Memory
 from eeg_letters.serving.database.recordings.scores import Job, Scores
 from eeg_letters.serving.inference import SCORE, Inference
@@ -150,7 +151,7 @@ class _Recordings:
         self._named = build_named(inference)
 
     async def all(self, _: Request) -> Response:
-        return json_response(await self._access.read(self._list))
+        return json_response(await self._access.read(_list))
 
     async def line(self, asked: Asked, request: Request) -> Response:
         name, line = _checked(asked, request)
@@ -227,26 +228,6 @@ class _Recordings:
             after = part.lines[-1]
         return await self._access.run(partial(self._joined, parts))
 
-    def _list(self, connection: Connection) -> list[dict[str, Any]]:
-        while True:
-            found = [
-                (stored, self._memory.of(connection, stored))
-                for stored in all_recordings(connection)
-            ]
-            known = [(stored, of) for stored, of in found if of is not None]
-            # Otherwise one of them was replaced meanwhile.
-            if len(known) == len(found):
-                return [
-                    {
-                        "name": stored.name,
-                        "rows": stored.n_rows,
-                        "classes": of.class_names,
-                        "sha256": stored.sha256,
-                        "imported_at": to_iso(stored.imported_at),
-                    }
-                    for stored, of in known
-                ]
-
     def _find(
         self,
         connection: Connection,
@@ -300,6 +281,21 @@ class _Recordings:
             },
             **({} if parts[-1].is_last else {"next": parts[-1].lines[-1]}),
         )
+
+
+def _list(connection: Connection) -> list[dict[str, Any]]:
+    with limited(connection, SECONDS):
+        found = all_recordings(connection)
+    return [
+        {
+            "name": stored.name,
+            "rows": stored.n_rows,
+            "classes": schema.labels.names,
+            "sha256": stored.sha256,
+            "imported_at": to_iso(stored.imported_at),
+        }
+        for stored, schema in found
+    ]
 
 
 def _checked(asked: Asked, request: Request) -> tuple[str, str]:

@@ -295,13 +295,13 @@ def test_no_query_goes_on_once_nobody_waits_for_it(
         with service.engine.connect() as connection:
             return list(connection.execute(waiting).scalars())
 
-    paths = ("/predictions/log", "/predictions/log/x", "/accuracy")
+    paths = ("/predictions/log", "/predictions/log/x", "/accuracy", "/recordings")
     with (
         serving(trained_home, address, tmp_path / "log", **OPEN) as service,
         writing(service.engine) as connection,
         ThreadPoolExecutor() as pool,
     ):
-        connection.execute(text("LOCK TABLE predictions IN ACCESS EXCLUSIVE MODE"))
+        connection.execute(text("LOCK TABLE predictions, recordings IN ACCESS EXCLUSIVE MODE"))
         asked = [pool.submit(service.client.get, path) for path in paths]
         deadline = time.monotonic() + 30
         while len(queries(service)) < len(paths):
