@@ -284,7 +284,8 @@ def _schemas(schema: Schema) -> dict[str, Any]:
             **_STRING,
             "format": "date-time",
             "description": "As the log has it: which of several requests of one id; without it, the"
-            " newest.",
+            " newest. Where another replica answered that one, it may not be in the database yet,"
+            " and the one before takes its place.",
         },
     }
     return {

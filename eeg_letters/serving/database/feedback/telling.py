@@ -111,6 +111,9 @@ def build_feedback(
     async def look_up(told: Sequence[Told], is_list: bool) -> dict[int, int]:
         until = time.monotonic() + WRITTEN_SECONDS
         is_written = await await_written(access, WRITTEN_SECONDS)
+        if not is_written and any(each.place.at is None for each in told):
+            # The newest request of its id is meant, which may be among the rows that wait.
+            raise _not_yet()
         while True:
             try:
                 return await access.read(partial(resolve, told=told, is_list=is_list))

@@ -10,12 +10,13 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
-from eeg_letters.database.engine import MOST_READERS
+from eeg_letters.database.engine import MOST_READERS, writing
 from eeg_letters.database.tables import feedback, predictions
 from eeg_letters.models import MODELS
 from tests.conftest import samples
+from tests.postgresql import PostgreSQL
 from tests.serving.database.feedback.conftest import OPEN, ROW, Service, serving, with_tables
 
 
@@ -245,8 +246,13 @@ def test_while_another_process_writes_no_answer_is_called_unknown(
     address = with_tables(f"sqlite:///{tmp_path / 'letters.sqlite'}")
     with serving(trained_home, address, tmp_path / "log", **OPEN) as service:
         before = [service.predict() for _ in range(2 * MOST_READERS)]
-        for request_id in before:
-            assert service.tell({"request_id": request_id, "label": 0}).status_code == 202
+        told_before: list[dict[str, Any]] = [
+            {"request_id": request_id, "label": 0} for request_id in before
+        ]
+        for each in told_before:
+            assert service.tell(each).status_code == 202
+            (entry,) = service.entries(each["request_id"])
+            each["time"] = entry["time"]
         with ThreadPoolExecutor(len(before)) as pool:
             # As an import does.
             with service.engine.execution_options(writes=True).begin():
@@ -254,9 +260,7 @@ def test_while_another_process_writes_no_answer_is_called_unknown(
                 answer = service.tell({"request_id": request_id, "label": 1})
                 assert answer.status_code == 503
                 assert "not in the database yet" in answer.json()["detail"]
-                told = [
-                    pool.submit(service.tell, {"request_id": each, "label": 2}) for each in before
-                ]
+                told = [pool.submit(service.tell, each | {"label": 2}) for each in told_before]
                 time.sleep(0.5)  # All of them wait.
                 began = time.monotonic()
                 assert service.client.get("/recordings").status_code == 200
@@ -264,6 +268,28 @@ def test_while_another_process_writes_no_answer_is_called_unknown(
                 assert not any(each.done() for each in told)
             assert {each.result().status_code for each in told} == {202}
         assert service.tell({"request_id": request_id, "label": 1}).status_code == 202
+
+
+def test_the_one_before_is_not_taken_for_the_newest_that_is_not_written_yet(
+    trained_home: Path, postgresql_server: PostgreSQL, tmp_path: Path
+) -> None:
+    address = with_tables(postgresql_server.create())
+    told = {"request_id": "twice", "label": 1}
+    with serving(trained_home, address, tmp_path / "log", **OPEN) as service:
+        service.predict(1, **{"x-request-id": "twice"})
+        assert service.tell(told | {"label": 0}).status_code == 202
+        with writing(service.engine) as connection:
+            # What is answered waits for this table; feedback does not.
+            connection.execute(text("LOCK TABLE writers IN EXCLUSIVE MODE"))
+            service.predict(1, **{"x-request-id": "twice"})
+            answer = service.tell(told)
+            assert answer.status_code == 503
+            assert int(answer.headers["retry-after"]) > 0
+            assert "not in the database yet" in answer.json()["detail"]
+            (entry,) = service.entries("twice")
+            assert service.tell(told | {"label": 2, "time": entry["time"]}).status_code == 202
+        assert service.tell(told).status_code == 202
+        assert [entry["truth"]["label"] for entry in service.entries("twice")] == [2, 1]
 
 
 def test_while_another_process_writes_for_long_the_database_can_be_read(
