@@ -16,23 +16,27 @@ from sqlalchemy import Engine
 
 from eeg_letters.database import revisions
 from eeg_letters.database.engine import display_url, explained, open_engine
-from eeg_letters.database.exporting import export_rows
+from eeg_letters.database.exporting import WHERE_GONE, export_rows
 from eeg_letters.database.importing import add_recording, check_name, remove_recording
-from eeg_letters.database.kept import FileRows
+from eeg_letters.database.kept import RECORDING_GONE, FileRows
 from eeg_letters.database.pruning import delete_older, delete_session, empty_wal
 from eeg_letters.database.replaying import replay
 from eeg_letters.database.status import read_status, wait_for_tables
 from eeg_letters.database.times import parse_duration, parse_when
-from eeg_letters.errors import DatabaseError, DatabaseFailed, OutputError, UserError
+from eeg_letters.errors import DatabaseError, DatabaseFailed, OutputError, RecordingError, UserError
 from eeg_letters.labels import LABEL_COLUMNS
 from eeg_letters.progress import show_progress
-from eeg_letters.recordings.sources import display_name
+from eeg_letters.recordings.sources import display_name, open_source
 from eeg_letters.scales import Scale
 from eeg_letters.settings import SHIPPED, Settings, read_settings
 
 PROGRAM = "eeg_letters.database"
 # In a recording's name, the place of the file's name.
 _STAR = "*"
+_OF_A_FILE = (
+    "Rows of the file that the service had by EEG_TEST_DATA, as `make serve TEST=` sets it, are"
+    " there where it is set here too."
+)
 
 
 def main(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -127,7 +131,19 @@ def _remove(engine: Engine, _: Settings, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _check_file(settings: Settings) -> None:
+    # All rows of a file that cannot be opened would count as gone.
+    if settings.test_data is None:
+        return
+    try:
+        with open_source(str(settings.test_data)):
+            pass
+    except RecordingError as error:
+        raise UserError(f"EEG_TEST_DATA: {error}") from None
+
+
 def _export(engine: Engine, settings: Settings, arguments: argparse.Namespace) -> int:
+    _check_file(settings)
     output = Path(arguments.output)
     with _progress(str(output)) as told:
         exported = export_rows(
@@ -145,9 +161,12 @@ def _export(engine: Engine, settings: Settings, arguments: argparse.Namespace) -
 
 
 def _replay(engine: Engine, settings: Settings, arguments: argparse.Namespace) -> int:
+    _check_file(settings)
     with _progress("replay") as told:
         replayed = replay(engine, settings, arguments.since, told)
     _print(replayed.table())
+    if replayed.not_replayable[RECORDING_GONE]:
+        print(f"{RECORDING_GONE}: {WHERE_GONE}")
     _print(replayed.different)
     if replayed.n_different > len(replayed.different):
         print("…")
@@ -255,11 +274,13 @@ def parse_arguments() -> argparse.Namespace:
         "output", metavar="OUT", help="a .csv or .parquet file, which training reads"
     )
     export.add_argument("--labelled", action="store_true", help="only rows that have feedback")
+    export.epilog = _OF_A_FILE
     _add_since(export)
 
     replaying = command(
         "replay", _replay, "score what was kept with the versions that answered it, and compare"
     )
+    replaying.epilog = _OF_A_FILE
     _add_since(replaying)
 
     prune = command("prune", _prune, "delete predictions")

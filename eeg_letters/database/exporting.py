@@ -38,6 +38,8 @@ _OTHER_LABELS = LABEL_COLUMNS[1]
 # What is told of an answer, after the features.
 _ABOUT = ("Time", "Session", "Request", "Row in request")
 
+# What brings back rows whose recording is gone.
+WHERE_GONE = "EEG_TEST_DATA must name the file as it did for the service, or it must be imported"
 _OTHER_SCHEMA = "of other features or classes than the newest"
 
 
@@ -59,7 +61,10 @@ class Exported:
     @property
     def reasons(self) -> str:
         """How many were left out, and why, in words."""
-        return ", ".join(f"{count} {reason}" for reason, count in self.left_out.items())
+        return ", ".join(
+            f"{count} {reason}{f' ({WHERE_GONE})' if reason == RECORDING_GONE else ''}"
+            for reason, count in self.left_out.items()
+        )
 
 
 def export_rows(

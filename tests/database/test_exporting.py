@@ -14,7 +14,7 @@ from sqlalchemy import Engine, update
 
 from eeg_letters.database import kept
 from eeg_letters.database.engine import writing
-from eeg_letters.database.exporting import export_rows
+from eeg_letters.database.exporting import WHERE_GONE, export_rows
 from eeg_letters.database.importing import add_recording, remove_recording
 from eeg_letters.database.kept import FileRows
 from eeg_letters.database.tables import predictions
@@ -121,7 +121,7 @@ def test_rows_of_a_stored_recording_have_its_band_powers(
         keeping.stored_row(f"r{line}", line)
     keeping.rows("b", keeping.inference.rows[0][np.newaxis])
     exported = export_rows(engine, output, FILE)
-    assert (exported.n_rows, exported.reasons) == (1, "3 recording gone")
+    assert (exported.n_rows, exported.reasons) == (1, f"3 recording gone ({WHERE_GONE})")
     add_recording(engine, SHIPPED, "shipped")
     exported = export_rows(engine, output, FILE)
     assert (exported.n_rows, exported.reasons) == (4, "")
@@ -136,6 +136,27 @@ def test_rows_of_a_stored_recording_have_its_band_powers(
     np.testing.assert_array_equal(
         table(output).select(FEATURES).to_numpy(), [stored[line] for line in (3, 5, 3, 0)]
     )
+
+
+def test_rows_of_a_file_that_the_service_was_given_need_it_too(
+    database: str, engine: Engine, trained_home: Path, tmp_path: Path
+) -> None:
+    file, output = select_rows(tmp_path / "session2.csv", (3, 9), slice(2)), tmp_path / "out.csv"
+    served = Keeping(engine, load(trained_home, Settings(test_data=file)))
+    served.stored_row("a", next(iter(served.inference.rows)))
+    message = complaint(run(database, "export", output), 2)
+    assert message == f"{output}: none of 1 rows can be written: 1 recording gone ({WHERE_GONE})"
+    told = succeed(database, "replay", home=trained_home)
+    assert told.endswith(f"\nrecording gone: {WHERE_GONE}\n")
+    misspelled = tmp_path / "session3.csv"
+    for arguments in (["export", output], ["replay"]):
+        finished = run(database, *arguments, EEG_TEST_DATA=str(misspelled))
+        message = complaint(finished, 2)
+        assert message.startswith(f"EEG_TEST_DATA: {misspelled}: ")
+        finished = run(database, *arguments, home=trained_home, EEG_TEST_DATA=str(file))
+        assert (finished.returncode, finished.stderr) == (0, "")
+        assert "recording gone:" not in finished.stdout
+    assert table(output).height == 1
 
 
 def test_rows_whose_band_powers_were_not_kept_are_left_out(
