@@ -108,7 +108,10 @@ class Keeper:
         self._asked = Event()
         self._stopping = Event()
         self._batch = 0
-        self._is_told_away = False
+        # Why it is away, as it was logged.
+        self._told = ""
+        # What is wrong with its tables, or with its address.
+        self._misfit: str | None = None
         self._thread = Thread(target=self._run, name="database", daemon=True)
 
     @property
@@ -116,6 +119,11 @@ class Keeper:
         """Whether the database answered when it was last asked."""
         since = self._busy_since
         return self._is_connected and (since is None or time.monotonic() - since < _LATE_SECONDS)
+
+    @property
+    def problem(self) -> str | None:
+        """Why the database cannot be used, in words; None while it can."""
+        return None if self.is_up else self._misfit or "it does not answer"
 
     @property
     def rows_waiting(self) -> int:
@@ -259,10 +267,13 @@ class Keeper:
             wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
 
     def _went_away(self, error: Exception) -> None:
-        if not self._is_told_away:
-            _logger.warning("the database is away: %s", reason(error))
+        why = reason(error)
+        # One that does not answer may have other tables when it does.
+        if why != self._told:
+            _logger.warning("the database is away: %s", why)
+        self._told = why
+        self._misfit = why if isinstance(error, DatabaseError) else None
         self._is_connected = False
-        self._is_told_away = True
 
     def _connect(self) -> None:
         self._file = file_identity(self.engine)
@@ -273,7 +284,7 @@ class Keeper:
         if not self._is_connected:
             _logger.info("the database is there")
         self._is_connected = True
-        self._is_told_away = False
+        self._told = ""
 
     def _stay_connected(self) -> None:
         if self._is_connected and file_identity(self.engine) != self._file:

@@ -71,7 +71,8 @@ def build_routes(
         if inference.no_rows:
             lines.append("[-]stored rows: there are none")
         if database is not None:
-            lines.append("[+]database ok" if database.is_up else "[-]database: it does not answer")
+            problem = database.problem
+            lines.append("[+]database ok" if problem is None else f"[-]database: {problem}")
         return Response("\n".join([*lines, "readyz check passed", ""]).encode(), text)
 
     return [

@@ -59,9 +59,9 @@ class Database:
     _scores: Scores
 
     @property
-    def is_up(self) -> bool:
-        """Whether the database answered when it was last asked."""
-        return self._keeper.is_up
+    def problem(self) -> str | None:
+        """Why the database cannot be used, in words; None while it can."""
+        return self._keeper.problem
 
     def close(self) -> None:
         """Write what waits, for a few seconds at most."""

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from eeg_letters.database.importing import add_recording
-from eeg_letters.database.revisions import upgrade
+from eeg_letters.database.revisions import NEEDED, upgrade
 from eeg_letters.settings import DATA
 from tests.conftest import serve_process
 from tests.postgresql import PostgreSQL
@@ -82,6 +82,37 @@ def test_recordings_come_back_with_the_database(
         until(lambda: client.get(PATHS[0]).status_code == 200)
         assert [client.get(path).content for path in PATHS] == before
     assert "Traceback" not in log.read_text()
+
+
+def test_a_database_that_comes_back_with_newer_tables_is_told(
+    bento: Path, postgresql_server: PostgreSQL, tmp_path: Path
+) -> None:
+    address, log = postgresql_server.create(), tmp_path / "log"
+    engine = engine_of(address)
+    upgrade(engine)
+
+    def set_revision(revision: str) -> None:
+        with engine.begin() as connection:
+            connection.execute(
+                text("UPDATE alembic_version SET version_num = :new"), {"new": revision}
+            )
+
+    with (
+        serve_process(bento, log, EEG_DATABASE=address) as (url, _),
+        httpx.Client(base_url=url, timeout=30) as client,
+    ):
+        set_revision("9999")
+        engine.dispose()
+        with closed(postgresql_server, address):
+            until(lambda: "database is away" in log.read_text())
+            assert "[-]database: it does not answer" in client.get("/readyz?verbose").text
+        newer = "the database's tables are of revision 9999, which is newer than"
+        until(lambda: f"database is away: {newer}" in log.read_text())
+        assert f"[-]database: {newer}" in client.get("/readyz?verbose").text
+        set_revision(NEEDED)
+        until(lambda: "[+]database ok" in client.get("/readyz?verbose").text)
+    engine.dispose()
+    assert log.read_text().count(newer) == 1
 
 
 def test_an_address_that_cannot_be_read_is_a_database_that_is_away(
