@@ -67,8 +67,8 @@ def _upgrade(engine: Engine, _: Settings, __: argparse.Namespace) -> int:
 
 def _status(engine: Engine, _: Settings, arguments: argparse.Namespace) -> int:
     try:
-        if arguments.wait is not None:
-            wait_for_tables(engine, arguments.wait)
+        if arguments.wait is not None and not wait_for_tables(engine, arguments.wait, _complain):
+            return 1
         _print(read_status(engine).table())
     except DatabaseError as error:
         _complain(error)

@@ -16,6 +16,10 @@ _UPGRADE = "python -m eeg_letters.database upgrade"
 _LOCK = 0x_EE61_E77E
 
 
+class NewerTables(DatabaseError):
+    """The tables are newer than this version knows, which waiting does not change."""
+
+
 def current(connection: Connection) -> str | None:
     """The revision of the tables; None where there are none."""
     if not inspect(connection).has_table("alembic_version"):
@@ -29,8 +33,10 @@ def check(engine: Engine) -> None:
 
     Raises
     ------
+    NewerTables
+        When they are newer.
     DatabaseError
-        When they are not, or there are none.
+        When they are older, or there are none.
     sqlalchemy.exc.SQLAlchemyError
         When the database cannot be asked.
     """
@@ -49,7 +55,7 @@ def check(engine: Engine) -> None:
             f"the database's tables are of revision {found}, and this version needs {NEEDED}:"
             f" run `{_UPGRADE}`"
         )
-    raise DatabaseError(
+    raise NewerTables(
         f"the database's tables are of revision {found}, which is newer than {NEEDED}, the newest"
         " that this version knows: use the version of eeg-letters that made them"
     )

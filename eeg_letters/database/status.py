@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, func, select, text
@@ -106,22 +106,30 @@ def _size(connection: Connection) -> int:
     return int(connection.execute(size_of).scalar_one())
 
 
-def wait_for_tables(engine: Engine, seconds: float) -> None:
-    """Wait until the database answers and has the tables that are needed.
+def wait_for_tables(engine: Engine, seconds: float, tell: Callable[[DatabaseError], None]) -> bool:
+    """Wait until the database answers and has the tables that are needed; whether it has.
 
-    Raises
-    ------
-    DatabaseError
-        When it has not after so many seconds; says what was wrong last.
+    Parameters
+    ----------
+    engine : sqlalchemy.Engine
+        Of the database.
+    seconds : float
+        How long. Tables that are newer than this version are not waited for.
+    tell : callable
+        Told what is wrong, once until it is something else.
     """
     until = time.monotonic() + seconds
+    told = ""
     while True:
         try:
             with explained(engine):
                 revisions.check(engine)
-        except DatabaseError:
-            if time.monotonic() > until:
-                raise
+        except DatabaseError as error:
+            if str(error) != told:
+                tell(error)
+                told = str(error)
+            if isinstance(error, revisions.NewerTables) or time.monotonic() > until:
+                return False
         else:
-            return
+            return True
         time.sleep(min(_POLL_SECONDS, max(0.0, until - time.monotonic())))
