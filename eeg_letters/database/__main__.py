@@ -271,7 +271,7 @@ def parse_arguments() -> argparse.Namespace:
         "export", _export, "write rows that were answered, and what they turned out to be"
     )
     export.add_argument(
-        "output", metavar="OUT", help="a .csv or .parquet file, which training reads"
+        "output", metavar="OUT", help="a .csv or .parquet file; training reads labelled rows"
     )
     export.add_argument("--labelled", action="store_true", help="only rows that have feedback")
     export.epilog = _OF_A_FILE
