@@ -20,6 +20,8 @@ CONNECT_SECONDS = 3
 # How long SQLite waits for another process that writes.
 _BUSY_SECONDS = 5
 _RETRY_SECONDS = 0.01
+# PostgreSQL's code of it.
+_READ_ONLY = "25006"
 # Of SQLite's machine, between two looks at the clock: a millisecond at most.
 _STEPS = 10_000
 # Of a process that serves; one more connection keeps answers, one is for what clients write, and
@@ -131,6 +133,11 @@ def display_url(url: URL) -> str:
 def is_busy(error: Exception) -> bool:
     """Whether SQLite's file is there, and another process has been writing to it for too long."""
     return _says_busy(getattr(error, "orig", None))
+
+
+def is_read_only(error: Exception) -> bool:
+    """Whether PostgreSQL is there, and takes nothing, as a standby does."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) == _READ_ONLY
 
 
 def _says_busy(error: BaseException | None) -> bool:

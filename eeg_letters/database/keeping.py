@@ -21,7 +21,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from eeg_letters.database import revisions, truths
 from eeg_letters.database.answered import COLUMNS, Answered, Floats, Served
 from eeg_letters.database.bulk import insert_many
-from eeg_letters.database.engine import file_identity, is_busy, reason, writing
+from eeg_letters.database.engine import file_identity, is_busy, is_read_only, reason, writing
 from eeg_letters.database.pruning import shrink
 from eeg_letters.database.tables import predictions, writers
 from eeg_letters.errors import DatabaseError
@@ -108,8 +108,9 @@ class Keeper:
         self._asked = Event()
         self._stopping = Event()
         self._batch = 0
-        # Why it is away, as it was logged.
+        # What was logged of a failure that lasts.
         self._told = ""
+        self._is_told_there = False
         # What is wrong with its tables, or with its address.
         self._misfit: str | None = None
         self._thread = Thread(target=self._run, name="database", daemon=True)
@@ -147,6 +148,8 @@ class Keeper:
             self._connect()
         except SQLAlchemyError as error:
             self._went_away(error)
+        else:
+            self._went_well()
         self._thread.start()
 
     def keep(self, answered: Answered) -> None:
@@ -253,12 +256,12 @@ class Keeper:
             try:
                 do()
             except (SQLAlchemyError, DatabaseError, OSError) as error:
-                if self._is_connected and is_busy(error):
-                    # It can be read meanwhile.
-                    _logger.warning("rows wait to be kept: %s", reason(error))
+                if self._is_connected and (is_busy(error) or is_read_only(error)):
+                    self._cannot_write(error)
                 else:
                     self._went_away(error)
             else:
+                self._went_well()
                 return True
             finally:
                 self._busy_since = None
@@ -266,14 +269,31 @@ class Keeper:
                 return False
             wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
 
+    def _went_well(self) -> None:
+        # Not once it can be read: one that takes nothing would come and go at every try.
+        if not self._is_told_there:
+            _logger.info("the database is there")
+        self._is_told_there = True
+        self._told = ""
+
+    def _cannot_write(self, error: Exception) -> None:
+        # It can be read meanwhile.
+        self._warn(f"rows wait to be kept: {reason(error)}")
+        if is_read_only(error):
+            # A connection may have been told so when it was made.
+            self.engine.dispose()
+
     def _went_away(self, error: Exception) -> None:
-        why = reason(error)
-        # One that does not answer may have other tables when it does.
-        if why != self._told:
-            _logger.warning("the database is away: %s", why)
-        self._told = why
-        self._misfit = why if isinstance(error, DatabaseError) else None
+        self._warn(f"the database is away: {reason(error)}")
+        self._misfit = reason(error) if isinstance(error, DatabaseError) else None
         self._is_connected = False
+        self._is_told_there = False
+
+    def _warn(self, told: str) -> None:
+        # One that does not answer may have other tables when it does.
+        if told != self._told:
+            _logger.warning("%s", told)
+        self._told = told
 
     def _connect(self) -> None:
         self._file = file_identity(self.engine)
@@ -281,10 +301,7 @@ class Keeper:
         with writing(self.engine) as connection:
             # So that its labels can be asked for before it has answered.
             self._served.number(connection)
-        if not self._is_connected:
-            _logger.info("the database is there")
         self._is_connected = True
-        self._told = ""
 
     def _stay_connected(self) -> None:
         if self._is_connected and file_identity(self.engine) != self._file:

@@ -11,10 +11,11 @@ import httpx
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
+from eeg_letters.database.engine import writing
 from eeg_letters.database.importing import add_recording
 from eeg_letters.database.revisions import NEEDED, upgrade
 from eeg_letters.settings import DATA
-from tests.conftest import serve_process
+from tests.conftest import samples, serve_process
 from tests.postgresql import PostgreSQL
 from tests.serving.database.conftest import engine_of
 
@@ -113,6 +114,38 @@ def test_a_database_that_comes_back_with_newer_tables_is_told(
         until(lambda: "[+]database ok" in client.get("/readyz?verbose").text)
     engine.dispose()
     assert log.read_text().count(newer) == 1
+
+
+def test_one_that_can_only_be_read_is_read_and_written_once_it_can_be(
+    bento: Path, postgresql_server: PostgreSQL, database: str, tmp_path: Path
+) -> None:
+    log, engine = tmp_path / "log", engine_of(database)
+    name = make_url(database).database
+    with (
+        serve_process(bento, log, EEG_DATABASE=database, EEG_KEEP_PREDICTIONS="true") as (url, _),
+        httpx.Client(base_url=url, timeout=30) as client,
+    ):
+        read_only = f'ALTER DATABASE "{name}" SET default_transaction_read_only'
+        with writing(engine) as connection:
+            connection.execute(text(f"{read_only} = on"))
+        engine.dispose()
+        with closed(postgresql_server, database):
+            pass
+        assert client.get("/prediction/7").status_code == 200
+        until(lambda: "rows wait to be kept: cannot execute" in log.read_text())
+        tries_end = time.monotonic() + 3
+        while time.monotonic() < tries_end:
+            # A score would be written.
+            for path in (path for path in PATHS if not path.endswith("/score")):
+                assert client.get(path).status_code == 200
+        assert samples(client)["eeg_database_rows_waiting", frozenset()] >= 1
+        with engine.begin() as connection:
+            connection.execute(text("SET TRANSACTION READ WRITE"))
+            connection.execute(text(f"{read_only} = off"))
+        until(lambda: not samples(client)["eeg_database_rows_waiting", frozenset()])
+    engine.dispose()
+    assert log.read_text().count("rows wait to be kept") == 1
+    assert log.read_text().count("database is there") <= 2
 
 
 def test_an_address_that_cannot_be_read_is_a_database_that_is_away(
