@@ -188,6 +188,7 @@ def of_request(
     limit: int,
     after: int | None = None,
     only_row: int | None = None,
+    at: int | None = None,
 ) -> list[Kept]:
     """All rows that a request id was given for, with their band powers, oldest first.
 
@@ -201,12 +202,16 @@ def of_request(
         Only those whose `id` is higher.
     only_row : int or None
         Only that row of a request.
+    at : int or None
+        Only those that were answered then, in microseconds since 1970-01-01.
     """
     conditions = [predictions.c.request_id == request_id]
     if after is not None:
         conditions.append(predictions.c.id > after)
     if only_row is not None:
         conditions.append(predictions.c.row == only_row)
+    if at is not None:
+        conditions.append(predictions.c.at == at)
     asked = select(predictions).where(*conditions).order_by(predictions.c.id).limit(limit)
     rows = connection.execute(asked).all()
     by_number: defaultdict[int, list[Row[Any]]] = defaultdict(list)

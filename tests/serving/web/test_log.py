@@ -25,7 +25,7 @@ from tests.serving.database.feedback.conftest import (
     serving,
     with_tables,
 )
-from tests.serving.database.feedback.test_log import settle
+from tests.serving.database.feedback.test_log import repeat, settle
 from tests.serving.database.feedback.test_tokens import TOKENS, write
 from tests.serving.web import test_page_of_any_schema as any_schema
 from tests.serving.web.test_page import MOST_BYTES, SCREENSHOTS
@@ -237,6 +237,18 @@ def test_a_row_opens_as_maps_and_bars(page: Page, kept: Service) -> None:
         assert power == ROW[FEATURES.index(f"Oz/{band}")] + 1
         expect(value).to_have_text(f"Oz {power:.3g} µV²")
     expect(page.locator("#entry-facts")).to_contain_text("; /predict; LDA ")
+
+
+def test_the_newest_of_an_id_that_was_used_often_opens(page: Page, kept: Service) -> None:
+    request_id = settle(kept, kept.predict(session="often"))
+    repeat(kept, request_id, 1001)
+    open_log(page)
+    page.get_by_label("Session").fill("often")
+    page.get_by_label("Session").press("Enter")
+    newest = row_of(page, request_id).first
+    newest.get_by_role("button").click()
+    expect(page.locator("#entry-heading")).to_have_text(f"Request {request_id}, row 0")
+    expect(page.locator("#entry-problem")).to_be_empty()
 
 
 def test_what_it_truly_was_is_told_and_seen(page: Page, kept: Service) -> None:

@@ -26,6 +26,7 @@ from eeg_letters.serving.database.feedback.parameters import (
     limit_of,
     row_of,
     since_of,
+    time_of,
 )
 from eeg_letters.serving.database.feedback.tokens import Gate, Scope
 from eeg_letters.serving.inference import Inference
@@ -110,19 +111,21 @@ def build_request_log(
     async def request_log(request: Request) -> Response:
         gate(request, Scope.LOG)
         (request_id,) = request.parameters
-        parameters = parse_query(request.query, ("limit", "after", "row"))
+        parameters = parse_query(request.query, ("limit", "after", "row", "time"))
         limit, after = limit_of(parameters, MOST_ENTRIES), after_of(parameters)
-        wanted = row_of(parameters)
+        wanted, at = row_of(parameters), time_of(parameters)
         if not REQUEST_ID.fullmatch(request_id):
             raise Problem(HTTPStatus.NOT_FOUND, "The path has no request id.")
 
         def read(connection: Connection) -> Response:
             with limited(connection, SECONDS):
-                rows = of_request(connection, known, request_id, limit + 1, after, wanted)
+                rows = of_request(connection, known, request_id, limit + 1, after, wanted, at)
             if not rows and after is None:
                 of_row = "" if wanted is None else f", row {wanted},"
+                of_time = "" if at is None else " with that time"
                 raise Problem(
-                    HTTPStatus.NOT_FOUND, f"No request {quoted(request_id)}{of_row} was kept."
+                    HTTPStatus.NOT_FOUND,
+                    f"No request {quoted(request_id)}{of_row} was kept{of_time}.",
                 )
             entries = []
             for row in rows[:limit]:

@@ -122,6 +122,11 @@ def _paths(example: Example, needs_token: bool) -> dict[str, Any]:
     row = {"type": "integer", "minimum": 0, "maximum": ROWS[-1]}
     of_request["parameters"] = [
         _query("row", "Only that row of the request.", row),
+        _query(
+            "time",
+            "Only of the request that was answered then, as its entries have it.",
+            {**_STRING, "format": "date-time"},
+        ),
         *_pages(MOST_ENTRIES),
     ]
     item = {"$ref": "#/components/schemas/Feedback"}

@@ -28,13 +28,22 @@ def since_of(parameters: dict[str, str]) -> int | None:
     Problem
         422.
     """
-    text = parameters.get("since")
+    return _when(parameters, "since")
+
+
+def time_of(parameters: dict[str, str]) -> int | None:
+    """The parameter ``time``, of when a request was answered; otherwise as `since_of`."""
+    return _when(parameters, "time")
+
+
+def _when(parameters: dict[str, str], name: str) -> int | None:
+    text = parameters.get(name)
     if text is None:
         return None
     at = parse_time(text)
     if at is None:
         raise refused(
-            f"since is {quoted(text)}; it must be a date, or a date and a time, as ISO 8601 has"
+            f"{name} is {quoted(text)}; it must be a date, or a date and a time, as ISO 8601 has"
             " them, such as 2026-01-31T12:00:00Z."
         )
     return at

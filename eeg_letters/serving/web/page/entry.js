@@ -7,7 +7,9 @@ function openEntry({ request_id: id, row, time }) {
   openedKey = keyOf({ request_id: id, row, time });
   markRows();
   return inPlace("entry-problem", async (signal) => {
-    const [{ entries }, facts] = await Promise.all([askLogged(`predictions/log/${encodeURIComponent(id)}?row=${row}`, { signal }), models()])
+    // Any number of requests may have had that id.
+    const query = new URLSearchParams({ row, time });
+    const [{ entries }, facts] = await Promise.all([askLogged(`predictions/log/${encodeURIComponent(id)}?${query}`, { signal }), models()])
       .catch((failure) => { if (!signal.aborted) $("entry").hidden = true; throw failure; });
     if (signal.aborted) return;
     const found = entries.find((entry) => keyOf(entry) === openedKey);

@@ -16,6 +16,7 @@ from sqlalchemy import insert, select, text, update
 from eeg_letters.database.answered import Served, to_bytes
 from eeg_letters.database.engine import writing
 from eeg_letters.database.tables import predictions, recording_rows, recordings, served
+from eeg_letters.database.times import parse_when, to_iso
 from eeg_letters.labels import LabelKind, Labels
 from eeg_letters.models import MODELS
 from tests.postgresql import PostgreSQL
@@ -278,6 +279,36 @@ def test_one_row_of_a_request_alone(service: Service) -> None:
         (str(2**31), 422, f'row is "{2**31}"'),
     ):
         response = service.client.get(path, params={"row": row})
+        assert response.status_code == status
+        assert words in response.json()["detail"]
+
+
+def repeat(service: Service, request_id: str, times: int) -> None:
+    """Have a row answered again and again by one id, each time a second later."""
+    with writing(service.engine) as connection:
+        row = connection.execute(
+            select(predictions).where(predictions.c.request_id == request_id)
+        ).one()
+        values = {name: value for name, value in row._mapping.items() if name != "id"}
+        connection.execute(
+            insert(predictions),
+            [values | {"at": row.at + number * 1_000_000} for number in range(1, times + 1)],
+        )
+
+
+def test_of_an_id_that_was_used_often_that_of_a_time(service: Service) -> None:
+    request_id = settle(service, service.predict())
+    (first,) = service.entries(request_id)
+    repeat(service, request_id, 1001)
+    path = f"/predictions/log/{request_id}"
+    last = to_iso(parse_when(first["time"], 0) + 1_001_000_000)
+    (entry,) = service.client.get(path, params={"row": 0, "time": last}).json()["entries"]
+    assert entry == first | {"time": last}
+    for at, status, words in (
+        ("2020-01-31T12:00:00Z", 404, f'No request "{request_id}" was kept with that time.'),
+        ("Monday", 422, 'time is "Monday"'),
+    ):
+        response = service.client.get(path, params={"time": at})
         assert response.status_code == status
         assert words in response.json()["detail"]
 
