@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeg_letters.errors import RecordingError
+from eeg_letters.recordings.columns import find_line_column
 from eeg_letters.recordings.layouts import Collector, Converter, Row
 from eeg_letters.recordings.sources import Source, bytes_source, display_name
 from eeg_letters.recordings.whole_text import Reader, text_rows
@@ -46,6 +47,8 @@ class Recording:
         logarithms have become powers.
     notes : tuple of str
         What was found out of how the file is written, in words.
+    ordered_by : str
+        What tells the order of its rows where it is not the file's, in words; else empty.
     """
 
     path: Path
@@ -58,9 +61,28 @@ class Recording:
     labels: NDArray[np.int64]
     features: NDArray[np.float64]
     notes: tuple[str, ...] = ()
+    ordered_by: str = ""
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def in_order(self) -> Recording:
+        """The same with its rows in the order of their line numbers.
+
+        Spreadsheets sort rows, and JSON's keys may be sorted as text: what takes neighbours for
+        neighbours in time cannot go by the file.
+        """
+        lines = [*self.rows]
+        order = sorted(range(len(lines)), key=lines.__getitem__)
+        if order == [*range(len(lines))]:
+            return self
+        return replace(
+            self,
+            rows={lines[place]: self.rows[lines[place]] for place in order},
+            labels=self.labels[order],
+            features=self.features[order],
+            ordered_by=find_line_column(self.columns) or "its keys",
+        )
 
 
 # Makes the rows of a file, each with its key where the file has keys, having told of the columns.

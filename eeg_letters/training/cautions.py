@@ -24,6 +24,24 @@ _SCALES_APART = 10
 _BY_LOT = 0.05
 
 
+def reordered_rows(training: Dataset, test: Dataset, files: Sequence[str]) -> list[str]:
+    """Recordings whose rows are taken in another order than their files have.
+
+    Parameters
+    ----------
+    training, test : Dataset
+        As `eeg_letters.training.gathering` reads them.
+    files : sequence of str
+        Name of each training recording, then of each test recording.
+    """
+    return [
+        f"The rows of {file} are taken in the order of {recording.ordered_by}, in which they were"
+        " recorded; the file has another."
+        for file, recording in zip(files, (*training.recordings, *test.recordings), strict=True)
+        if recording.ordered_by
+    ]
+
+
 def repeated_rows(training: Dataset, test: Dataset, files: Sequence[str]) -> list[str]:
     """Test rows that are also training rows, with the same values and label.
 

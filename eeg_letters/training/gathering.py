@@ -66,7 +66,8 @@ def read_training(
 ) -> Dataset:
     """Read the recordings to fit to.
 
-    The first one tells the features; the classes are those of all.
+    The first one tells the features; the classes are those of all. The rows of each are put in the
+    order of their line numbers, for estimate and clock take their order for that of time.
 
     Parameters
     ----------
@@ -92,19 +93,20 @@ def read_training(
         first if path is paths[0] and schema == first.schema else read_any(path, schema)
         for path in paths
     ]
+    recordings = [recording.in_order() for recording in recordings]
     _check_distinct("--train, --adapt" if adapting else "--train", recordings)
     return Dataset(tuple(recordings), len(adapting))
 
 
 def read_test(files: Sequence[Path], schema: Schema) -> Dataset:
-    """Read the recordings to test on, by the schema of the training.
+    """Read the recordings to test on, by the schema of the training, with rows in order likewise.
 
     Raises
     ------
     RecordingError
         When one cannot be read, does not fit, or has the content of another.
     """
-    recordings = tuple(read_any(path, schema) for path in files)
+    recordings = tuple(read_any(path, schema).in_order() for path in files)
     _check_distinct("--test", recordings)
     return Dataset(recordings)
 

@@ -17,6 +17,7 @@ from eeg_letters.training.cautions import (
     exchanged_classes,
     no_better_by_recording,
     no_better_than_guessing,
+    reordered_rows,
     repeated_rows,
     shared_rows,
     unadapted_classes,
@@ -86,6 +87,7 @@ class Judgement:
         files, test_files = ([*map(name_file, dataset.recordings)] for dataset in (training, test))
         by_title = {model.model.title: model.test for model in self.trained}
         return [
+            *reordered_rows(training, test, [*files, *test_files]),
             *repeated_rows(training, test, test_files),
             *shared_rows(training, files),
             *unshared_classes(training, test, names),
