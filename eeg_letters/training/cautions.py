@@ -325,7 +325,7 @@ def _percent(share: float) -> str:
 
 
 def shared_rows(training: Dataset, files: Sequence[str]) -> list[str]:
-    """Rows that two training recordings have, with the same values and label.
+    """Rows that are in the training more than once, with the same values and label.
 
     Parameters
     ----------
@@ -334,14 +334,17 @@ def shared_rows(training: Dataset, files: Sequence[str]) -> list[str]:
     files : sequence of str
         Name of each training recording.
     """
-    if len(training.recordings) < 2:
-        return []
     digests = np.array(
         [int.from_bytes(digest[:8], "little") for digest in _digests(training)], np.uint64
     )
     sentences = []
     for place, file in enumerate(files):
         own, others = training.places == place, training.places < place
+        if repeated := int(own.sum()) - np.unique(digests[own]).size:
+            sentences.append(
+                f"{repeated} of {own.sum()} rows of {file} repeat another row of it, with the same"
+                " values and label: an estimate that holds out a part of it may know the rows."
+            )
         if shared := int(np.isin(digests[own], digests[others]).sum()):
             sentences.append(
                 f"{shared} of {own.sum()} rows of {file} are also in another training recording: an"

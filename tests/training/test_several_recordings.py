@@ -253,6 +253,36 @@ def test_rows_that_two_training_recordings_have_are_told(
     assert told.startswith("20 of 20 rows of part are also in another training recording:")
 
 
+def test_rows_that_a_recording_has_more_than_once_are_told(sessions: list[Path]) -> None:
+    header, *rows = sessions[1].read_text().splitlines()
+    twice = sessions[0].with_name("twice.csv")
+    twice.write_text("\n".join([header, *rows, *rows[:30]]))
+    told = [
+        "30 of 66 rows of twice repeat another row of it, with the same values and label: an"
+        " estimate that holds out a part of it may know the rows."
+    ]
+    assert shared_rows(read_training([twice], [], None, None), ["twice"]) == told
+    both = read_training([sessions[0], twice], [], None, None)
+    assert shared_rows(both, ["1", "twice"]) == told
+    assert shared_rows(read_training(sessions, [], None, None), ["1", "2", "3"]) == []
+
+
+def test_the_report_says_of_twins_what_the_notes_say(tmp_path: Path, sessions: list[Path]) -> None:
+    header, *rows = sessions[1].read_text().splitlines()
+    twice = tmp_path / "twice.csv"
+    twice.write_text("\n".join([header, *rows, *rows]))
+    for training, twins in ((sessions[1], False), (twice, True)):
+        home = tmp_path / training.stem
+        home.mkdir()
+        finished = run_train(home, "--train", training, "--test", sessions[0])
+        assert finished.returncode == 0, finished.stderr
+        (report,) = home.glob("reports/*/report.html")
+        html = report.read_text()
+        assert ("36 of 72 rows of twice.csv repeat another row" in html) is twins
+        assert ("held-out blocks may have twins, too." in html) is twins
+        assert ("Held-out blocks have no twins." in html) is not twins
+
+
 def test_the_weight_is_what_does_best_among_recordings_and_the_default_of_one(
     tmp_path: Path,
 ) -> None:

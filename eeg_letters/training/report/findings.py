@@ -14,6 +14,7 @@ from eeg_letters.models import Model
 from eeg_letters.recordings.recording import Recording
 from eeg_letters.scales import Scale
 from eeg_letters.scoring.familiarity import Familiarity
+from eeg_letters.training.cautions import shared_rows
 from eeg_letters.training.choosing import Count
 from eeg_letters.training.dataset import Dataset
 from eeg_letters.training.evaluation import (
@@ -143,6 +144,11 @@ class Findings:
         classes, counts = np.unique(self.training.labels, return_counts=True)
         place = int(counts.argmin())
         return printable(self.training.schema.labels.names[classes[place]]), int(counts[place])
+
+    @property
+    def has_repeated_rows(self) -> bool:
+        """Whether rows are in the training more than once, so that those held out may be known."""
+        return bool(shared_rows(self.training, [*map(file_name, self.training.recordings)]))
 
     @property
     def order(self) -> list[int]:
