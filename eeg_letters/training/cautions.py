@@ -123,6 +123,26 @@ def unshared_in_training(
     return sentences
 
 
+def classes_of_one_row(training: Dataset, names: Sequence[str]) -> list[str]:
+    """Classes of which the training has a single row.
+
+    Parameters
+    ----------
+    training : Dataset
+        What the models were fitted to.
+    names : sequence of str
+        Of each class of the schema.
+    """
+    lone = np.flatnonzero(np.bincount(training.labels) == 1)
+    if not lone.size:
+        return []
+    return [
+        f"The training has a single row of {'each of ' if lone.size > 1 else ''}"
+        f"{_classes(training.schema.labels, lone, names)}: one row teaches little, and the estimate"
+        f" says nothing of {'it' if lone.size == 1 else 'them'}."
+    ]
+
+
 def unadapted_classes(training: Dataset, names: Sequence[str]) -> list[str]:
     """Classes that the session to come has no rows of, where it has some of others.
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from eeg_letters.recordings.recording import Recording
 from eeg_letters.training.cautions import (
+    classes_of_one_row,
     clock_tells,
     exchanged_classes,
     no_better_by_recording,
@@ -92,6 +93,7 @@ class Judgement:
             *shared_rows(training, files),
             *unshared_classes(training, test, names),
             *unshared_in_training(training, names, files),
+            *classes_of_one_row(training, names),
             *unadapted_classes(training, names),
             *exchanged_classes(by_title, names, test_files),
             *no_better_by_recording(by_title, names, test_files),

@@ -146,6 +146,8 @@ def fit(
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore", ConvergenceWarning)
+        # A caution tells of classes with one row, once; shrinkage would in each fit.
+        warnings.filterwarnings("ignore", message="Only one sample", category=UserWarning)
         # On Ctrl-C, MLPClassifier.fit warns and returns a half-fitted model.
         warnings.filterwarnings("error", message="Training interrupted", category=UserWarning)
         try:

@@ -14,6 +14,7 @@ from eeg_letters.recordings.any_format import read_any
 from eeg_letters.recordings.recording import Recording
 from eeg_letters.schema import Schema, other_features
 from eeg_letters.training.cautions import (
+    classes_of_one_row,
     exchanged_classes,
     no_better_by_recording,
     no_better_than_guessing,
@@ -71,6 +72,21 @@ def test_classes_that_one_side_lacks_are_named() -> None:
         "Only the test has the letters X, Y: 3 of its 9 rows cannot be labelled rightly, as the"
         " models were not trained on their letter.",
         "Only the training has the letter D: how well rows of it are labelled was not tested.",
+    ]
+
+
+def test_classes_of_a_single_row_are_named() -> None:
+    assert (
+        classes_of_one_row(dataset(recording("AABB"), recording("AC"), recording("C")), LETTERS)
+        == []
+    )
+    assert classes_of_one_row(dataset(recording("AAB"), recording("CC")), LETTERS) == [
+        "The training has a single row of the letter B: one row teaches little, and the estimate"
+        " says nothing of it."
+    ]
+    assert classes_of_one_row(dataset(recording("AAB"), recording("AD")), LETTERS) == [
+        "The training has a single row of each of the letters B, D: one row teaches little, and the"
+        " estimate says nothing of them."
     ]
 
 

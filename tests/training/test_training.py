@@ -339,6 +339,19 @@ def test_rows_that_do_not_differ_are_refused(tmp_path: Path, recordings: dict[st
         train(LDA, recording, recording, AUTO, silent)
 
 
+def test_a_letter_of_one_row_is_told_once_and_by_no_warning(
+    tmp_path: Path, recordings: dict[str, Path]
+) -> None:
+    one = select_rows(tmp_path / "one.csv", (4,), slice(1)).read_text().splitlines()[1]
+    path = tmp_path / "some.csv"
+    path.write_text(f"{recordings['A'].read_text().rstrip()}\n{one}\n")
+    finished = run_train(tmp_path, "--train", path, "--test", recordings["test"])
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stderr == ""
+    told = " ".join(finished.stdout.split())
+    assert told.count("The training has a single row of the letter E: one row teaches little") == 1
+
+
 def output_of(terminal: int, process: subprocess.Popen[bytes]) -> Iterator[bytes]:
     deadline = time.monotonic() + SIGINT_SECONDS
     while time.monotonic() < deadline:
