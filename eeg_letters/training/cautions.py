@@ -16,6 +16,7 @@ from eeg_letters.labels import Labels, listed
 from eeg_letters.training.clock import WITHIN, Told
 from eeg_letters.training.dataset import Dataset
 from eeg_letters.training.evaluation import Evaluation
+from eeg_letters.training.holding_out import Plan
 from eeg_letters.training.resampling import blocks
 
 # Medians of two recordings farther apart are unlikely to be of one unit.
@@ -94,20 +95,22 @@ def unshared_classes(training: Dataset, test: Dataset, names: Sequence[str]) -> 
 
 
 def unshared_in_training(
-    training: Dataset, names: Sequence[str], files: Sequence[str]
+    training: Dataset, plan: Plan, names: Sequence[str], files: Sequence[str]
 ) -> list[str]:
-    """Classes that one of several training recordings alone has.
+    """Classes that one of several training recordings alone has, where these are held out whole.
 
     Parameters
     ----------
     training : Dataset
         Rows of the session to come do not count.
+    plan : Plan
+        Of the estimate.
     names : sequence of str
         Of each class of the schema.
     files : sequence of str
         Name of each training recording.
     """
-    if len(training.earlier) < 2:
+    if not plan.by_recording:
         return []
     labels = training.schema.labels
     own = [np.unique(recording.labels) for recording in training.earlier]
@@ -141,6 +144,27 @@ def classes_of_one_row(training: Dataset, names: Sequence[str]) -> list[str]:
         f"{_classes(training.schema.labels, lone, names)}: one row teaches little, and the estimate"
         f" says nothing of {'it' if lone.size == 1 else 'them'}."
     ]
+
+
+def not_held_out(plan: Plan, files: Sequence[str]) -> list[str]:
+    """Which of several training recordings the estimate does not hold out whole, and why.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of the estimate.
+    files : sequence of str
+        Name of each training recording.
+    """
+    by_reason: dict[str, list[str]] = {}
+    for place, reason in plan.kept.items():
+        by_reason.setdefault(reason, []).append(files[place])
+    told = "; ".join(f"{listed(named)} ({reason})" for reason, named in by_reason.items())
+    if not told:
+        return []
+    if not plan.by_recording:
+        return [f"For the estimate no training recording could be held out whole: {told}."]
+    return [f"The estimate says nothing of these training recordings, not held out: {told}."]
 
 
 def unadapted_classes(training: Dataset, names: Sequence[str]) -> list[str]:

@@ -66,21 +66,22 @@ class Choice:
         At least one. Of equal accuracy, the simpler is first.
     dropped : dict of Recipe to str
         What could not be fitted, and why.
-    by_recording : bool
-        Whether whole recordings were held out, not second halves of each class's rows.
+    plan : Plan
+        Of the estimate.
     """
 
     model: Model
     ranked: tuple[Candidate, ...]
     dropped: Mapping[Recipe, str]
-    by_recording: bool
+    plan: Plan
 
 
 def choose_weight(training: Dataset, preprocessing: str, count: Count) -> int:
     """How often a row of the session to come counts, as does best among earlier recordings.
 
-    Of each of them, as many rows are taken for those of a session to come. Discriminant analysis
-    chooses for both models, since its fits take a moment. The test recordings have no say in it.
+    Of each that can be held out, as many rows are taken for those of a session to come.
+    Discriminant analysis chooses for both models, since its fits take a moment. The test recordings
+    have no say in it.
 
     Parameters
     ----------
@@ -179,7 +180,7 @@ def choose(
         When no recipe could be fitted.
     """
     if not plan.folds:
-        return Choice(model, tuple(map(Candidate, found)), {}, plan.by_recording)
+        return Choice(model, tuple(map(Candidate, found)), {}, plan)
     ranked, dropped = [], {}
     for recipe, folds in found.items():
         joint = join(training, plan, folds)
@@ -201,7 +202,7 @@ def choose(
         raise CannotFit(training, model, next(iter(dropped.values())))
     # Stable: of equals, the simplest stays first.
     ranked.sort(key=lambda candidate: -_accuracy(candidate))
-    return Choice(model, tuple(ranked), dropped, plan.by_recording)
+    return Choice(model, tuple(ranked), dropped, plan)
 
 
 def join(training: Dataset, plan: Plan, folds: Iterable[HeldOut | str]) -> Floats | str:

@@ -18,7 +18,7 @@ from eeg_letters.training.compiling import check_scorer, compile_pipeline
 from eeg_letters.training.dataset import Dataset
 from eeg_letters.training.evaluation import Evaluation, evaluate
 from eeg_letters.training.fitting import CannotFit, fit_fold, fit_pipeline
-from eeg_letters.training.holding_out import everything, make_plan
+from eeg_letters.training.holding_out import Plan, everything, make_plan
 from eeg_letters.training.recipes import Recipe, candidates
 
 # Called with what is being fitted, the epoch and the loss.
@@ -45,8 +45,8 @@ class TrainedModel:
         All that could be fitted, the best first.
     dropped : dict of Recipe to str
         What could not be fitted, and why.
-    by_recording : bool
-        Whether the estimate is of recordings that were held out whole.
+    plan : Plan
+        Of the estimate.
     uncalibrated_test, test : Evaluation
         Of the test recordings.
     """
@@ -58,7 +58,7 @@ class TrainedModel:
     fit_seconds: float
     tried: tuple[Candidate, ...]
     dropped: Mapping[Recipe, str]
-    by_recording: bool
+    plan: Plan
     uncalibrated_test: Evaluation
     test: Evaluation
 
@@ -66,6 +66,11 @@ class TrainedModel:
     def estimate(self) -> Evaluation | None:
         """That of its candidate."""
         return self.chosen.estimate
+
+    @property
+    def by_recording(self) -> bool:
+        """Whether the estimate is of recordings that were held out whole."""
+        return self.plan.by_recording
 
     @property
     def held_out(self) -> str:
@@ -142,7 +147,7 @@ def finish(
         fit_seconds,
         tuple(each for each in choice.ranked if each.recipe not in dropped),
         dropped,
-        choice.by_recording,
+        choice.plan,
         uncalibrated,
         _evaluate(scorer, test),
     )

@@ -18,6 +18,7 @@ from eeg_letters.training.cautions import (
     exchanged_classes,
     no_better_by_recording,
     no_better_than_guessing,
+    not_held_out,
     reordered_rows,
     repeated_rows,
     shared_rows,
@@ -84,7 +85,7 @@ class Judgement:
         name_file : callable
             Gives the name of a recording's file, as it is told.
         """
-        training, test = self.training, self.test
+        training, test, plan = self.training, self.test, self.trained[0].plan
         files, test_files = ([*map(name_file, dataset.recordings)] for dataset in (training, test))
         by_title = {model.model.title: model.test for model in self.trained}
         return [
@@ -92,7 +93,8 @@ class Judgement:
             *repeated_rows(training, test, test_files),
             *shared_rows(training, files),
             *unshared_classes(training, test, names),
-            *unshared_in_training(training, names, files),
+            *unshared_in_training(training, plan, names, files),
+            *not_held_out(plan, files),
             *classes_of_one_row(training, names),
             *unadapted_classes(training, names),
             *exchanged_classes(by_title, names, test_files),

@@ -138,7 +138,9 @@ def training_table(trained: Sequence[TrainedModel], training: Dataset, weight: i
     """How each model was trained, what the estimate was, and what could not be fitted."""
     noun = training.schema.labels.noun
     caption = [
-        "Estimate: each recording is held out once, and labelled by models of the others."
+        "Estimate: each recording"
+        f"{' but those of a note below' if trained[0].plan.kept else ''} is held out once, and"
+        " labelled by models of the others."
         if trained[0].by_recording
         else f"Estimate: first half of each {noun}'s rows predicts the second half."
     ]

@@ -17,6 +17,7 @@ from eeg_letters.models import LDA, MODELS
 from eeg_letters.recordings.recording import Recording, read_recording
 from eeg_letters.settings import DATA
 from eeg_letters.training.cautions import (
+    not_held_out,
     shared_rows,
     unadapted_classes,
     unshared_in_training,
@@ -192,8 +193,112 @@ def test_a_class_that_one_recording_has_is_not_held_out_and_told(tmp_path: Path)
     assert trained.estimate is not None
     assert set(trained.estimate.truth) == {0, 1}
     assert len(trained.estimate.truth) == 48
-    (told,) = unshared_in_training(training, training.schema.labels.names, ["a", "b"])
+    names = training.schema.labels.names
+    (told,) = unshared_in_training(training, trained.plan, names, ["a", "b"])
     assert told.startswith("Of the training recordings only a has the class stop:")
+    assert not_held_out(trained.plan, ["a", "b"]) == []
+
+
+def test_only_the_recording_that_cannot_be_held_out_is_not(tmp_path: Path) -> None:
+    files = [
+        session(tmp_path / "a.csv", ("go", "rest"), 1),
+        session(tmp_path / "b.csv", ("go", "rest"), 2),
+        session(tmp_path / "c.csv", ("stop",), 3),
+    ]
+    training = read_training(files, [], None, None)
+    plan = make_plan(training, 1)
+    assert plan.by_recording
+    assert [set(training.places[fold.held_out]) for fold in plan.folds] == [{0}, {1}]
+    assert [set(training.places[fold.fitted]) for fold in plan.folds] == [{1, 2}, {0, 2}]
+    assert not_held_out(plan, ["a", "b", "c"]) == [
+        "The estimate says nothing of these training recordings, not held out: c (no other has its"
+        " classes)."
+    ]
+
+
+def test_a_model_of_less_than_a_quarter_of_the_rows_has_no_say(tmp_path: Path) -> None:
+    classes = ("go", "rest", "stop")
+    long = session(tmp_path / "long.csv", classes, 1, rows=30)
+    for rows, n_folds in ((10, 2), (9, 1)):
+        short = session(tmp_path / f"{rows}.csv", classes, 2, rows=rows)
+        training = read_training([long, short], [], None, None)
+        plan = make_plan(training, 1)
+        assert plan.by_recording
+        assert len(plan.folds) == n_folds
+        assert set(training.places[plan.folds[-1].held_out]) == {1}
+    assert not_held_out(plan, ["long", "short"]) == [
+        "The estimate says nothing of these training recordings, not held out: long (the others"
+        " have less than a quarter of the rows)."
+    ]
+
+
+def test_so_few_rows_that_they_say_nothing_are_not_all_that_is_held_out(tmp_path: Path) -> None:
+    classes = ("go", "rest", "stop")
+    files = [
+        session(tmp_path / "long.csv", classes, 1, rows=30),
+        session(tmp_path / "one.csv", classes, 2, rows=1),
+    ]
+    plan = make_plan(read_training(files, [], None, None), 1)
+    assert not plan.by_recording
+    assert not_held_out(plan, ["long", "one"]) == [
+        "For the estimate no training recording could be held out whole: long (the others are too"
+        " little to fit a model to); one (too few of its rows could be held out)."
+    ]
+
+
+def test_halves_in_place_of_recordings_are_told_with_the_reason(
+    tmp_path: Path, sessions: list[Path]
+) -> None:
+    some = session(tmp_path / "some.csv", ("go", "rest", "stop"), 4, rows=20)
+    training = read_training(sessions[:2], [some], None, None)
+    plan = make_plan(training, 10)
+    assert not plan.by_recording
+    names = training.schema.labels.names
+    assert unshared_in_training(training, plan, names, ["s1", "s2", "some"]) == []
+    (told,) = not_held_out(plan, ["s1", "s2", "some"])
+    assert told.startswith("For the estimate no training recording could be held out whole: s1, s2")
+    assert choose_weight(training, AUTO, silent) == DEFAULT_WEIGHT
+
+
+def test_a_class_that_halves_hold_out_is_not_said_to_be_left_out(tmp_path: Path) -> None:
+    files = [session(tmp_path / f"{name}.csv", (name,), 1) for name in ("go", "rest")]
+    training = read_training(files, [], None, None)
+    plan = make_plan(training, 1)
+    names = training.schema.labels.names
+    assert unshared_in_training(training, plan, names, ["a", "b"]) == []
+    assert len(not_held_out(plan, ["a", "b"])) == 1
+
+
+def test_the_weight_is_chosen_by_the_recordings_that_can_be_held_out(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    files = []
+    for number, rows in enumerate((20, 20, 4)):
+        centres = rng.normal(0, 3, (3, 3))
+        drawn = [
+            (name, np.exp(centres[place] + rng.normal(0, 0.1, 3)))
+            for place, name in enumerate(("go", "rest", "stop"))
+            for _ in range(rows)
+        ]
+        files.append(write(tmp_path / f"{number}.csv", "label", drawn))
+    some = session(tmp_path / "some.csv", ("go", "rest", "stop"), 1, rows=4)
+    training = read_training(files, [some], None, None)
+    assert [*make_plan(training, 1).kept] == [2]
+    tried: list[int] = []
+    choose_weight(training, AUTO, lambda done, _: tried.append(done))
+    assert tried == [1, 2, 3, 4]
+
+
+def test_the_command_names_what_it_did_not_hold_out(tmp_path: Path, sessions: list[Path]) -> None:
+    lone = session(tmp_path / "lone.csv", ("lift",), 4)
+    test = session(tmp_path / "test.csv", ("go", "rest", "stop"), 5)
+    finished = run_train(tmp_path, "--train", *sessions[:2], lone, "--test", test)
+    assert finished.returncode == 0, finished.stderr
+    told = " ".join(finished.stdout.split())
+    assert "Estimate: each recording but those of a note below is held out once" in told
+    (report,) = tmp_path.glob("reports/*/report.html")
+    assert "each recording but those that the notes name is held out once" in report.read_text()
+    for text in (told, report.read_text(), report.with_name("model-card.md").read_text()):
+        assert "not held out: lone.csv (no other has its classes)" in " ".join(text.split())
 
 
 def test_recordings_of_one_class_each_calibrate_on_rows_that_can_be_told(tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def begin(
         if half is not None:
             # The last point is the fit that the recipe was chosen by.
             last = workers.submit(_judge, size, half)
-        elif choice.by_recording and _is_enough(training, _first(training)):
+        elif choice.plan.by_recording and _is_enough(training, _first(training)):
             last = workers.submit(_learn, choice.model, of.recipe, size)
         if last is not None:
             begun[choice.model] = replace(of, learning=[*of.learning, last])
