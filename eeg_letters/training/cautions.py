@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from eeg_letters.labels import Labels, listed
+from eeg_letters.training.calibration import MOST
+from eeg_letters.training.choosing import Candidate
 from eeg_letters.training.clock import WITHIN, Told
 from eeg_letters.training.dataset import Dataset
 from eeg_letters.training.evaluation import Evaluation
@@ -23,6 +25,10 @@ from eeg_letters.training.resampling import blocks
 _SCALES_APART = 10
 # As likely as that may lot exchange two classes.
 _BY_LOT = 0.05
+# The search comes near to its bound and does not reach it.
+_AT_BOUND = 0.99
+# Probabilities that are this much too low on average mislead.
+_UNSURE = 0.1
 
 
 def reordered_rows(training: Dataset, test: Dataset, files: Sequence[str]) -> list[str]:
@@ -210,6 +216,40 @@ def worse_than_estimated(
         and estimate.accuracy > test.interval.high
         and test.accuracy < estimate.interval.low
     ]
+
+
+def flat_probabilities(chosen: Mapping[str, Candidate], noun: str) -> list[str]:
+    """Models whose temperature is so large that their probabilities say little.
+
+    That is one at the bound of its search, or one that makes a model that was too sure of held-out
+    rows much less sure of them than it is right.
+
+    Parameters
+    ----------
+    chosen : dict of str to Candidate
+        By a model's name, how it was trained.
+    noun : str
+        What a class is called.
+    """
+    sentences = []
+    for title, candidate in chosen.items():
+        raw, found = candidate.raw, candidate.estimate
+        if raw is None or found is None:
+            continue
+        before, after = (float(each.confidence.mean()) for each in (raw, found))
+        at_bound = candidate.temperature > _AT_BOUND * MOST
+        unsure = after < min(found.interval.low, found.accuracy - _UNSURE)
+        if at_bound or (before > found.accuracy and unsure):
+            bound = ", the bound of its search" if at_bound else ""
+            sentences.append(
+                f"The probabilities of {title} say little: its temperature is"
+                f" {candidate.temperature:.0f}{bound}. Of held-out rows it labels"
+                f" {_percent(found.accuracy)} rightly, with a mean probability of"
+                f" {_percent(before)} before temperature scaling and {_percent(after)} after it."
+                " Rows that it labels wrongly and was sure of make the temperature large: is their"
+                f" {noun} right?"
+            )
+    return sentences
 
 
 def exchanged_classes(

@@ -16,6 +16,7 @@ from eeg_letters.training.cautions import (
     classes_of_one_row,
     clock_tells,
     exchanged_classes,
+    flat_probabilities,
     no_better_by_recording,
     no_better_than_guessing,
     not_held_out,
@@ -97,6 +98,10 @@ class Judgement:
             *not_held_out(plan, files),
             *classes_of_one_row(training, names),
             *unadapted_classes(training, names),
+            *flat_probabilities(
+                {model.model.title: model.chosen for model in self.trained},
+                training.schema.labels.noun,
+            ),
             *exchanged_classes(by_title, names, test_files),
             *no_better_by_recording(by_title, names, test_files),
             *unlike_scales(training, test, [*files, *test_files]),

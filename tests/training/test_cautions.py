@@ -13,9 +13,11 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from eeg_letters.recordings.any_format import read_any
 from eeg_letters.recordings.recording import Recording
 from eeg_letters.schema import Schema, other_features
+from eeg_letters.training.calibration import MOST
 from eeg_letters.training.cautions import (
     classes_of_one_row,
     exchanged_classes,
+    flat_probabilities,
     no_better_by_recording,
     no_better_than_guessing,
     repeated_rows,
@@ -23,8 +25,10 @@ from eeg_letters.training.cautions import (
     unshared_classes,
     worse_than_estimated,
 )
+from eeg_letters.training.choosing import Candidate
 from eeg_letters.training.dataset import Dataset
 from eeg_letters.training.evaluation import Evaluation
+from eeg_letters.training.recipes import Recipe
 from tests.conftest import real_recordings
 from tests.shipped import COLUMNS, FEATURES, LETTERS, SCHEMA
 
@@ -191,6 +195,34 @@ def test_noise_of_which_one_class_has_nine_tenths_is_no_better_than_guessing() -
         f" {high:.3f}), and always saying left would be 0.900 right. Its balanced accuracy is"
         f" {noise.balanced_accuracy:.3f}, that of guessing 0.500."
     )
+
+
+def sure(by: float) -> Evaluation:
+    """Of 400 rows of four classes, nine tenths right, each with this probability of its label."""
+    truth = np.tile(np.arange(4), 100)
+    labels = np.where(np.arange(400) % 10 == 7, (truth + 1) % 4, truth)
+    probabilities = np.full((400, 4), (1 - by) / 3)
+    probabilities[np.arange(400), labels] = by
+    return Evaluation(truth, probabilities)
+
+
+def test_a_temperature_that_leaves_probabilities_that_say_little_is_told() -> None:
+    def told(temperature: float, before: float, after: float) -> list[str]:
+        chosen = Candidate(Recipe("l2"), temperature, sure(before), sure(after))
+        return flat_probabilities({"LDA": chosen}, "letter")
+
+    assert told(20, 0.99, 0.89) == []
+    # What was not too sure is not made less sure by a temperature of 1 or a little more.
+    assert told(1, 0.6, 0.6) == []
+    assert told(220, 0.99, 0.5) == [
+        "The probabilities of LDA say little: its temperature is 220. Of held-out rows it labels 90"
+        "\N{NO-BREAK SPACE}% rightly, with a mean probability of 99\N{NO-BREAK SPACE}% before"
+        " temperature scaling and 50\N{NO-BREAK SPACE}% after it. Rows that it labels wrongly and"
+        " was sure of make the temperature large: is their letter right?"
+    ]
+    (at_bound,) = told(MOST - 0.01, 0.99, 0.9)
+    assert "its temperature is 1000, the bound of its search." in at_bound
+    assert flat_probabilities({"LDA": Candidate(Recipe("l2"))}, "letter") == []
 
 
 def test_p_and_q_are_exchanged_in_the_real_recordings_and_nothing_else_is_wrong() -> None:

@@ -28,6 +28,7 @@ from eeg_letters.training.finishing import train
 from eeg_letters.training.fitting import fit_scorer
 from eeg_letters.training.gathering import find_files, read_test, read_training
 from eeg_letters.training.holding_out import everything, make_plan
+from eeg_letters.training.judging import judge
 from eeg_letters.training.recipes import AUTO, Recipe, candidates
 from tests.conftest import run_train, select_rows, stored_metadata
 
@@ -286,6 +287,23 @@ def test_the_weight_is_chosen_by_the_recordings_that_can_be_held_out(tmp_path: P
     tried: list[int] = []
     choose_weight(training, AUTO, lambda done, _: tried.append(done))
     assert tried == [1, 2, 3, 4]
+
+
+def test_recordings_that_contradict_each_other_leave_flat_probabilities_which_is_told(
+    tmp_path: Path,
+) -> None:
+    files = [
+        session(tmp_path / "a.csv", ("go", "rest", "stop"), 1, noise=0.1),
+        session(tmp_path / "b.csv", ("rest", "go", "stop"), 2, noise=0.1),
+    ]
+    training = read_training(files, [], None, None)
+    trained = train(LDA, training, training, "log1p", silent)
+    cautions = judge([trained], training, training).cautions(
+        training.schema.labels.names, lambda recording: recording.path.name
+    )
+    (told,) = (sentence for sentence in cautions if "probabilities" in sentence)
+    assert "is 1000, the bound of its search" in told
+    assert told.endswith("is their class right?")
 
 
 def test_the_command_names_what_it_did_not_hold_out(tmp_path: Path, sessions: list[Path]) -> None:
