@@ -30,6 +30,8 @@ _PENALTY = 1.0
 _PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 # Farther from the mean, in standard deviations, a feature tells no more.
 _FARTHEST = 1e3
+# In place of a class, after the last row of a recording.
+_ENDED = -1
 
 
 @dataclass(frozen=True)
@@ -96,29 +98,36 @@ class Clock:
     scale : callable
         From features to what the ridge takes.
     ridge : sklearn.linear_model.Ridge
-        From that to the share of a recording that has elapsed.
+        From that to elapsed time: the part of a recording's length in `lengths`.
+    lengths : ndarray of int64, shape (n_recordings,)
+        Rows that elapsed time is measured in, of each training recording: its own, or for all the
+        longest one's, where rows since the start tell more than the share of a recording.
     """
 
     training: Dataset
     scale: Callable[[Floats], Floats]
     ridge: Ridge
+    lengths: NDArray[np.int64]
 
     def tell(self, test: Dataset) -> Told:
         """Label rows by the time that their features tell.
 
         The label is the class that most training recordings had at that time, among equals that of
-        the first such recording. `test` may have classes that the training lacks.
+        the first such recording; one that had ended by then has no say. `test` may have classes
+        that the training lacks.
         """
         elapsed = np.clip(self.ridge.predict(self.scale(test.features)), 0, 1)
         had = np.column_stack(
             [
-                recording.labels[_row_at(elapsed, len(recording.labels))]
-                for recording in self.training.recordings
+                _class_at(elapsed, recording.labels, length)
+                for recording, length in zip(
+                    self.training.recordings, self.lengths.tolist(), strict=True
+                )
             ]
         )
         votes = np.zeros_like(had)
         for one in had.T:
-            votes += had == one[:, np.newaxis]
+            votes += (had == one[:, np.newaxis]) & (had != _ENDED)
         labels = had[np.arange(len(had)), votes.argmax(axis=1)]
         probabilities = np.zeros((len(test), len(test.schema.labels.values)))
         probabilities[np.arange(len(labels)), labels] = 1
@@ -133,6 +142,8 @@ def wind(training: Dataset) -> Clock:
     Band powers enter as the logarithm of one plus their ratio to the median of all that are above
     0, other features standardised. The penalty is the one that tells held-out rows best, as
     `eeg_letters.training.holding_out.make_plan` holds them out; halves are held out both ways.
+    Elapsed time is the share of a recording, or the rows since its start where the training
+    recordings agree better then on the class of a time, as sessions that were stopped early do.
 
     Parameters
     ----------
@@ -141,13 +152,13 @@ def wind(training: Dataset) -> Clock:
     """
     scale = _find_scale(training)
     values = scale(training.features)
-    elapsed = np.concatenate(
-        [(np.arange(n_rows) + 0.5) / n_rows for n_rows in np.bincount(training.places)]
-    )
+    own = np.bincount(training.places)
+    lengths = max((own, np.full_like(own, own.max())), key=partial(_agreement, training))
+    elapsed = _elapsed(training, lengths)
     # One thread: the sums depend on how many there are.
     with threadpool_limits(1):
         penalty = _choose_penalty(values, elapsed, _folds(training))
-        return Clock(training, scale, Ridge(penalty).fit(values, elapsed))
+        return Clock(training, scale, Ridge(penalty).fit(values, elapsed), lengths)
 
 
 def _find_scale(training: Dataset) -> Callable[[Floats], Floats]:
@@ -187,9 +198,29 @@ def _choose_penalty(values: Floats, elapsed: Floats, folds: Sequence[Fold]) -> f
     return _PENALTIES[int(errors.argmin())]
 
 
-def _row_at(elapsed: Floats, n_rows: int) -> NDArray[np.int64]:
-    rows: NDArray[np.int64] = np.minimum((elapsed * n_rows).astype(np.int64), n_rows - 1)
-    return rows
+def _elapsed(training: Dataset, lengths: NDArray[np.int64]) -> Floats:
+    rows = np.concatenate([np.arange(len(each.labels)) for each in training.recordings])
+    elapsed: Floats = (rows + 0.5) / lengths[training.places]
+    return elapsed
+
+
+def _agreement(training: Dataset, lengths: NDArray[np.int64]) -> int:
+    """How often a row's class is the one that another recording had at that time."""
+    elapsed = _elapsed(training, lengths)
+    agreeing = 0
+    for place, (recording, length) in enumerate(
+        zip(training.recordings, lengths.tolist(), strict=True)
+    ):
+        others = training.places != place
+        had = _class_at(elapsed[others], recording.labels, length)
+        agreeing += int((had == training.labels[others]).sum())
+    return agreeing
+
+
+def _class_at(elapsed: Floats, labels: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    rows = np.minimum((elapsed * length).astype(np.int64), length - 1)
+    had: NDArray[np.int64] = np.append(labels, _ENDED)[np.minimum(rows, len(labels))]
+    return had
 
 
 def _within(evaluation: Evaluation, order: Sequence[int]) -> Within | None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from eeg_letters.recordings.any_format import read_any
 from eeg_letters.recordings.recording import Recording
 from eeg_letters.schema import Schema, other_features
+from eeg_letters.training.cautions import clock_tells
 from eeg_letters.training.clock import Clock, Told, Within, wind
 from eeg_letters.training.dataset import Dataset
 from eeg_letters.training.evaluation import Evaluation
@@ -135,6 +136,41 @@ def test_several_recordings_vote_and_the_order_is_that_of_the_first() -> None:
     # One for each class: a tie, in which the first is asked.
     first = wind(Dataset((backwards, of_time(0)))).tell(test).evaluation
     assert (first.labels == CLASSES - 1 - test.labels).mean() > 0.3
+
+
+def stopped(seed: int, classes: int) -> Recording:
+    """A session of time that was stopped after some classes."""
+    whole, rows = of_time(seed), classes * EACH
+    return recording(whole.labels[:rows], whole.features[:rows])
+
+
+@pytest.mark.parametrize("classes", [(26, 13, 9), (26, 5, 5, 5, 5), (5, 26, 13)])
+def test_sessions_that_were_stopped_early_still_tell_the_time(classes: tuple[int, ...]) -> None:
+    training = Dataset(tuple(stopped(seed, each) for seed, each in enumerate(classes, 2)))
+    found = wind(training).tell(Dataset((of_time(1),)))
+    assert found.evaluation.accuracy > 0.3
+    assert found.is_well_above_chance
+    assert len(clock_tells(found, SCHEMA.labels)) == 1
+
+
+def test_sessions_of_another_pace_tell_the_time_by_the_share_that_has_elapsed() -> None:
+    # A third as many rows of each class.
+    quick = [
+        recording(whole.labels[seed % 3 :: 3], whole.features[seed % 3 :: 3])
+        for seed, whole in ((seed, of_time(seed)) for seed in (2, 3))
+    ]
+    training = Dataset((of_time(0), *quick))
+    clock = wind(training)
+    np.testing.assert_array_equal(clock.lengths, [ROWS, ROWS // 3, ROWS // 3])
+    assert clock.tell(Dataset((of_time(1),))).evaluation.accuracy > 0.3
+
+
+def test_of_one_recording_or_where_neither_tells_more_time_is_the_share_of_it() -> None:
+    for training in (Dataset((stopped(0, 5),)), Dataset((of_class(0), of_class(2)))):
+        np.testing.assert_array_equal(wind(training).lengths, np.bincount(training.places))
+    # Without a class in common, neither tells more.
+    other = recording(np.full(40, 25), np.exp(noise(0, 40)))
+    np.testing.assert_array_equal(wind(Dataset((other, stopped(1, 20)))).lengths, [40, 20 * EACH])
 
 
 def test_classes_that_the_training_lacks_are_mistakes_and_not_counted_as_near() -> None:
