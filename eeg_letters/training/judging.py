@@ -14,11 +14,6 @@ import numpy as np
 from eeg_letters.recordings.recording import Recording
 from eeg_letters.training.cautions import (
     classes_of_one_row,
-    clock_tells,
-    exchanged_classes,
-    flat_probabilities,
-    no_better_by_recording,
-    no_better_than_guessing,
     not_held_out,
     reordered_rows,
     repeated_rows,
@@ -27,12 +22,19 @@ from eeg_letters.training.cautions import (
     unlike_scales,
     unshared_classes,
     unshared_in_training,
-    worse_than_estimated,
 )
 from eeg_letters.training.clock import Told, wind
 from eeg_letters.training.dataset import Dataset
 from eeg_letters.training.evaluation import Evaluation
 from eeg_letters.training.finishing import TrainedModel
+from eeg_letters.training.model_cautions import (
+    clock_tells,
+    exchanged_classes,
+    flat_probabilities,
+    no_better_by_recording,
+    no_better_than_guessing,
+    worse_than_estimated,
+)
 
 
 @dataclass(frozen=True)

@@ -16,18 +16,20 @@ from eeg_letters.schema import Schema, other_features
 from eeg_letters.training.calibration import MOST
 from eeg_letters.training.cautions import (
     classes_of_one_row,
-    exchanged_classes,
-    flat_probabilities,
-    no_better_by_recording,
-    no_better_than_guessing,
     repeated_rows,
     unlike_scales,
     unshared_classes,
-    worse_than_estimated,
 )
 from eeg_letters.training.choosing import Candidate
 from eeg_letters.training.dataset import Dataset
 from eeg_letters.training.evaluation import Evaluation
+from eeg_letters.training.model_cautions import (
+    exchanged_classes,
+    flat_probabilities,
+    no_better_by_recording,
+    no_better_than_guessing,
+    worse_than_estimated,
+)
 from eeg_letters.training.recipes import Recipe
 from tests.conftest import real_recordings
 from tests.shipped import COLUMNS, FEATURES, LETTERS, SCHEMA

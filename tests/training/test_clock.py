@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from eeg_letters.recordings.any_format import read_any
 from eeg_letters.recordings.recording import Recording
 from eeg_letters.schema import Schema, other_features
-from eeg_letters.training.cautions import clock_tells
 from eeg_letters.training.clock import Clock, Told, Within, wind
 from eeg_letters.training.dataset import Dataset
 from eeg_letters.training.evaluation import Evaluation
+from eeg_letters.training.model_cautions import clock_tells
 from eeg_letters.training.resampling import Interval
 from tests.conftest import real_recordings
 from tests.shipped import COLUMNS, FEATURES, SCHEMA
