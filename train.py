@@ -7,8 +7,9 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 from typing import Any, NoReturn
 
 from rich.console import Console
@@ -37,6 +38,7 @@ from eeg_letters.training.terminal import (
 SHIPPED_TRAIN = DATA / "train.csv"
 SHIPPED_TEST = DATA / "test.json"
 REPORTS = Path(__file__).resolve().parent / "reports"
+LEAVE_SECONDS = 5
 
 
 def main(arguments: argparse.Namespace, console: Console) -> None:
@@ -192,14 +194,15 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def leave(status: int) -> NoReturn:
-    """End at once, without waiting for threads.
+    """End, within some seconds whatever happens.
 
-    Of a process that was killed while it wrote a result, the executor's thread would wait for the
-    rest for ever.
+    Of a process that was killed while it wrote a result, the executor's thread waits for the rest
+    for ever, and Python for the thread.
     """
-    with suppress(OSError):
-        sys.stdout.flush()
-    os._exit(status)
+    end = Timer(LEAVE_SECONDS, os._exit, (status,))
+    end.daemon = True
+    end.start()
+    sys.exit(status)
 
 
 if __name__ == "__main__":

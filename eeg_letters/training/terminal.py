@@ -144,6 +144,8 @@ def training_table(trained: Sequence[TrainedModel], training: Dataset, weight: i
         if trained[0].by_recording
         else f"Estimate: first half of each {noun}'s rows predicts the second half."
     ]
+    if (estimate := trained[0].estimate) is not None:
+        caption[0] += f" Guessing: {estimate.commonest:.4f}."
     if training.n_adapting:
         times = "as others do" if weight == 1 else f"{weight}-fold"
         how = "as many of what is held out are" if trained[0].by_recording else "they are not"
@@ -159,7 +161,7 @@ def training_table(trained: Sequence[TrainedModel], training: Dataset, weight: i
     table = Table(caption=Text("\n".join(caption)), caption_justify="left")
     table.add_column("Training")
     table.add_column("Preprocessing")
-    for heading in ("Fit", "Estimate", "Interval", "Guessing"):
+    for heading in ("Fit", "Estimate", "Interval"):
         table.add_column(heading, justify="right")
     for model in trained:
         estimate = model.estimate
@@ -167,18 +169,12 @@ def training_table(trained: Sequence[TrainedModel], training: Dataset, weight: i
             model.model.title,
             str(model.chosen.recipe),
             f"{model.fit_seconds:.2f} s",
-            *(["–"] * 3 if estimate is None else _of_estimate(estimate)),
+            "–" if estimate is None else f"{estimate.accuracy:.4f}",
+            "–"
+            if estimate is None
+            else f"{estimate.interval.low:.2f} to {estimate.interval.high:.2f}",
         )
     return table
-
-
-def _of_estimate(estimate: Evaluation) -> list[str]:
-    interval = estimate.interval
-    return [
-        f"{estimate.accuracy:.4f}",
-        f"{interval.low:.2f} to {interval.high:.2f}",
-        f"{estimate.commonest:.4f}",
-    ]
 
 
 def notes(judgement: Judgement) -> list[Text]:

@@ -275,8 +275,7 @@ def test_a_mistake_is_told_before_what_takes_seconds_is_imported(
         Path(*value).write_text(content)
     imports = tmp_path / "imports"
     script = f"""
-import os, pathlib, runpy, sys
-os._exit = sys.exit
+import pathlib, runpy, sys
 sys.argv = {["train.py", option, *value]!r}
 try:
     runpy.run_path("train.py", run_name="__main__")
@@ -405,6 +404,18 @@ def test_ctrl_c_while_the_display_shows_an_epoch_saves_nothing(tmp_path: Path) -
     assert b"Traceback" not in seen
     assert b"\x1b[?25h" in seen  # The cursor is back.
     assert entries(tmp_path) == set()
+
+
+def test_no_thread_keeps_it_from_ending(tmp_path: Path) -> None:
+    script = "import threading, train; threading.Thread(target=threading.Event().wait).start()"
+    finished = subprocess.run(
+        [sys.executable, "-c", f"{script}; train.leave(3)"],
+        cwd=ROOT,
+        env=environment(tmp_path),
+        timeout=60,
+        check=False,
+    )
+    assert finished.returncode == 3
 
 
 def has_workers(pid: int) -> bool:
