@@ -146,7 +146,7 @@ def no_better_than_guessing(
 def no_better_by_recording(
     evaluations: Mapping[str, Evaluation], names: Sequence[str], files: Sequence[str]
 ) -> list[str]:
-    """Test recordings of several of which a model is no better than guessing, if it is on all.
+    """Test recordings on which a model is no better than guessing, though it is on all together.
 
     Parameters
     ----------
